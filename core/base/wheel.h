@@ -18,10 +18,9 @@ struct tcpm__timer {
     uint64_t due_ms;
 };
 
-#define TCPM__WHEEL_BITS  6
-#define TCPM__WHEEL_SLOTS (1u << TCPM__WHEEL_BITS)
-#define TCPM__WHEEL_LEVELS \
-    7 /* 64^7 ms: 139 years; a timer due later than that waits in the last level */
+#define TCPM__WHEEL_BITS   6
+#define TCPM__WHEEL_SLOTS  (1u << TCPM__WHEEL_BITS)
+#define TCPM__WHEEL_LEVELS 11 /* of 6 bits: all 64 of a time have a place */
 
 struct tcpm__wheel {
     uint64_t now_ms;                     /* all slots before it are empty */
@@ -36,7 +35,8 @@ static inline bool tcpm__timer_armed(const struct tcpm__timer *timer)
     return timer->link.next != NULL;
 }
 
-/* Arms the timer, or moves it. A time that has passed is due at the next call of expire. */
+/* Arms the timer, or moves it. A time that has passed counts as now: due at the next call of
+   expire, after what was due before. */
 void tcpm__wheel_arm(struct tcpm__wheel *wheel, struct tcpm__timer *timer, uint64_t due_ms);
 
 /* Harmless for a timer that is not armed. */

@@ -1,0 +1,156 @@
+/*
+ * Error codes, their names and texts, and the words for the enums of the public header: one list
+ * for each, so that C, Lua and the trace say the same. Called from everywhere; pure.
+ *
+ * What always holds: texts are static and never NULL; tcpm_error_code(tcpm_error_name(code)) is
+ * code for every code that has a name.
+ */
+#include "base/error.h"
+
+#include "tcpmulti.h"
+
+#include <errno.h>
+#include <string.h>
+
+#ifndef TCPM_VERSION
+#define TCPM_VERSION "0.1.0"
+#endif
+
+enum { LINE_MAX_LENGTH = 512, ERRNO_END = 4096 /* the kernel's MAX_ERRNO, and one */ };
+
+/* Names that are spelled differently elsewhere for a number that glibc names otherwise. */
+#define ALIASES(X) \
+    X(EWOULDBLOCK) \
+    X(EDEADLOCK)   \
+    X(ENOTSUP)     \
+    X(EOPNOTSUPP)
+
+struct named_code {
+    int code;
+    const char *name, *text;
+};
+
+#define OWN_CODE(NAME, code, text) {(code), #NAME, (text)},
+static const struct named_code own_codes[] = {TCPM_ERRORS(OWN_CODE)};
+#undef OWN_CODE
+
+#define ALIAS(NAME) {-(NAME), #NAME, NULL},
+static const struct named_code aliases[] = {ALIASES(ALIAS)};
+#undef ALIAS
+
+#define COUNT(array) (sizeof(array) / sizeof *(array))
+
+static const struct named_code *find_own(int code)
+{
+    for (size_t i = 0; i < COUNT(own_codes); i++)
+        if (own_codes[i].code == code)
+            return &own_codes[i];
+    return NULL;
+}
+
+/* The errno of a code, or -1, for which glibc has neither name nor text. */
+static int errno_of(int code)
+{
+    return code < 0 && code > -ERRNO_END ? -code : -1;
+}
+
+const char *tcpm_error_name(int code)
+{
+    const struct named_code *own = find_own(code);
+
+    if (code == 0)
+        return "OK";
+    if (own != NULL)
+        return own->name;
+    const char *name = strerrorname_np(errno_of(code));
+    return name != NULL ? name : "EUNKNOWN";
+}
+
+const char *tcpm_error_text(int code)
+{
+    const struct named_code *own = find_own(code);
+
+    if (code == 0)
+        return "no error";
+    if (own != NULL)
+        return own->text;
+    const char *text = strerrordesc_np(errno_of(code));
+    return text != NULL ? text : "unknown error";
+}
+
+static int find_name(const struct named_code *codes, size_t count, const char *name)
+{
+    for (size_t i = 0; i < count; i++)
+        if (strcmp(codes[i].name, name) == 0)
+            return codes[i].code;
+    return 0;
+}
+
+int tcpm_error_code(const char *name)
+{
+    if (name == NULL)
+        return 0;
+    int code = find_name(own_codes, COUNT(own_codes), name);
+    if (code == 0)
+        code = find_name(aliases, COUNT(aliases), name);
+    for (int number = 1; code == 0 && number < ERRNO_END; number++) {
+        const char *known = strerrorname_np(number);
+        if (known != NULL && strcmp(known, name) == 0)
+            code = -number;
+    }
+    return code;
+}
+
+const char *tcpm_version(void)
+{
+    return TCPM_VERSION;
+}
+
+/* The word at place value of a list that begins with value 1. */
+static const char *pick_word(const char *const *words, size_t count, unsigned value)
+{
+    return value >= 1 && value <= count ? words[value - 1] : "unknown";
+}
+
+const char *tcpm_op_name(enum tcpm_op op)
+{
+    static const char *const words[] = {"resolve", "socket", "bind",   "connect",
+                                        "read",    "write",  "filter", "fail"};
+
+    return pick_word(words, COUNT(words), (unsigned) op);
+}
+
+const char *tcpm_phase_name(enum tcpm_phase phase)
+{
+    static const char *const words[] = {"waiting", "connecting", "open", "shutting", "closed"};
+
+    return pick_word(words, COUNT(words), (unsigned) phase);
+}
+
+const char *tcpm_timer_name(enum tcpm_timer timer)
+{
+    static const char *const words[] = {"connect", "input", "shutdown", "deadline"};
+
+    return pick_word(words, COUNT(words), (unsigned) timer);
+}
+
+const char *tcpm_reason_name(enum tcpm_reason reason)
+{
+    static const char *const words[] = {"shutdown", "failure", "error", "eof", "timeout", "die"};
+
+    return pick_word(words, COUNT(words), (unsigned) reason);
+}
+
+char *tcpm__error_line(const struct tcpm__memory *memory, const char *text)
+{
+    if (text == NULL)
+        return NULL;
+    size_t length = strnlen(text, LINE_MAX_LENGTH);
+    char *line = tcpm__memory_resize(memory, NULL, length + 1);
+    if (line == NULL)
+        return NULL;
+    for (size_t i = 0; i < length; i++)
+        line[i] = text[i] >= 0x20 && text[i] < 0x7f ? text[i] : '?';
+    line[length] = '\0';
+    return line;
+}

@@ -34,6 +34,15 @@ int tcpm__codec_put(struct tcpm__codec *codec, const void *record, size_t length
 
 struct tcpm_filter *tcpm__filter_keep(struct tcpm_filter *filter);
 
+/* As tcpm_filter_custom, for the kinds of this library. stateless: one instance serves all
+   connections. */
+int tcpm__filter_create(const struct tcpm_filter_kind *kind, const void *options, bool stateless,
+                        struct tcpm_filter **filter);
+
+/* A limit of an options struct: given, or usual where that is 0; TCPM_NONE is no limit. Negative:
+   what cannot be. */
+int64_t tcpm__filter_limit(int64_t given, int64_t usual);
+
 /* What several puts wrote. It is reset before each use, its memory kept for the next one; one large
    piece that a filter passes on unchanged is not copied. */
 struct tcpm_out {

@@ -1,0 +1,274 @@
+/*
+ * What all filters have in common: specifications, their instances, the place where a put writes,
+ * and the checks that keep a filter's mistake from becoming the connection's. Connections come here
+ * for every read and every send; the kinds live beside it, one file each.
+ *
+ * A specification is its own first instance: the codec that lies behind it in the same block. For a
+ * kind without state all connections share that one, and count as holders of the specification.
+ */
+#include "filter/filter.h"
+
+#include "base/options.h"
+
+#include <errno.h>
+
+/* A block that a send of this size left behind is given back: the next ones are hardly as large. */
+enum { KEPT_CAPACITY = 256 * 1024, SMALLEST_CAPACITY = 256 };
+
+struct tcpm_filter {
+    struct tcpm_filter_kind kind;
+    uint32_t references; /* of specification holders, and of holders of a shared codec */
+    bool stateless;
+    struct tcpm__codec *first; /* behind this struct */
+};
+
+#define ALIGNED(size) (((size) + alignof(max_align_t) - 1) & ~(alignof(max_align_t) - 1))
+
+static struct tcpm__codec *init_codec(void *block, struct tcpm_filter *filter)
+{
+    struct tcpm__codec *codec = block;
+
+    codec->filter = filter;
+    codec->references = 1;
+    return codec;
+}
+
+int64_t tcpm__filter_limit(int64_t given, int64_t usual)
+{
+    if (given == TCPM_NONE)
+        return PTRDIFF_MAX;
+    return given == 0 ? usual : given;
+}
+
+/* An instance that is copied byte by byte cannot own what fini would release. */
+static bool is_complete(const struct tcpm_filter_kind *kind)
+{
+    return kind->name != NULL && kind->get_one != NULL && kind->put != NULL &&
+           kind->self_size <= PTRDIFF_MAX / 2 && (kind->fini == NULL || kind->clone != NULL);
+}
+
+int tcpm__filter_create(const struct tcpm_filter_kind *kind, const void *options, bool stateless,
+                        struct tcpm_filter **filter)
+{
+    size_t front = ALIGNED(sizeof(struct tcpm_filter));
+    size_t size = front + sizeof(struct tcpm__codec) + kind->self_size;
+    struct tcpm_filter *made = tcpm__memory_zeroed(&tcpm__memory_default, size);
+
+    if (made == NULL)
+        return -ENOMEM;
+    made->kind = *kind;
+    made->references = 1;
+    made->stateless = stateless;
+    made->first = init_codec((char *) made + front, made);
+    int result = kind->init == NULL ? 0 : kind->init(made->first->self, options);
+    if (result < 0) {
+        tcpm__memory_free(&tcpm__memory_default, made);
+        return result;
+    }
+    *filter = made;
+    return 0;
+}
+
+int tcpm_filter_custom(const struct tcpm_filter_kind *kind_borrowed, const void *options,
+                       struct tcpm_filter **filter)
+{
+    struct tcpm_filter_kind kind;
+
+    if (kind_borrowed == NULL || filter == NULL)
+        return -EINVAL;
+    int result = tcpm__options_read(kind_borrowed, &kind, sizeof kind);
+    if (result < 0)
+        return result;
+    if (!is_complete(&kind))
+        return -EINVAL;
+    return tcpm__filter_create(&kind, options, false, filter);
+}
+
+struct tcpm_filter *tcpm__filter_keep(struct tcpm_filter *filter)
+{
+    filter->references++;
+    return filter;
+}
+
+void tcpm_filter_free(struct tcpm_filter *filter)
+{
+    if (filter == NULL || --filter->references > 0)
+        return;
+    if (filter->kind.fini != NULL)
+        filter->kind.fini(filter->first->self);
+    tcpm__memory_free(&tcpm__memory_default, filter);
+}
+
+/* A copy of the specification's instance, made by the kind if it knows how. */
+static int clone_codec(struct tcpm_filter *filter, struct tcpm__codec **codec)
+{
+    size_t size = sizeof(struct tcpm__codec) + filter->kind.self_size;
+    struct tcpm__codec *made = tcpm__memory_zeroed(&tcpm__memory_default, size);
+    int result = 0;
+
+    if (made == NULL)
+        return -ENOMEM;
+    if (filter->kind.clone == NULL)
+        memcpy(made->self, filter->first->self, filter->kind.self_size);
+    else
+        result = filter->kind.clone(made->self, filter->first->self);
+    if (result < 0) {
+        tcpm__memory_free(&tcpm__memory_default, made);
+        return result;
+    }
+    *codec = init_codec(made, tcpm__filter_keep(filter));
+    return 0;
+}
+
+int tcpm__codec_open(struct tcpm_filter *filter, struct tcpm__codec **codec)
+{
+    if (!filter->stateless)
+        return clone_codec(filter, codec);
+    *codec = tcpm__filter_keep(filter)->first;
+    return 0;
+}
+
+struct tcpm__codec *tcpm__codec_keep(struct tcpm__codec *codec)
+{
+    if (codec == codec->filter->first)
+        tcpm__filter_keep(codec->filter);
+    else
+        codec->references++;
+    return codec;
+}
+
+void tcpm__codec_drop(struct tcpm__codec *codec)
+{
+    if (codec == NULL)
+        return;
+    struct tcpm_filter *filter = codec->filter;
+    if (codec != filter->first) {
+        if (--codec->references > 0)
+            return;
+        if (filter->kind.fini != NULL)
+            filter->kind.fini(codec->self);
+        tcpm__memory_free(&tcpm__memory_default, codec);
+    }
+    tcpm_filter_free(filter);
+}
+
+static bool lies_in(const void *part, size_t part_length, const void *whole, size_t length)
+{
+    uintptr_t offset = (uintptr_t) part - (uintptr_t) whole;
+
+    return offset <= length && part_length <= length - offset;
+}
+
+static bool is_possible_record(const struct tcpm__codec *codec, const char *bytes, size_t length,
+                               const struct tcpm_cut *cut)
+{
+    if (cut->swallow < 0 || cut->swallow > UINT8_MAX)
+        return false;
+    return cut->length == 0 || lies_in(cut->record, cut->length, bytes, length) ||
+           lies_in(cut->record, cut->length, codec->self, codec->filter->kind.self_size);
+}
+
+static int reject(struct tcpm_cut *cut, const char *message)
+{
+    cut->message = message;
+    return TCPM_EFILTER;
+}
+
+int tcpm__codec_get(struct tcpm__codec *codec, const char *bytes, size_t length,
+                    struct tcpm_cut *cut)
+{
+    *cut = (struct tcpm_cut){.seen = cut->seen < length ? cut->seen : length};
+    int result = codec->filter->kind.get_one(codec->self, bytes, length, cut);
+    if (result < 0)
+        return result;
+    if (result > 1)
+        return reject(cut, "the filter's get_one returned neither 1, 0 nor an error");
+    if (cut->used > length)
+        return reject(cut, "the filter used more bytes than there are");
+    if (result == 1 && !is_possible_record(codec, bytes, length, cut))
+        return reject(cut, "the filter's record lies outside of its bytes and of itself");
+    if (result == 0 && cut->need <= length - cut->used)
+        cut->need = 0; /* it has them already: waiting for more would be a stall */
+    return result;
+}
+
+int tcpm__codec_put(struct tcpm__codec *codec, const void *record, size_t length,
+                    struct tcpm_out *out)
+{
+    int result = codec->filter->kind.put(codec->self, record, length, out);
+
+    return result > 0 ? TCPM_EFILTER : result;
+}
+
+void tcpm__out_init(struct tcpm_out *out, const struct tcpm__memory *memory)
+{
+    *out = (struct tcpm_out){.memory = memory, .bytes = "", .limit = SIZE_MAX};
+}
+
+void tcpm__out_free(struct tcpm_out *out)
+{
+    tcpm__memory_free(out->memory, out->block);
+    tcpm__out_init(out, out->memory);
+}
+
+void tcpm__out_reset(struct tcpm_out *out, size_t limit)
+{
+    if (out->capacity > KEPT_CAPACITY)
+        tcpm__out_free(out);
+    out->bytes = "";
+    out->length = 0;
+    out->limit = limit;
+}
+
+static int grow_block(struct tcpm_out *out, size_t needed)
+{
+    size_t capacity = out->capacity < SMALLEST_CAPACITY ? SMALLEST_CAPACITY : 2 * out->capacity;
+
+    if (capacity < needed)
+        capacity = needed + SMALLEST_CAPACITY; /* a terminator follows */
+    char *block = tcpm__memory_resize(out->memory, out->block, capacity);
+    if (block == NULL)
+        return -ENOMEM;
+    if (out->bytes == out->block)
+        out->bytes = block;
+    out->block = block;
+    out->capacity = capacity;
+    return 0;
+}
+
+static int check_room(const struct tcpm_out *out, size_t length)
+{
+    if (length > out->limit || out->length > out->limit - length)
+        return -ENOBUFS;
+    return out->length > PTRDIFF_MAX - length ? -ENOMEM : 0;
+}
+
+int tcpm_out_write(struct tcpm_out *out, const void *bytes, size_t length)
+{
+    int result = check_room(out, length);
+
+    if (result < 0 || length == 0)
+        return result;
+    if (out->length + length > out->capacity)
+        result = grow_block(out, out->length + length);
+    if (result < 0)
+        return result;
+    if (out->bytes != out->block && out->length > 0)
+        memcpy(out->block, out->bytes, out->length); /* what was borrowed so far */
+    out->bytes = out->block;
+    memcpy(out->block + out->length, bytes, length);
+    out->length += length;
+    return 0;
+}
+
+int tcpm__out_borrow(struct tcpm_out *out, const void *bytes, size_t length)
+{
+    if (out->length > 0 || length == 0)
+        return tcpm_out_write(out, bytes, length);
+    int result = check_room(out, length);
+    if (result < 0)
+        return result;
+    out->bytes = bytes;
+    out->length = length;
+    return 0;
+}

@@ -1,0 +1,254 @@
+/*
+ * The line filter: a record ends at a line end, which is not part of it. Four ways to know one: any
+ * of CRLF, LF and CR; LF with one CR before it dropped; what the first line end turns out to be;
+ * exactly some literal bytes.
+ *
+ * What always holds: each byte is looked at a bounded number of times, whatever the mix of line
+ * ends and however the bytes come in pieces (cut->seen says where the search goes on); a record
+ * longer than max_length is refused as soon as it is certain, also before its end is there.
+ */
+#include "filter/filter.h"
+
+#include "base/options.h"
+
+#include <errno.h>
+#include <stdio.h>
+
+enum {
+    MAX_LENGTH = 64 * 1024,
+    LITERAL_LIMIT = 4096, /* bytes: a literal is a few bytes; more is a mistake */
+    STRIDE = 256          /* bytes searched for LF before the same ones are searched for CR */
+};
+
+/* An instance. Only AUTO changes it: from its first line on it has an input literal. */
+struct line {
+    enum tcpm_ends ends;
+    size_t max_length;
+    size_t input_length, output_length; /* of the two literals; input 0: by ends */
+    char too_long[64];                  /* the message */
+    char literals[];                    /* input (for AUTO 2 bytes are reserved), then output */
+};
+
+struct line_setup {
+    struct tcpm_line_options options;
+    size_t input_room, input_length, output_length;
+};
+
+static const char *output_literal(const struct line *line)
+{
+    bool reserved = line->ends == TCPM_ENDS_AUTO;
+
+    return line->literals + (reserved ? 2 : line->input_length);
+}
+
+static size_t smaller(size_t a, size_t b)
+{
+    return a < b ? a : b;
+}
+
+static int deliver(struct tcpm_cut *cut, const char *bytes, size_t length, size_t used)
+{
+    cut->record = bytes;
+    cut->length = length;
+    cut->used = used;
+    return 1;
+}
+
+static int refuse(const struct line *line, struct tcpm_cut *cut)
+{
+    cut->message = line->too_long;
+    return TCPM_ETOOLONG;
+}
+
+/* The first CR or LF in bytes[from .. end), or end. In strides, because the one of the two that
+   does not occur must not be searched for to the end again for every record. */
+static size_t find_any(const char *bytes, size_t from, size_t end)
+{
+    while (from < end) {
+        size_t stride = smaller(STRIDE, end - from);
+        const char *lf = memchr(bytes + from, '\n', stride);
+        size_t length = lf != NULL ? (size_t) (lf - bytes) - from : stride;
+        const char *cr = memchr(bytes + from, '\r', length);
+        if (cr != NULL)
+            return (size_t) (cr - bytes);
+        if (lf != NULL)
+            return (size_t) (lf - bytes);
+        from += stride;
+    }
+    return end;
+}
+
+/* A record that ends in the last byte there is, a CR, is delivered at once; the LF that may follow
+   belongs to it and is left to the connection. */
+static int get_any(const struct line *line, const char *bytes, size_t length, struct tcpm_cut *cut)
+{
+    size_t window = length > line->max_length ? line->max_length + 1 : length;
+    size_t end = find_any(bytes, cut->seen, window);
+
+    if (end == window)
+        return end > line->max_length ? refuse(line, cut) : 0;
+    if (bytes[end] == '\n')
+        return deliver(cut, bytes, end, end + 1);
+    if (end + 1 == length)
+        cut->swallow = '\n';
+    else if (bytes[end + 1] == '\n')
+        return deliver(cut, bytes, end, end + 2);
+    return deliver(cut, bytes, end, end + 1);
+}
+
+/* The one byte beyond max_length that is no refusal yet is a CR whose LF may come. */
+static int get_lf(const struct line *line, const char *bytes, size_t length, struct tcpm_cut *cut)
+{
+    size_t max = line->max_length;
+    size_t window = length > max && length - max > 2 ? max + 2 : length;
+    const char *lf = NULL;
+
+    if (cut->seen < window)
+        lf = memchr(bytes + cut->seen, '\n', window - cut->seen);
+    size_t used = lf == NULL ? window : (size_t) (lf - bytes);
+    size_t record = used > 0 && bytes[used - 1] == '\r' ? used - 1 : used;
+    if (record > max || used > max + 1)
+        return refuse(line, cut);
+    return lf == NULL ? 0 : deliver(cut, bytes, record, used + 1);
+}
+
+/* Whether what is there, longer than max_length and without the literal, can still become a record:
+   only if it ends in the literal's beginning, at a place that is not too late. */
+static bool may_end_in(const char *bytes, size_t length, size_t max, const char *literal,
+                       size_t literal_length)
+{
+    size_t start = length >= literal_length ? length - literal_length + 1 : 0;
+
+    for (; start <= max; start++)
+        if (memcmp(bytes + start, literal, length - start) == 0)
+            return true;
+    return false;
+}
+
+static int get_literal(const struct line *line, const char *bytes, size_t length,
+                       struct tcpm_cut *cut)
+{
+    const char *literal = line->literals;
+    size_t size = line->input_length, max = line->max_length;
+    size_t window = length > max && length - max > size ? max + size : length;
+    size_t from = cut->seen < size ? 0 : cut->seen - (size - 1);
+    const char *found = NULL;
+
+    if (from < window)
+        found = memmem(bytes + from, window - from, literal, size);
+    if (found != NULL)
+        return deliver(cut, bytes, (size_t) (found - bytes), (size_t) (found - bytes) + size);
+    if (length > max && !may_end_in(bytes, length, max, literal, size))
+        return refuse(line, cut);
+    return 0;
+}
+
+/* Waits for the byte after the first CR or LF: the other one of the two belongs to it. */
+static int get_auto(struct line *line, const char *bytes, size_t length, struct tcpm_cut *cut)
+{
+    if (line->input_length > 0)
+        return get_literal(line, bytes, length, cut);
+    size_t window = length > line->max_length ? line->max_length + 1 : length;
+    size_t end = find_any(bytes, cut->seen > 0 ? cut->seen - 1 : 0, window);
+    if (end == window)
+        return end > line->max_length ? refuse(line, cut) : 0;
+    if (end + 1 == length)
+        return 0;
+    char other = bytes[end] == '\r' ? '\n' : '\r';
+    line->input_length = bytes[end + 1] == other ? 2 : 1;
+    memcpy(line->literals, bytes + end, line->input_length);
+    return deliver(cut, bytes, end, end + line->input_length);
+}
+
+static int get_line(void *self, const char *bytes, size_t length, struct tcpm_cut *cut)
+{
+    struct line *line = self;
+
+    switch (line->ends) {
+    case TCPM_ENDS_LF:
+        return get_lf(line, bytes, length, cut);
+    case TCPM_ENDS_AUTO:
+        return get_auto(line, bytes, length, cut);
+    case TCPM_ENDS_ANY:
+    default:
+        if (line->input_length > 0)
+            return get_literal(line, bytes, length, cut);
+        return get_any(line, bytes, length, cut);
+    }
+}
+
+static int put_line(void *self, const void *record, size_t length, struct tcpm_out *out)
+{
+    const struct line *line = self;
+    int result = tcpm_out_write(out, record, length);
+
+    return result < 0 ? result : tcpm_out_write(out, output_literal(line), line->output_length);
+}
+
+static int init_line(void *self, const void *options)
+{
+    const struct line_setup *setup = options;
+    struct line *line = self;
+
+    line->ends = (enum tcpm_ends) setup->options.ends;
+    line->max_length = (size_t) setup->options.max_length;
+    line->input_length = setup->input_length;
+    line->output_length = setup->output_length;
+    if (setup->input_length > 0)
+        memcpy(line->literals, setup->options.input_literal, setup->input_length);
+    if (setup->output_length > 0)
+        memcpy(line->literals + setup->input_room, setup->options.output_literal,
+               setup->output_length);
+    snprintf(line->too_long, sizeof line->too_long, "a line is longer than %zu bytes",
+             line->max_length);
+    return 0;
+}
+
+static size_t literal_length(const char *literal, size_t given)
+{
+    if (literal == NULL)
+        return 0;
+    return given > 0 ? given : strnlen(literal, LITERAL_LIMIT + 1);
+}
+
+/* Completes the setup with the defaults; false: a value that cannot be. */
+static bool check_setup(struct line_setup *setup)
+{
+    struct tcpm_line_options *options = &setup->options;
+
+    if (options->ends < TCPM_ENDS_ANY || options->ends > TCPM_ENDS_AUTO)
+        return false;
+    options->max_length = tcpm__filter_limit(options->max_length, MAX_LENGTH);
+    setup->input_length = literal_length(options->input_literal, options->input_literal_length);
+    if (options->input_literal != NULL &&
+        (setup->input_length == 0 || options->ends != TCPM_ENDS_ANY))
+        return false;
+    setup->output_length = literal_length(options->output_literal, options->output_literal_length);
+    if (options->output_literal == NULL) {
+        options->output_literal = "\r\n";
+        setup->output_length = 2;
+    }
+    setup->input_room = options->ends == TCPM_ENDS_AUTO ? 2 : setup->input_length;
+    return options->max_length > 0 && setup->input_length <= LITERAL_LIMIT &&
+           setup->output_length <= LITERAL_LIMIT;
+}
+
+int tcpm_filter_line(const struct tcpm_line_options *options_or_null, struct tcpm_filter **filter)
+{
+    struct line_setup setup = {.options.size = 0};
+
+    if (filter == NULL)
+        return -EINVAL;
+    int result = tcpm__options_read(options_or_null, &setup.options, sizeof setup.options);
+    if (result < 0)
+        return result;
+    if (!check_setup(&setup))
+        return -EINVAL;
+    struct tcpm_filter_kind kind = {.size = sizeof kind,
+                                    .name = "line",
+                                    .init = init_line,
+                                    .get_one = get_line,
+                                    .put = put_line};
+    kind.self_size = sizeof(struct line) + setup.input_room + setup.output_length;
+    return tcpm__filter_create(&kind, &setup, setup.options.ends != TCPM_ENDS_AUTO, filter);
+}

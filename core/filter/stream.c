@@ -1,0 +1,29 @@
+/*
+ * The stream filter: bytes as they come, in records of whatever a read brought. The connection
+ * layer never has anything pending behind it.
+ */
+#include "filter/filter.h"
+
+#include <errno.h>
+
+static int get_stream(void *self, const char *bytes, size_t length, struct tcpm_cut *cut)
+{
+    (void) self;
+    cut->used = cut->length = length;
+    cut->record = bytes;
+    return length > 0;
+}
+
+static int put_stream(void *self, const void *record, size_t length, struct tcpm_out *out)
+{
+    (void) self;
+    return tcpm__out_borrow(out, record, length);
+}
+
+int tcpm_filter_stream(struct tcpm_filter **filter)
+{
+    static const struct tcpm_filter_kind kind = {
+        .size = sizeof kind, .name = "stream", .get_one = get_stream, .put = put_stream};
+
+    return filter == NULL ? -EINVAL : tcpm__filter_create(&kind, NULL, true, filter);
+}

@@ -1,0 +1,146 @@
+/*
+ * Job, clock and report of the benchmark clients in C (see measure.h). Nothing here runs during the
+ * measured phase.
+ */
+#define _GNU_SOURCE
+#include "measure.h"
+
+#include <arpa/inet.h>
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <time.h>
+
+static int work_from_name(const char *name)
+{
+    static const char *const names[] = {"", "storm", "pingpong", "idle", "bulk", "lines"};
+    for (int work = BENCH_STORM; work <= BENCH_LINES; work++)
+        if (strcmp(name, names[work]) == 0)
+            return work;
+    return 0;
+}
+
+static int read_argument(struct bench_job *job, const char *key, const char *value)
+{
+    if (strcmp(key, "work") == 0)
+        job->work = (enum bench_work) work_from_name(value);
+    else if (strcmp(key, "port") == 0)
+        job->port = (unsigned) strtoul(value, NULL, 10);
+    else if (strcmp(key, "connections") == 0)
+        job->connections = (unsigned) strtoul(value, NULL, 10);
+    else if (strcmp(key, "operations") == 0)
+        job->operations = strtoull(value, NULL, 10);
+    else if (strcmp(key, "timeouts") == 0)
+        job->timeouts = atoi(value);
+    else
+        return -1;
+    return 0;
+}
+
+static void raise_file_limit(void)
+{
+    struct rlimit limit;
+    if (getrlimit(RLIMIT_NOFILE, &limit) == 0) {
+        limit.rlim_cur = limit.rlim_max;
+        setrlimit(RLIMIT_NOFILE, &limit);
+    }
+}
+
+void bench_job_read(int argc, char **argv, struct bench_job *job)
+{
+    *job = (struct bench_job){.timeouts = 1};
+    for (int i = 1; i < argc; i++) {
+        char *equals = strchr(argv[i], '=');
+        if (equals)
+            *equals = '\0';
+        if (!equals || read_argument(job, argv[i], equals + 1)) {
+            fprintf(stderr, "%s: what is \"%s\"?\n", argv[0], argv[i]);
+            exit(2);
+        }
+    }
+    if (!job->work || !job->port || !job->connections) {
+        fprintf(stderr,
+                "usage: %s work=storm|pingpong|idle|bulk|lines port=N connections=N "
+                "[operations=N] [timeouts=0|1]\n",
+                argv[0]);
+        exit(2);
+    }
+    raise_file_limit();
+}
+
+const char *bench_line(void)
+{
+    return "ping 0123456789 abcdefghijklmnopqrstuvwxyz ABCDEFGHIJKLMNOPQRS\r\n";
+}
+_Static_assert(sizeof "ping 0123456789 abcdefghijklmnopqrstuvwxyz ABCDEFGHIJKLMNOPQRS\r\n" ==
+                   BENCH_LINE_LENGTH + 1,
+               "a line has 64 bytes");
+
+void bench_address(const struct bench_job *job, uint64_t index, struct sockaddr_in *addr)
+{
+    *addr = (struct sockaddr_in){.sin_family = AF_INET, .sin_port = htons((uint16_t) job->port)};
+    addr->sin_addr.s_addr = htonl((uint32_t) (INADDR_LOOPBACK + index % 32));
+}
+
+static double seconds(struct timeval time)
+{
+    return (double) time.tv_sec + (double) time.tv_usec / 1e6;
+}
+
+static void take(double *user_s, double *system_s, double *wall_s)
+{
+    struct rusage usage;
+    struct timespec now;
+    getrusage(RUSAGE_SELF, &usage);
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    *user_s = seconds(usage.ru_utime);
+    *system_s = seconds(usage.ru_stime);
+    *wall_s = (double) now.tv_sec + (double) now.tv_nsec / 1e9;
+}
+
+void bench_begin(struct bench_figures *figures)
+{
+    take(&figures->cpu_user_s, &figures->cpu_system_s, &figures->wall_s);
+}
+
+void bench_end(struct bench_figures *figures)
+{
+    double user_s, system_s, wall_s;
+    take(&user_s, &system_s, &wall_s);
+    figures->cpu_user_s = user_s - figures->cpu_user_s;
+    figures->cpu_system_s = system_s - figures->cpu_system_s;
+    figures->wall_s = wall_s - figures->wall_s;
+}
+
+/* smaps_rollup walks the page tables; the counters in /proc/self/status may lag behind. */
+uint64_t bench_memory(void)
+{
+    char line[256];
+    uint64_t kib = 0;
+    FILE *file = fopen("/proc/self/smaps_rollup", "re");
+    if (!file)
+        bench_fail("/proc/self/smaps_rollup", 0);
+    while (fgets(line, sizeof line, file))
+        if (sscanf(line, "Anonymous: %" SCNu64, &kib) == 1)
+            break;
+    fclose(file);
+    return kib * 1024;
+}
+
+int bench_report(const struct bench_figures *figures)
+{
+    printf("{\"operations\":%" PRIu64 ",\"bytes\":%" PRIu64 ",\"errors\":%" PRIu64
+           ",\"cpu_user_s\":%.6f,\"cpu_system_s\":%.6f,\"wall_s\":%.6f,\"memory_bytes\":%" PRIu64
+           "}\n",
+           figures->operations, figures->bytes, figures->errors, figures->cpu_user_s,
+           figures->cpu_system_s, figures->wall_s, figures->memory_bytes);
+    return figures->errors ? 1 : 0;
+}
+
+void bench_fail(const char *what, int error)
+{
+    fprintf(stderr, "bench client: %s%s%s\n", what, error ? ": " : "",
+            error ? strerror(error) : "");
+    exit(1);
+}

@@ -1,0 +1,55 @@
+/*
+ * What the benchmark clients in C share: the job they are given on the command line, the figures
+ * they take, and the line of JSON they print. A client in another language does the same by hand;
+ * tests/bench/README.md says what is expected of one.
+ */
+#ifndef BENCH_MEASURE_H
+#define BENCH_MEASURE_H
+
+#include <netinet/in.h>
+#include <stdint.h>
+#include <stdio.h>
+
+#define BENCH_LINE_LENGTH 64 /* a line of ping-pong and storm, its CR LF included */
+
+enum bench_work { BENCH_STORM = 1, BENCH_PINGPONG, BENCH_IDLE, BENCH_BULK, BENCH_LINES };
+
+struct bench_job {
+    enum bench_work work;
+    unsigned port;
+    unsigned connections; /* open at a time */
+    uint64_t operations;  /* storm: connections in all; ping-pong: messages in all */
+    int timeouts;         /* 0: none; 1: 30 s to connect, 300 s without input */
+};
+
+struct bench_figures {
+    uint64_t operations; /* done and checked: connections, messages or lines */
+    uint64_t bytes;      /* received */
+    uint64_t errors;     /* whatever went otherwise than expected */
+    double cpu_user_s, cpu_system_s, wall_s;
+    uint64_t memory_bytes; /* idle: what the connections added */
+};
+
+/* Reads "key=value" arguments; ends the program with a message when they make no job. Raises the
+   soft limit of open files. */
+void bench_job_read(int argc, char **argv, struct bench_job *job);
+
+/* The 64 bytes of each line. */
+const char *bench_line(void);
+
+/* Where connection number `index` goes: one of 127.0.0.1-32. */
+void bench_address(const struct bench_job *job, uint64_t index, struct sockaddr_in *addr);
+
+/* Between the two lies the measured phase. */
+void bench_begin(struct bench_figures *figures);
+void bench_end(struct bench_figures *figures);
+
+/* Anonymous memory of this process in bytes, as the page tables have it. */
+uint64_t bench_memory(void);
+
+/* Prints the figures; the value is the exit status of the client. */
+int bench_report(const struct bench_figures *figures);
+
+void bench_fail(const char *what, int error) __attribute__((noreturn));
+
+#endif

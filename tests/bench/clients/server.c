@@ -1,0 +1,283 @@
+/*
+ * The other side of every benchmark: one epoll loop that does as little as possible per connection,
+ * so that the client, which is what we measure, is the side that is busy.
+ *
+ * The driver starts one for each measured client, reads the line "PID PORT" and ends it with
+ * SIGTERM. It listens on one port on each of 127.0.0.1-32: with a single address the kernel's
+ * search for a free port costs more than all the rest of a connection and hides every difference.
+ *
+ *   server echo             sends back what it gets
+ *   server hold             accepts, reads and says nothing
+ *   server bulk BYTES       sends so many bytes on each connection, then FIN
+ *   server lines COUNT      sends so many lines of 40 bytes on each connection, then FIN;
+ *                           400,000 different ones before the first comes again
+ *
+ * What bulk and lines send is made before the first connection comes, and sent again and again
+ * (sendfile was tried: it makes both sides slower). A connection is closed when its client has
+ * closed it.
+ */
+#define _GNU_SOURCE
+#include <arpa/inet.h>
+#include <errno.h>
+#include <netinet/in.h>
+#include <signal.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+enum {
+    ADDRESSES = 32,
+    BACKLOG = 4096,
+    EVENTS = 1024,
+    ACCEPTS_PER_TURN = 64,
+    LINE_LENGTH = 40,
+    DIFFERENT_LINES = 400000,
+    BULK_SIZE = 1 << 20,
+    SEND_AT_ONCE = 1 << 18,
+    PORT_ATTEMPTS = 100
+};
+
+enum mode { MODE_ECHO, MODE_HOLD, MODE_SOURCE };
+
+struct server {
+    enum mode mode;
+    int epoll_fd;
+    char *source;         /* what MODE_SOURCE sends, again and again */
+    uint64_t source_size; /* bytes in source */
+    uint64_t total_size;  /* bytes for each connection */
+    uint64_t *sent;       /* bytes sent so far, by descriptor */
+    size_t sent_size;     /* places in sent */
+    char buffer[65536];
+};
+
+static void fail(const char *what)
+{
+    fprintf(stderr, "bench server: %s: %s\n", what, strerror(errno));
+    exit(1);
+}
+
+static void watch(const struct server *server, int fd, uint32_t events, uint64_t tag)
+{
+    struct epoll_event event = {.events = events, .data.u64 = tag};
+    if (epoll_ctl(server->epoll_fd, EPOLL_CTL_ADD, fd, &event))
+        fail("epoll_ctl");
+}
+
+/* ---- listening: the same port on every address ---- */
+
+static int listen_on(unsigned host, uint16_t port)
+{
+    int one = 1;
+    struct sockaddr_in addr = {.sin_family = AF_INET, .sin_port = htons(port)};
+    addr.sin_addr.s_addr = htonl(INADDR_LOOPBACK + host);
+    int fd = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+    if (fd < 0)
+        fail("socket");
+    setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof one);
+    if (bind(fd, (struct sockaddr *) &addr, sizeof addr) || listen(fd, BACKLOG)) {
+        close(fd);
+        return -1;
+    }
+    return fd;
+}
+
+static uint16_t port_of(int fd)
+{
+    struct sockaddr_in addr;
+    socklen_t length = sizeof addr;
+    if (getsockname(fd, (struct sockaddr *) &addr, &length))
+        fail("getsockname");
+    return ntohs(addr.sin_port);
+}
+
+/* The kernel picks a port on the first address; on another it may be taken: then all over again. */
+static uint16_t listen_everywhere(int fds[ADDRESSES])
+{
+    for (int attempt = 0; attempt < PORT_ATTEMPTS; attempt++) {
+        unsigned open = 0;
+        uint16_t port = 0;
+        while (open < ADDRESSES && (fds[open] = listen_on(open, port)) >= 0) {
+            if (open == 0)
+                port = port_of(fds[0]);
+            open++;
+        }
+        if (open == ADDRESSES)
+            return port;
+        while (open > 0)
+            close(fds[--open]);
+    }
+    fail("no port is free on all addresses");
+    return 0;
+}
+
+/* ---- connections ---- */
+
+static void send_source(struct server *server, int fd)
+{
+    uint64_t *sent = &server->sent[fd];
+    while (*sent < server->total_size) {
+        uint64_t offset = *sent % server->source_size;
+        uint64_t left = server->total_size - *sent;
+        uint64_t until_end = server->source_size - offset;
+        size_t length = left < until_end ? left : until_end;
+        if (length > SEND_AT_ONCE)
+            length = SEND_AT_ONCE;
+        ssize_t n = send(fd, server->source + offset, length, MSG_NOSIGNAL);
+        if (n <= 0)
+            return; /* full, or the client has gone: epoll tells which */
+        *sent += (uint64_t) n;
+    }
+    shutdown(fd, SHUT_WR);
+}
+
+static void start_source(struct server *server, int fd)
+{
+    if ((size_t) fd >= server->sent_size)
+        fail("a descriptor above the limit");
+    server->sent[fd] = 0;
+    watch(server, fd, EPOLLIN | EPOLLOUT | EPOLLET, (uint64_t) fd);
+}
+
+static void accept_some(struct server *server, int listener)
+{
+    for (int i = 0; i < ACCEPTS_PER_TURN; i++) {
+        int fd = accept4(listener, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
+        if (fd < 0)
+            return;
+        if (server->mode == MODE_SOURCE)
+            start_source(server, fd);
+        else
+            watch(server, fd, EPOLLIN, (uint64_t) fd);
+    }
+}
+
+/* One read per event, level-triggered: a line and its answer are two system calls. An answer that
+   does not fit would need a queue; the clients never have more than one line under way. */
+static void read_some(struct server *server, int fd)
+{
+    ssize_t n = recv(fd, server->buffer, sizeof server->buffer, 0);
+    if (n > 0) {
+        if (server->mode == MODE_ECHO && send(fd, server->buffer, (size_t) n, MSG_NOSIGNAL) != n &&
+            errno != ECONNRESET && errno != EPIPE)
+            fail("an echo that does not fit");
+        return;
+    }
+    if (n == 0 || (errno != EAGAIN && errno != EINTR))
+        close(fd);
+}
+
+static void serve(struct server *server)
+{
+    struct epoll_event events[EVENTS];
+    for (;;) {
+        int count = epoll_wait(server->epoll_fd, events, EVENTS, -1);
+        for (int i = 0; i < count; i++) {
+            int fd = (int) (events[i].data.u64 & 0xffffffff);
+            if (events[i].data.u64 >> 32) {
+                accept_some(server, fd);
+                continue;
+            }
+            if (events[i].events & EPOLLOUT && server->mode == MODE_SOURCE)
+                send_source(server, fd);
+            if (events[i].events & (EPOLLIN | EPOLLERR | EPOLLHUP))
+                read_some(server, fd);
+        }
+    }
+}
+
+/* ---- what is sent ---- */
+
+static void allocate_source(struct server *server, size_t size)
+{
+    server->source_size = size;
+    server->source = malloc(size + 1); /* snprintf ends each line with a NUL */
+    if (!server->source)
+        fail("malloc");
+}
+
+static void fill_bulk(struct server *server)
+{
+    allocate_source(server, BULK_SIZE);
+    for (size_t i = 0; i < BULK_SIZE; i++)
+        server->source[i] = (char) (' ' + i % 95);
+}
+
+static void fill_lines(struct server *server)
+{
+    allocate_source(server, (size_t) DIFFERENT_LINES * LINE_LENGTH);
+    for (unsigned i = 0; i < DIFFERENT_LINES; i++)
+        snprintf(server->source + (size_t) i * LINE_LENGTH, LINE_LENGTH + 1,
+                 "%08u 0123456789abcdefghijklmnopqrs\r\n", i);
+    server->total_size *= LINE_LENGTH;
+}
+
+static int choose_mode(struct server *server, int argc, char **argv)
+{
+    const char *name = argc > 1 ? argv[1] : "";
+    server->mode = strcmp(name, "echo") == 0   ? MODE_ECHO
+                   : strcmp(name, "hold") == 0 ? MODE_HOLD
+                                               : MODE_SOURCE;
+    if (server->mode != MODE_SOURCE)
+        return argc == 2 ? 0 : -1;
+    if (argc != 3)
+        return -1;
+    server->total_size = strtoull(argv[2], NULL, 10);
+    if (strcmp(name, "bulk") == 0)
+        fill_bulk(server);
+    else if (strcmp(name, "lines") == 0)
+        fill_lines(server);
+    else
+        return -1;
+    return server->total_size > 0 ? 0 : -1;
+}
+
+/* ---- start ---- */
+
+static size_t raise_file_limit(void)
+{
+    struct rlimit limit;
+    if (getrlimit(RLIMIT_NOFILE, &limit))
+        fail("getrlimit");
+    limit.rlim_cur = limit.rlim_max;
+    setrlimit(RLIMIT_NOFILE, &limit);
+    return limit.rlim_cur;
+}
+
+/* The driver ends us; should it be killed first, the kernel does. */
+static void end_with_parent(void)
+{
+    pid_t parent = getppid();
+    prctl(PR_SET_PDEATHSIG, SIGTERM);
+    if (getppid() != parent)
+        exit(0);
+}
+
+int main(int argc, char **argv)
+{
+    struct server *server = calloc(1, sizeof *server);
+    int listeners[ADDRESSES];
+    if (!server)
+        fail("calloc");
+    end_with_parent();
+    if (choose_mode(server, argc, argv)) {
+        fprintf(stderr, "usage: server echo|hold|bulk BYTES|lines COUNT\n");
+        return 2;
+    }
+    server->sent_size = raise_file_limit();
+    server->sent = calloc(server->sent_size, sizeof *server->sent);
+    server->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
+    if (!server->sent || server->epoll_fd < 0)
+        fail("start");
+    uint16_t port = listen_everywhere(listeners);
+    for (int i = 0; i < ADDRESSES; i++)
+        watch(server, listeners[i], EPOLLIN, (uint64_t) 1 << 32 | (uint64_t) listeners[i]);
+    printf("%d %u\n", (int) getpid(), (unsigned) port);
+    fflush(stdout);
+    serve(server);
+}

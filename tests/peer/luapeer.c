@@ -1,0 +1,279 @@
+/*
+ * The Lua module "peer" of the tests: the scripted peer, the swarm, and the few things about the
+ * own process that a test wants to know or to do (descriptors, memory, time that passes in a
+ * handler). Everything that can wait takes its limit in seconds and gives true or false.
+ *
+ *   peer.start(program [, options]) -> peer    peer:port() :addr() :go(name) :marks(name) :stop()
+ *     :await(name [, count [, seconds]])  :accepted(count [, seconds])  :ended(count [, seconds])
+ *     :report() -> { accepted, ended, received, sent, failures, failure }
+ *     :connection(n) -> { stop, port, received, sent, checksum, content } from 1, or nil
+ *   peer.swarm(mode [, addresses [, backlog]]) -> swarm
+ *     :port() :stats() -> { accepted, ended, most, received } :kill() :stop()
+ *   peer.checksum(bytes [, checksum]), peer.prng(seed, length), peer.block(seconds),
+ *   peer.descriptors(), peer.resident() (bytes), peer.cpu() (seconds), peer.sockname(fd),
+ *   peer.watchdog(seconds, text) (0 ends it), peer.kill(signum)
+ */
+#include "peer.h"
+#include "process.h"
+#include "swarm.h"
+
+#include <lauxlib.h>
+#include <lua.h>
+
+#define SECONDS 10.0 /* the limit of waiting, if none is given */
+
+static const char peer_type[] = "tcpmulti test peer";
+static const char swarm_type[] = "tcpmulti test swarm";
+
+/* ---- the scripted peer ---- */
+
+static struct peer *check_peer(lua_State *L)
+{
+    struct peer **peer = luaL_checkudata(L, 1, peer_type);
+
+    luaL_argcheck(L, *peer != NULL, 1, "this peer has been stopped");
+    return *peer;
+}
+
+static int integer_option(lua_State *L, const char *name)
+{
+    int value;
+
+    lua_getfield(L, 2, name);
+    value = lua_isboolean(L, -1) ? lua_toboolean(L, -1) : (int) lua_tointeger(L, -1);
+    lua_pop(L, 1);
+    return value;
+}
+
+static int start_peer(lua_State *L)
+{
+    const char *program = luaL_checkstring(L, 1);
+    char message[160];
+    struct peer_options options = {.message = message, .message_size = sizeof message};
+    struct peer **peer;
+
+    if (!lua_isnoneornil(L, 2)) {
+        luaL_checktype(L, 2, LUA_TTABLE);
+        options.port = integer_option(L, "port");
+        options.backlog = integer_option(L, "backlog");
+        options.rcvbuf = integer_option(L, "rcvbuf");
+        options.no_accept = integer_option(L, "no_accept");
+        options.blackhole = integer_option(L, "blackhole");
+        options.refuse = integer_option(L, "refuse");
+        options.keep = (size_t) integer_option(L, "keep");
+        lua_getfield(L, 2, "address");
+        options.address = lua_tostring(L, -1); /* stays on the stack as long as it is used */
+    }
+    peer = lua_newuserdata(L, sizeof(struct peer *));
+    *peer = NULL;
+    luaL_getmetatable(L, peer_type);
+    lua_setmetatable(L, -2);
+    *peer = peer_start(program, &options);
+    return *peer != NULL ? 1 : luaL_error(L, "%s", message);
+}
+
+static int stop_peer(lua_State *L)
+{
+    struct peer **peer = luaL_checkudata(L, 1, peer_type);
+
+    peer_stop(*peer);
+    *peer = NULL;
+    return 0;
+}
+
+static int port_of_peer(lua_State *L)
+{
+    lua_pushinteger(L, peer_port(check_peer(L)));
+    return 1;
+}
+
+static int address_of_peer(lua_State *L)
+{
+    lua_pushstring(L, peer_address(check_peer(L)));
+    return 1;
+}
+
+static int go(lua_State *L)
+{
+    peer_go(check_peer(L), luaL_checkstring(L, 2));
+    return 0;
+}
+
+static int marks(lua_State *L)
+{
+    lua_pushnumber(L, (lua_Number) peer_marks(check_peer(L), luaL_checkstring(L, 2)));
+    return 1;
+}
+
+static int await(lua_State *L)
+{
+    uint64_t count = (uint64_t) luaL_optnumber(L, 3, 1);
+    double seconds = luaL_optnumber(L, 4, SECONDS);
+
+    lua_pushboolean(L, peer_wait_mark(check_peer(L), luaL_checkstring(L, 2), count, seconds) == 0);
+    return 1;
+}
+
+static int await_accepted(lua_State *L)
+{
+    uint64_t count = (uint64_t) luaL_checknumber(L, 2);
+
+    lua_pushboolean(L,
+                    peer_wait_accepted(check_peer(L), count, luaL_optnumber(L, 3, SECONDS)) == 0);
+    return 1;
+}
+
+static int await_ended(lua_State *L)
+{
+    uint64_t count = (uint64_t) luaL_checknumber(L, 2);
+
+    lua_pushboolean(L, peer_wait_ended(check_peer(L), count, luaL_optnumber(L, 3, SECONDS)) == 0);
+    return 1;
+}
+
+static void set_number(lua_State *L, const char *name, uint64_t number)
+{
+    lua_pushnumber(L, (lua_Number) number);
+    lua_setfield(L, -2, name);
+}
+
+static int report(lua_State *L)
+{
+    struct peer_report seen;
+
+    peer_report(check_peer(L), &seen);
+    lua_createtable(L, 0, 6);
+    set_number(L, "accepted", seen.accepted);
+    set_number(L, "ended", seen.ended);
+    set_number(L, "received", seen.received);
+    set_number(L, "sent", seen.sent);
+    set_number(L, "failures", seen.failures);
+    lua_pushstring(L, seen.failure);
+    lua_setfield(L, -2, "failure");
+    return 1;
+}
+
+static int connection(lua_State *L)
+{
+    struct peer_connection seen;
+    lua_Integer number = luaL_checkinteger(L, 2);
+
+    if (number < 1 || peer_connection(check_peer(L), (size_t) number - 1, &seen) != 0) {
+        lua_pushnil(L);
+        return 1;
+    }
+    lua_createtable(L, 0, 6);
+    set_number(L, "port", seen.port);
+    set_number(L, "received", seen.received);
+    set_number(L, "sent", seen.sent);
+    lua_pushstring(L, peer_end_name(seen.end));
+    lua_setfield(L, -2, "stop");
+    peer_push_checksum(L, seen.checksum);
+    lua_setfield(L, -2, "checksum");
+    lua_pushlstring(L, seen.content == NULL ? "" : seen.content, seen.content_length);
+    lua_setfield(L, -2, "content");
+    return 1;
+}
+
+/* ---- the swarm ---- */
+
+static struct swarm *check_swarm(lua_State *L)
+{
+    struct swarm **swarm = luaL_checkudata(L, 1, swarm_type);
+
+    luaL_argcheck(L, *swarm != NULL, 1, "this swarm has been stopped");
+    return *swarm;
+}
+
+static int start_swarm(lua_State *L)
+{
+    const char *mode = luaL_checkstring(L, 1);
+    int addresses = (int) luaL_optinteger(L, 2, 1), backlog = (int) luaL_optinteger(L, 3, 0);
+    struct swarm **swarm = lua_newuserdata(L, sizeof(struct swarm *));
+
+    *swarm = NULL;
+    luaL_getmetatable(L, swarm_type);
+    lua_setmetatable(L, -2);
+    *swarm = swarm_start(mode, addresses, backlog);
+    return *swarm != NULL ? 1 : luaL_error(L, "swarm \"%s\" did not start", mode);
+}
+
+static int stop_swarm(lua_State *L)
+{
+    struct swarm **swarm = luaL_checkudata(L, 1, swarm_type);
+
+    swarm_stop(*swarm);
+    *swarm = NULL;
+    return 0;
+}
+
+static int kill_swarm(lua_State *L)
+{
+    swarm_kill(check_swarm(L));
+    return 0;
+}
+
+static int port_of_swarm(lua_State *L)
+{
+    lua_pushinteger(L, swarm_port(check_swarm(L)));
+    return 1;
+}
+
+static int stats_of_swarm(lua_State *L)
+{
+    struct swarm_stats stats;
+
+    swarm_stats(check_swarm(L), &stats);
+    lua_createtable(L, 0, 4);
+    set_number(L, "accepted", stats.accepted);
+    set_number(L, "ended", stats.ended);
+    set_number(L, "most", stats.most);
+    set_number(L, "received", stats.received);
+    return 1;
+}
+
+/* ---- the module ---- */
+
+static void new_type(lua_State *L, const char *name, const luaL_Reg *methods)
+{
+    luaL_newmetatable(L, name);
+    luaL_register(L, NULL, methods);
+    lua_pushvalue(L, -1);
+    lua_setfield(L, -2, "__index");
+    lua_pop(L, 1);
+}
+
+int luaopen_peer(lua_State *L);
+int luaopen_peer(lua_State *L)
+{
+    static const luaL_Reg peer_methods[] = {
+        {"stop", stop_peer},
+        {"__gc", stop_peer},
+        {"port", port_of_peer},
+        {"addr", address_of_peer},
+        {"go", go},
+        {"marks", marks},
+        {"await", await},
+        {"report", report},
+        {"accepted", await_accepted},
+        {"ended", await_ended},
+        {"connection", connection},
+        {NULL, NULL},
+    };
+    static const luaL_Reg swarm_methods[] = {
+        {"stop", stop_swarm},    {"__gc", stop_swarm},      {"kill", kill_swarm},
+        {"port", port_of_swarm}, {"stats", stats_of_swarm}, {NULL, NULL},
+    };
+    static const luaL_Reg functions[] = {
+        {"start", start_peer},
+        {"swarm", start_swarm},
+        {NULL, NULL},
+    };
+
+    new_type(L, peer_type, peer_methods);
+    new_type(L, swarm_type, swarm_methods);
+    lua_newtable(L);
+    luaL_register(L, NULL, functions);
+    peer_process_register(L);
+    return 1;
+}

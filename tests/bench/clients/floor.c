@@ -5,8 +5,8 @@
  * turn, timeouts as stamps that a sweep looks at once a second. Nothing of it is a library: no
  * names, no write queue, no order of events to promise.
  */
-#define _GNU_SOURCE
 #include "measure.h"
+#include "stash.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -19,7 +19,6 @@
 enum {
     EVENTS = 1024,
     BUFFER_SIZE = 65536,
-    STASH_SIZE = 128, /* longest line that may arrive in pieces */
     SWEEP_MS = 1000,
     CONNECT_TIMEOUT_MS = 30000,
     INPUT_TIMEOUT_MS = 300000
@@ -28,10 +27,9 @@ enum {
 enum phase { PHASE_NONE, PHASE_CONNECTING, PHASE_OPEN };
 
 struct connection {
-    char *stash; /* the beginning of a line whose end has not come, or NULL */
+    struct bench_stash stash;
     uint32_t last_ms;
     uint32_t left; /* messages still to come */
-    uint8_t stashed;
     uint8_t phase;
 };
 
@@ -46,7 +44,7 @@ struct client {
     unsigned open;    /* connections that have succeeded */
     unsigned table_size;
     struct connection *table; /* by descriptor */
-    char buffer[STASH_SIZE + BUFFER_SIZE];
+    char buffer[BENCH_STASH_SIZE + BUFFER_SIZE];
 };
 
 static uint32_t clock_ms(void)
@@ -85,7 +83,7 @@ static void start_connections(struct client *client)
 /* A close takes the descriptor out of the epoll set as well. */
 static void end_connection(struct client *client, int fd)
 {
-    free(client->table[fd].stash);
+    free(client->table[fd].stash.bytes);
     client->table[fd] = (struct connection){.phase = PHASE_NONE};
     close(fd);
     client->alive--;
@@ -136,24 +134,16 @@ static int take_line(struct client *client, int fd, const char *line, size_t len
                                            : line_of_pingpong(client, fd);
 }
 
-static int keep_rest(struct client *client, int fd, const char *rest, size_t length)
-{
-    struct connection *connection = &client->table[fd];
-    if (length > STASH_SIZE || (!connection->stash && !(connection->stash = malloc(STASH_SIZE)))) {
-        break_connection(client, fd);
-        return 0;
-    }
-    memcpy(connection->stash, rest, length);
-    connection->stashed = (uint8_t) length;
-    return 1;
-}
-
 static int cut_lines(struct client *client, int fd, const char *bytes, size_t length)
 {
     while (length > 0) {
         const char *end = memchr(bytes, '\n', length);
+        if (!end && bench_stash_keep(&client->table[fd].stash, bytes, length)) {
+            break_connection(client, fd);
+            return 0;
+        }
         if (!end)
-            return keep_rest(client, fd, bytes, length);
+            return 1;
         size_t line_length = (size_t) (end + 1 - bytes);
         if (!take_line(client, fd, bytes, line_length))
             return 0;
@@ -165,22 +155,16 @@ static int cut_lines(struct client *client, int fd, const char *bytes, size_t le
 
 /* ---- events ---- */
 
-/* The stash goes in front of what is read, so that lines always lie in one piece. */
 static int take_bytes(struct client *client, int fd, size_t length)
 {
     struct connection *connection = &client->table[fd];
-    char *start = client->buffer + STASH_SIZE;
     client->figures.bytes += length;
     connection->last_ms = client->now_ms;
     if (client->job.work == BENCH_BULK)
         return 1;
-    if (connection->stashed > 0) {
-        start -= connection->stashed;
-        memcpy(start, connection->stash, connection->stashed);
-        length += connection->stashed;
-        connection->stashed = 0;
-    }
-    return cut_lines(client, fd, start, length);
+    char *bytes =
+        bench_stash_put_in_front(&connection->stash, client->buffer + BENCH_STASH_SIZE, &length);
+    return cut_lines(client, fd, bytes, length);
 }
 
 /* A read that does not fill the buffer has drained the socket, unless its end is there as well. */
@@ -188,7 +172,7 @@ static void on_readable(struct client *client, int fd, uint32_t events)
 {
     int to_the_end = (events & (EPOLLRDHUP | EPOLLHUP | EPOLLERR)) != 0;
     for (;;) {
-        ssize_t n = recv(fd, client->buffer + STASH_SIZE, BUFFER_SIZE, 0);
+        ssize_t n = recv(fd, client->buffer + BENCH_STASH_SIZE, BUFFER_SIZE, 0);
         if (n < 0 && errno == EAGAIN)
             return;
         if (n < 0) {

@@ -2,7 +2,6 @@
  * Job, clock and report of the benchmark clients in C (see measure.h). Nothing here runs during the
  * measured phase.
  */
-#define _GNU_SOURCE
 #include "measure.h"
 
 #include <arpa/inet.h>

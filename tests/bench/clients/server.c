@@ -16,7 +16,6 @@
  * (sendfile was tried: it makes both sides slower). A connection is closed when its client has
  * closed it.
  */
-#define _GNU_SOURCE
 #include <arpa/inet.h>
 #include <errno.h>
 #include <netinet/in.h>

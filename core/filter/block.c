@@ -87,6 +87,14 @@ static void read_fixed(const struct encoding *encoding, const unsigned char *byt
     field->complete = true;
 }
 
+/* More than the record may have, whatever follows: the rest of the field does not matter. */
+static bool is_too_much(const struct block *block, uint64_t value)
+{
+    int64_t most = block->max_length - block->adjust;
+
+    return most < 0 || value > (uint64_t) most;
+}
+
 static int read_ascii0(struct block *block, const unsigned char *bytes, size_t length,
                        struct field *field, struct tcpm_cut *cut)
 {
@@ -104,6 +112,8 @@ static int read_ascii0(struct block *block, const unsigned char *bytes, size_t l
         if (i == ASCII_DIGITS || field->value > (UINT64_MAX - digit) / 10)
             return refuse(block, cut, TCPM_EFILTER, "a length of too many digits");
         field->value = field->value * 10 + digit;
+        if (is_too_much(block, field->value))
+            return 0;
     }
     return 0;
 }
@@ -120,6 +130,8 @@ static int read_varint(struct block *block, const unsigned char *bytes, size_t l
             field->complete = true;
             return 0;
         }
+        if (is_too_much(block, field->value))
+            return 0;
     }
     return 0;
 }
@@ -143,12 +155,10 @@ static int read_field(struct block *block, const unsigned char *bytes, size_t le
 /* Whether the record would be too long, or, once the field is complete, shorter than nothing. */
 static int check_length(struct block *block, const struct field *field, struct tcpm_cut *cut)
 {
-    int64_t most = block->max_length - block->adjust;
-
-    if (most < 0 || field->value > (uint64_t) most)
+    if (is_too_much(block, field->value))
         return refuse(block, cut, TCPM_ETOOLONG, "a length of %s%llu, the limit is %lld",
                       field->complete ? "" : "at least ", (unsigned long long) field->value,
-                      (long long) most);
+                      (long long) (block->max_length - block->adjust));
     if (field->complete && (int64_t) field->value + block->adjust < 0)
         return refuse(block, cut, TCPM_EFILTER, "a length of %llu, which %lld makes negative",
                       (unsigned long long) field->value, (long long) block->adjust);

@@ -1,0 +1,93 @@
+-- What the benchmark clients in Lua share: the job they are given on the command line, the figures
+-- they take, and the line of JSON they print. The twin of measure.h. Loaded by dofile.
+local ffi = require "ffi"
+
+ffi.cdef [[
+struct bench_timeval { long sec, usec; };
+struct bench_rusage { struct bench_timeval user, system; long rest[14]; };
+struct bench_timespec { long sec, nsec; };
+int getrusage(int who, struct bench_rusage *usage);
+int clock_gettime(int clock, struct bench_timespec *time);
+]]
+
+local RUSAGE_SELF, CLOCK_MONOTONIC = 0, 1
+
+local M = {}
+
+-- "key=value" arguments as a table; numbers where they are numbers.
+function M.job(arguments)
+  local job = { timeouts = 1 }
+  for _, argument in ipairs(arguments) do
+    local key, value = argument:match "^(%l+)=(%w+)$"
+    if not key then
+      error("what is " .. argument .. "?", 0)
+    end
+    job[key] = tonumber(value) or value
+  end
+  if not (job.work and job.port and job.connections) then
+    error("usage: work=storm|pingpong|idle|bulk|lines port=N connections=N [operations=N]", 0)
+  end
+  return job
+end
+
+function M.figures()
+  return {
+    operations = 0,
+    bytes = 0,
+    errors = 0,
+    cpu_user_s = 0,
+    cpu_system_s = 0,
+    wall_s = 0,
+    memory_bytes = 0,
+    lua_bytes = 0,
+  }
+end
+
+local function seconds(time)
+  return tonumber(time.sec) + tonumber(time.usec) / 1e6
+end
+
+local function take()
+  local usage, now = ffi.new "struct bench_rusage", ffi.new "struct bench_timespec"
+  ffi.C.getrusage(RUSAGE_SELF, usage)
+  ffi.C.clock_gettime(CLOCK_MONOTONIC, now)
+  return seconds(usage.user), seconds(usage.system), tonumber(now.sec) + tonumber(now.nsec) / 1e9
+end
+
+-- Between the two lies the measured phase.
+function M.begin(figures)
+  figures.cpu_user_s, figures.cpu_system_s, figures.wall_s = take()
+end
+
+function M.finish(figures)
+  local user, system, wall = take()
+  figures.cpu_user_s = user - figures.cpu_user_s
+  figures.cpu_system_s = system - figures.cpu_system_s
+  figures.wall_s = wall - figures.wall_s
+end
+
+-- Anonymous memory of this process as the page tables have it, and what of it is Lua's, in bytes.
+function M.memory()
+  collectgarbage()
+  collectgarbage()
+  for line in io.lines "/proc/self/smaps_rollup" do
+    local kib = line:match "^Anonymous:%s+(%d+)"
+    if kib then
+      return tonumber(kib) * 1024, collectgarbage "count" * 1024
+    end
+  end
+  error "/proc/self/smaps_rollup has no line Anonymous"
+end
+
+function M.report(figures)
+  local fields = {}
+  for key, value in pairs(figures) do
+    fields[#fields + 1] = ("%q:%.6f"):format(key, value)
+  end
+  print("{" .. table.concat(fields, ",") .. "}")
+  if figures.errors > 0 then
+    os.exit(1)
+  end
+end
+
+return M

@@ -1,0 +1,138 @@
+-- Turns the rounds into figures: per workload and competitor the median cost, its ratio to the floor
+-- by pairs, and which side was busy; prints them as a table.
+local statistics = require "driver.statistics"
+
+local M = {}
+
+-- A side that works nine tenths of the time is what holds the run back.
+local BUSY = 0.9
+
+local function column(rounds, key)
+  local values = {}
+  for _, figures in pairs(rounds) do
+    values[#values + 1] = type(key) == "function" and key(figures) or figures[key]
+  end
+  return values
+end
+
+local function client_busy(figures)
+  return (figures.cpu_user_s + figures.cpu_system_s) / figures.wall_s
+end
+
+local function saturated(client, server)
+  if client >= BUSY then
+    return "client"
+  end
+  return server >= BUSY and "server" or "neither"
+end
+
+local function costs_by_round(rounds)
+  local costs = {}
+  for round, figures in pairs(rounds or {}) do
+    costs[round] = figures.cost
+  end
+  return costs
+end
+
+local function add_speed(row, rounds)
+  row.user_share = statistics.median(column(rounds, function(figures)
+    return figures.cpu_user_s / (figures.cpu_user_s + figures.cpu_system_s)
+  end))
+  row.operations_per_s = statistics.median(column(rounds, function(figures)
+    return figures.operations / figures.wall_s
+  end))
+  row.client_busy = statistics.median(column(rounds, client_busy))
+  row.server_busy = statistics.median(column(rounds, "server_busy"))
+  row.saturated = saturated(row.client_busy, row.server_busy)
+end
+
+-- One row, or nil when there is no round of it. `rounds`, `floor_rounds`: figures by round.
+local function summarize(workload, competitor, rounds, floor_rounds)
+  local spread = statistics.spread(column(rounds or {}, "cost"))
+  if not spread then
+    return nil
+  end
+  local ratio = statistics.ratios(costs_by_round(rounds), costs_by_round(floor_rounds))
+  local row = {
+    competitor = competitor.name,
+    title = competitor.title,
+    share = competitor.share or 1,
+    rounds = #column(rounds, "cost"),
+    cost = spread,
+    ratio = statistics.spread(ratio),
+  }
+  if workload.memory then
+    row.lua_bytes = column(rounds, "lua_bytes")[1]
+    row.lua_bytes = row.lua_bytes and row.lua_bytes / workload.connections
+  else
+    add_speed(row, rounds)
+  end
+  return row
+end
+
+-- `done[workload][competitor][round]`: figures. Workloads of which nothing is there are left out.
+function M.summarize(workloads, competitors, done)
+  local results = {}
+  for _, workload in ipairs(workloads) do
+    local by_name = done[workload.name] or {}
+    local rows = {}
+    for _, competitor in ipairs(competitors) do
+      rows[#rows + 1] =
+        summarize(workload, competitor, by_name[competitor.name], by_name[competitors[1].name])
+    end
+    if rows[1] then
+      results[#results + 1] =
+        { workload = workload.name, title = workload.title, unit = workload.unit, rows = rows }
+    end
+  end
+  return results
+end
+
+local function significant(value)
+  if value >= 100 then
+    return ("%.0f"):format(value)
+  end
+  return (value >= 10 and "%.1f" or value >= 1 and "%.2f" or "%.3f"):format(value)
+end
+
+local function ratio_text(ratio)
+  if not ratio then
+    return "-"
+  end
+  return ("%.2f (%.2f-%.2f)"):format(ratio.median, ratio.min, ratio.max)
+end
+
+-- "µ" is two bytes wide and one character, so the padding is counted by hand.
+local function pad(text, width)
+  local _, continuation_bytes = text:gsub("[\128-\191]", "")
+  return text .. (" "):rep(width - #text + continuation_bytes)
+end
+
+local function print_row(row, unit, output)
+  local text = pad("  " .. row.title, 32)
+    .. pad(significant(row.cost.median) .. " " .. unit, 22)
+    .. pad(ratio_text(row.ratio), 20)
+  if row.client_busy then
+    text = text
+      .. ("user %2.0f %%, client %3.0f %%, server %3.0f %% busy, saturated: %s"):format(
+        row.user_share * 100,
+        row.client_busy * 100,
+        row.server_busy * 100,
+        row.saturated
+      )
+  elseif row.lua_bytes then
+    text = text .. ("of these %.0f Lua's"):format(row.lua_bytes)
+  end
+  output:write(text:gsub("%s+$", ""), "\n")
+end
+
+function M.print(results, output)
+  for _, result in ipairs(results) do
+    output:write("\n", result.title, "\n")
+    for _, row in ipairs(result.rows) do
+      print_row(row, result.unit, output)
+    end
+  end
+end
+
+return M

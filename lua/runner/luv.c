@@ -1,0 +1,194 @@
+/*
+ * require "luv" in a script: Debian's lua-luv, on the loop that our connections use. Before it
+ * opens it is given our loop and our way to call Lua, so that an error in one of its callbacks ends
+ * the run like one of ours instead of calling exit. Two of its functions would harm a shared loop
+ * and are replaced: run, which must not be nested, and walk, which takes every handle for its own.
+ * Nothing of luv is linked: where it is not installed, require says so and all else works.
+ */
+#include "runner.h"
+
+#include <dlfcn.h>
+#include <stdlib.h>
+
+#include <lauxlib.h>
+#include <lua.h>
+
+#include "runtime.h"
+
+/* Of luv.h: calls the function below its arguments; results, or minus the status of lua_pcall. */
+typedef int luv_call(lua_State *L, int arguments, int results, int flags);
+
+struct luv_library {
+    void (*set_loop)(lua_State *L, uv_loop_t *loop);
+    void (*set_callback)(lua_State *L, luv_call *call);
+    lua_CFunction open;
+};
+
+#define CLOSING_KEY "tcpmulti-lua: luv is closing"
+
+static bool luv_is_closing(lua_State *L)
+{
+    bool closing;
+
+    lua_getfield(L, LUA_REGISTRYINDEX, CLOSING_KEY);
+    closing = lua_toboolean(L, -1);
+    lua_pop(L, 1);
+    return closing;
+}
+
+static int call_callback(lua_State *L, int arguments, int results, int flags)
+{
+    int function = lua_gettop(L) - arguments, status;
+
+    (void) flags;
+    if (luv_is_closing(L)) {
+        lua_settop(L, function - 1);
+        return 0;
+    }
+    lua_pushcfunction(L, tcpm__runner_traceback);
+    lua_insert(L, function);
+    status = lua_pcall(L, arguments, results, function);
+    lua_remove(L, function);
+    if (status == 0)
+        return results == LUA_MULTRET ? lua_gettop(L) - function + 1 : results;
+    tcpm__lua_fatal(L, lua_tostring(L, -1));
+    lua_settop(L, function - 1);
+    return -status;
+}
+
+/* dlsym gives an object pointer; POSIX lets it hold a function. */
+static bool find_symbol(void *library, const char *name, void *function)
+{
+    void *symbol = dlsym(library, name);
+
+    *(void **) function = symbol;
+    return symbol != NULL;
+}
+
+/* luv.so stays loaded until the process ends: its handles' code must outlive the Lua state. */
+static bool open_library(const char *path, struct luv_library *luv)
+{
+    void *library = dlopen(path, RTLD_NOW | RTLD_LOCAL);
+
+    return library != NULL && find_symbol(library, "luv_set_loop", &luv->set_loop) &&
+           find_symbol(library, "luv_set_callback", &luv->set_callback) &&
+           find_symbol(library, "luaopen_luv", &luv->open);
+}
+
+/* Pushes where luv is; without it: raises what require would. */
+static const char *search_luv(lua_State *L)
+{
+    lua_getglobal(L, "package");
+    lua_getfield(L, -1, "searchpath");
+    lua_pushliteral(L, "luv");
+    lua_getfield(L, -3, "cpath");
+    lua_call(L, 2, 2);
+    if (lua_isnil(L, -2))
+        luaL_error(L, "module 'luv' not found:%s", lua_tostring(L, -1));
+    lua_pop(L, 1);
+    return lua_tostring(L, -1);
+}
+
+/* luv.run(): what runs is tcpmulti.run(), which raises when it is running already. */
+static int run_loop(lua_State *L)
+{
+    static const char *const modes[] = {"default", NULL};
+
+    luaL_checkoption(L, 1, "default", modes);
+    lua_settop(L, 0);
+    lua_pushcfunction(L, tcpm__lua_run);
+    lua_call(L, 0, 0);
+    lua_pushboolean(L, 0);
+    return 1;
+}
+
+/* A handle of luv's points to a struct that begins with a reference to its userdata in the
+   registry, which points back to the handle. Pushes that userdata if so. */
+static bool push_luv_handle(lua_State *L, const uv_handle_t *handle)
+{
+    const int *reference = handle->data;
+    void *const *userdata;
+
+    if (reference == NULL || *reference <= 0)
+        return false;
+    lua_rawgeti(L, LUA_REGISTRYINDEX, *reference);
+    userdata = lua_touserdata(L, -1);
+    if (lua_type(L, -1) == LUA_TUSERDATA && lua_objlen(L, -1) == sizeof(*userdata) &&
+        *userdata == handle)
+        return true;
+    lua_pop(L, 1);
+    return false;
+}
+
+bool tcpm__runner_luv_owns(struct lua_State *L, const uv_handle_t *handle)
+{
+    bool owns = push_luv_handle(L, handle);
+
+    if (owns)
+        lua_pop(L, 1);
+    return owns;
+}
+
+static void list_handle(uv_handle_t *handle, void *L)
+{
+    if (push_luv_handle(L, handle))
+        lua_rawseti(L, -2, (int) lua_objlen(L, -2) + 1);
+}
+
+/* luv.walk(f): calls f for each handle of luv's. They are listed first: f may close and open some.
+ */
+static int walk_handles(lua_State *L)
+{
+    luaL_checktype(L, 1, LUA_TFUNCTION);
+    lua_settop(L, 1);
+    lua_newtable(L);
+    uv_walk(tcpm__lua_loop(L), list_handle, L);
+    for (int i = 1; i <= (int) lua_objlen(L, 2); i++) {
+        lua_pushvalue(L, 1);
+        lua_rawgeti(L, 2, i);
+        lua_call(L, 1, 0);
+    }
+    return 0;
+}
+
+static int load_luv(lua_State *L)
+{
+    struct luv_library luv;
+    const char *path = search_luv(L);
+
+    if (!open_library(path, &luv))
+        return luaL_error(L, "module 'luv': %s cannot be used on a shared loop: %s", path,
+                          dlerror());
+    luv.set_loop(L, tcpm__lua_loop(L));
+    luv.set_callback(L, call_callback);
+    lua_pushcfunction(L, luv.open);
+    lua_pushliteral(L, "luv");
+    lua_call(L, 1, 1);
+    lua_pushcfunction(L, run_loop);
+    lua_setfield(L, -2, "run");
+    lua_pushcfunction(L, walk_handles);
+    lua_setfield(L, -2, "walk");
+    return 1;
+}
+
+void tcpm__runner_luv_install(struct lua_State *L)
+{
+    lua_getglobal(L, "package");
+    lua_getfield(L, -1, "preload");
+    lua_pushcfunction(L, load_luv);
+    lua_setfield(L, -2, "luv");
+    lua_pop(L, 2);
+}
+
+static void close_luv_handle(uv_handle_t *handle, void *L)
+{
+    if (!uv_is_closing(handle) && tcpm__runner_luv_owns(L, handle))
+        uv_close(handle, NULL);
+}
+
+void tcpm__runner_luv_close(struct lua_State *L, uv_loop_t *loop)
+{
+    lua_pushboolean(L, 1);
+    lua_setfield(L, LUA_REGISTRYINDEX, CLOSING_KEY);
+    uv_walk(loop, close_luv_handle, L);
+}

@@ -1,0 +1,225 @@
+/*
+ * tcpmulti-lua: runs a client script with the module tcpmulti built in. This file is the order of
+ * things: command line, descriptors, practice peer (a fork, so before Lua and its threads), the Lua
+ * state with what the runner adds to it, the script, and all of it backwards. Whatever raises does
+ * so inside a protected call.
+ */
+#include "runner.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <lauxlib.h>
+#include <lua.h>
+#include <lualib.h>
+
+#include "runtime.h"
+#include "tcpmulti_lua.h"
+
+struct runner {
+    struct tcpm__runner_options options;
+    struct tcpm__runner_peer peer;
+    struct tcpm__runner_signals signals;
+    struct tcpm__runner_output output;
+    int argc;
+    char **argv;
+    int status;
+};
+
+#if defined(__SANITIZE_ADDRESS__)
+/* The leak checker does not look into LuaJIT's own memory, and would report what only Lua holds. */
+static void *reallocate(void *user, void *block, size_t old_size, size_t size)
+{
+    (void) user;
+    (void) old_size;
+    if (size > 0)
+        return realloc(block, size);
+    free(block);
+    return NULL;
+}
+
+static lua_State *open_state(void)
+{
+    return lua_newstate(reallocate, NULL);
+}
+#else
+static lua_State *open_state(void)
+{
+    return luaL_newstate();
+}
+#endif
+
+static void open_module(lua_State *L, const struct tcpm__runner_peer *peer)
+{
+    lua_getglobal(L, "package");
+    lua_getfield(L, -1, "preload");
+    lua_pushcfunction(L, luaopen_tcpmulti);
+    lua_setfield(L, -2, "tcpmulti");
+    lua_getglobal(L, "require");
+    lua_pushliteral(L, "tcpmulti");
+    lua_call(L, 1, 1);
+    if (peer->pid > 0) {
+        tcpm__runner_peer_push(L, peer);
+        lua_setfield(L, -2, "peer");
+    }
+    lua_pop(L, 3);
+}
+
+static void watch_loop(lua_State *L, struct runner *runner)
+{
+    uv_loop_t *loop = tcpm__lua_loop(L);
+    int result = tcpm__runner_signals_start(&runner->signals, loop, L);
+
+    if (result != 0)
+        luaL_error(L, "signals: %s", strerror(-result));
+    tcpm__runner_output_watch(&runner->output, loop);
+}
+
+/* Calls the function on the stack's top: 0, or the status, and what was raised is reported. */
+static int call_reported(lua_State *L, const struct runner *runner)
+{
+    const char *message, *end;
+
+    lua_pushcfunction(L, tcpm__runner_traceback);
+    lua_insert(L, -2);
+    if (lua_pcall(L, 0, 0, -2) == 0) {
+        lua_pop(L, 1);
+        return RUNNER_DONE;
+    }
+    message = lua_tostring(L, -1);
+    /* Where an interrupted run was does not matter. */
+    end = tcpm__runner_signals_caught(&runner->signals) != 0 ? strchr(message, '\n') : NULL;
+    if (end != NULL)
+        lua_pushlstring(L, message, (size_t) (end - message));
+    tcpm__runner_report(lua_tostring(L, -1));
+    return RUNNER_ERROR;
+}
+
+/* Calls what has been loaded, or reports why it could not be. */
+static int call_loaded(lua_State *L, const struct runner *runner, int load_status)
+{
+    if (load_status == 0)
+        return call_reported(L, runner);
+    tcpm__runner_report(lua_tostring(L, -1));
+    return RUNNER_ERROR;
+}
+
+static int run_chunks(lua_State *L, const struct runner *runner)
+{
+    const struct tcpm__runner_options *options = &runner->options;
+    int status = RUNNER_DONE;
+
+    for (int i = 0; i < options->chunk_count && status == RUNNER_DONE; i++) {
+        status = tcpm__runner_source_load_chunk(L, options->chunks[i], options->allow_bytecode);
+        status = call_loaded(L, runner, status);
+    }
+    return status;
+}
+
+static int run_script(lua_State *L, const struct runner *runner)
+{
+    const struct tcpm__runner_options *options = &runner->options;
+    const char *path = runner->argv[options->script];
+    int status;
+
+    if (options->script >= runner->argc)
+        return RUNNER_DONE;
+    if (strcmp(path, "-") == 0)
+        path = NULL;
+    status = tcpm__runner_source_load(L, path, options->allow_bytecode);
+    return call_loaded(L, runner, status);
+}
+
+/* A script need not call run itself. */
+static int run_loop(lua_State *L, const struct runner *runner)
+{
+    if (tcpm__lua_ran(L))
+        return RUNNER_DONE;
+    lua_pushcfunction(L, tcpm__lua_run);
+    return call_reported(L, runner);
+}
+
+static int run_protected(lua_State *L)
+{
+    struct runner *runner = lua_touserdata(L, 1);
+
+    luaL_openlibs(L);
+    if (!runner->options.allow_bytecode)
+        tcpm__runner_source_refuse_bytecode(L);
+    open_module(L, &runner->peer);
+    tcpm__runner_luv_install(L);
+    tcpm__runner_source_arguments(L, &runner->options, runner->argc, runner->argv);
+    watch_loop(L, runner);
+    runner->status = run_chunks(L, runner);
+    if (runner->status == RUNNER_DONE)
+        runner->status = run_script(L, runner);
+    if (runner->status == RUNNER_DONE)
+        runner->status = run_loop(L, runner);
+    return 0;
+}
+
+static void close_state(lua_State *L, struct runner *runner)
+{
+    uv_loop_t *loop = tcpm__lua_loop(L);
+
+    if (loop != NULL) {
+        tcpm__runner_signals_close(&runner->signals);
+        tcpm__runner_output_close(&runner->output);
+        tcpm__runner_luv_close(L, loop);
+    }
+    tcpm_lua_close(L);
+    lua_close(L);
+}
+
+static void run_state(struct runner *runner)
+{
+    lua_State *L = open_state();
+    int caught;
+
+    runner->status = RUNNER_ERROR;
+    if (L == NULL) {
+        tcpm__runner_report("no memory for a Lua state");
+        return;
+    }
+    if (lua_cpcall(L, run_protected, runner) != 0) {
+        tcpm__runner_report(lua_isstring(L, -1) ? lua_tostring(L, -1) : "cannot start");
+        runner->status = RUNNER_ERROR;
+    }
+    caught = tcpm__runner_signals_caught(&runner->signals);
+    if (caught != 0)
+        runner->status = 128 + caught;
+    close_state(L, runner);
+}
+
+static int start_peer(struct runner *runner)
+{
+    char line[128];
+    int result;
+
+    if (runner->options.peer == NULL)
+        return 0;
+    result = tcpm__runner_peer_start(&runner->peer, runner->options.peer);
+    if (result == 0)
+        return 0;
+    snprintf(line, sizeof(line), "the practice peer cannot start: %s", strerror(-result));
+    tcpm__runner_report(line);
+    return RUNNER_ERROR;
+}
+
+int main(int argc, char **argv)
+{
+    struct runner runner = {.argc = argc, .argv = argv, .output.epoll = -1};
+
+    tcpm__runner_descriptors_prepare();
+    runner.status = tcpm__runner_options_parse(&runner.options, argc, argv);
+    if (runner.status < 0) {
+        runner.status = start_peer(&runner);
+        if (runner.status == 0)
+            run_state(&runner);
+        tcpm__runner_peer_stop(&runner.peer);
+        runner.status = tcpm__runner_output_finish(runner.status);
+    }
+    tcpm__runner_options_free(&runner.options);
+    return runner.status;
+}

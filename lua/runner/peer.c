@@ -1,0 +1,129 @@
+/*
+ * The practice peer, seen from the script's process: a child that is forked before anything else
+ * exists, says at which port it listens, and ends with us whatever happens: the kernel kills it
+ * with its parent, and a socket between the two ends with us too. It ignores the signals that a
+ * terminal sends to both, so that connections can still be shut down in order.
+ */
+#include "runner.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/prctl.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <lauxlib.h>
+#include <lua.h>
+
+#include "peer.h"
+
+bool tcpm__runner_peer_mode_known(const char *mode)
+{
+    const char *text;
+
+    return tcpm__peer_mode_find(mode, &text) != NULL;
+}
+
+/* Whoever reads our standard output must see its end when the script ends. */
+static void leave_streams(void)
+{
+    int null = open("/dev/null", O_RDWR | O_CLOEXEC);
+
+    if (null >= 0) {
+        dup2(null, STDIN_FILENO);
+        dup2(null, STDOUT_FILENO);
+    }
+}
+
+static void ignore_signals(void)
+{
+    signal(SIGINT, SIG_IGN);
+    signal(SIGTERM, SIG_IGN);
+    signal(SIGQUIT, SIG_IGN);
+    signal(SIGPIPE, SIG_IGN);
+}
+
+static void run_child(pid_t parent, int life, const char *name)
+{
+    const char *text;
+    const struct peer_mode *mode = tcpm__peer_mode_find(name, &text);
+    int listeners[PEER_ADDRESSES], result, port = 0;
+
+    ignore_signals();
+    if (prctl(PR_SET_PDEATHSIG, SIGKILL) != 0 || getppid() != parent)
+        _exit(RUNNER_ERROR);
+    leave_streams();
+    result = tcpm__peer_listen(listeners, &port);
+    if (result == 0)
+        result = port;
+    if (write(life, &result, sizeof(result)) != sizeof(result) || result < 0)
+        _exit(RUNNER_ERROR);
+    tcpm__peer_serve(listeners, life, mode, text);
+    _exit(RUNNER_DONE);
+}
+
+static ssize_t read_result(int fd, int *result)
+{
+    ssize_t length;
+
+    do {
+        length = read(fd, result, sizeof(*result));
+    } while (length < 0 && errno == EINTR);
+    return length;
+}
+
+int tcpm__runner_peer_start(struct tcpm__runner_peer *peer, const char *mode)
+{
+    int ends[2], result = -ECHILD;
+    pid_t parent = getpid();
+
+    if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends) != 0)
+        return -errno;
+    peer->pid = fork();
+    if (peer->pid == 0) {
+        close(ends[0]);
+        run_child(parent, ends[1], mode);
+    }
+    close(ends[1]);
+    peer->life = ends[0];
+    peer->mode = mode;
+    if (peer->pid > 0 && read_result(ends[0], &result) == (ssize_t) sizeof(result) && result > 0) {
+        peer->port = result;
+        return 0;
+    }
+    tcpm__runner_peer_stop(peer);
+    return result < 0 ? result : -ECHILD;
+}
+
+void tcpm__runner_peer_push(struct lua_State *L, const struct tcpm__runner_peer *peer)
+{
+    lua_createtable(L, 0, 4);
+    lua_createtable(L, PEER_ADDRESSES, 0);
+    for (int i = 1; i <= PEER_ADDRESSES; i++) {
+        lua_pushfstring(L, "127.0.0.%d", i);
+        lua_rawseti(L, -2, i);
+    }
+    lua_setfield(L, -2, "addrs");
+    lua_pushliteral(L, "127.0.0.1");
+    lua_setfield(L, -2, "addr");
+    lua_pushinteger(L, peer->port);
+    lua_setfield(L, -2, "port");
+    lua_pushstring(L, peer->mode);
+    lua_setfield(L, -2, "mode");
+}
+
+void tcpm__runner_peer_stop(struct tcpm__runner_peer *peer)
+{
+    if (peer->pid <= 0)
+        return;
+    close(peer->life);
+    kill(peer->pid, SIGKILL);
+    while (waitpid(peer->pid, NULL, 0) < 0 && errno == EINTR)
+        continue;
+    peer->pid = 0;
+}

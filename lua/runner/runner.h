@@ -1,0 +1,92 @@
+/*
+ * What the files of the program tcpmulti-lua share. The program owns a Lua state and what surrounds
+ * it: options, descriptors, signals, the practice peer, the script's text, luv beside us. It knows
+ * connections only through the module (tcpmulti_lua.h, runtime.h). main.c holds the order of
+ * things.
+ */
+#ifndef TCPMULTI_RUNNER_H
+#define TCPMULTI_RUNNER_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <sys/types.h>
+#include <uv.h>
+
+struct lua_State;
+
+#define RUNNER_NAME "tcpmulti-lua"
+
+/* Exit statuses; an interrupted run ends with 128 + the signal's number. */
+enum { RUNNER_DONE = 0, RUNNER_ERROR = 1, RUNNER_USAGE = 2, RUNNER_NO_READER = 141 };
+
+/* ---- options.c: the command line ---- */
+struct tcpm__runner_options {
+    const char **chunks; /* of -e, in their order; chunk_count of them */
+    int chunk_count;
+    int script;         /* index of the script in argv; argc: none */
+    int first_argument; /* index of the script's first argument in argv */
+    const char *peer;   /* the practice peer's mode; NULL: none */
+    bool allow_bytecode;
+};
+/* -1: go on. Else the status to exit with: all that was to be said has been printed. */
+int tcpm__runner_options_parse(struct tcpm__runner_options *options, int argc, char **argv);
+void tcpm__runner_options_free(struct tcpm__runner_options *options);
+
+/* ---- descriptors.c: standard streams and limits ---- */
+void tcpm__runner_descriptors_prepare(void); /* before anything opens a file */
+/* Ends the process with 141 from the loop once nobody reads standard output any more. */
+struct tcpm__runner_output {
+    uv_poll_t poll;
+    int epoll; /* -1: standard output is not a pipe or socket */
+};
+void tcpm__runner_output_watch(struct tcpm__runner_output *output, uv_loop_t *loop);
+void tcpm__runner_output_close(struct tcpm__runner_output *output);
+/* Writes what is buffered; the status to exit with, status itself if all went well. */
+int tcpm__runner_output_finish(int status);
+
+/* ---- signals.c: SIGINT and SIGTERM ---- */
+struct tcpm__runner_signals {
+    uv_signal_t watchers[2]; /* what a session that watches the signal has too; see there */
+    uv_timer_t limit;        /* ends what has not ended in time; armed by the first signal */
+    struct lua_State *L;
+    int dying; /* the signal that ends the sessions; 0: none */
+};
+int tcpm__runner_signals_start(struct tcpm__runner_signals *signals, uv_loop_t *loop,
+                               struct lua_State *L);
+/* The signal that ends, or should have ended, this run; 0: none. */
+int tcpm__runner_signals_caught(const struct tcpm__runner_signals *signals);
+void tcpm__runner_signals_close(struct tcpm__runner_signals *signals);
+
+/* ---- report.c: errors for people ---- */
+int tcpm__runner_traceback(struct lua_State *L); /* message handler: any value to a traceback */
+void tcpm__runner_report(const char *text);      /* to standard error, safe for a terminal */
+
+/* ---- source.c: Lua text ---- */
+void tcpm__runner_source_refuse_bytecode(struct lua_State *L); /* in load, loadfile, require, … */
+/* Pushes the script, or a message: 0, or an error of lua_load. NULL: standard input. */
+int tcpm__runner_source_load(struct lua_State *L, const char *path, bool allow_bytecode);
+int tcpm__runner_source_load_chunk(struct lua_State *L, const char *chunk, bool allow_bytecode);
+void tcpm__runner_source_arguments(struct lua_State *L, const struct tcpm__runner_options *options,
+                                   int argc, char **argv);
+
+/* ---- luv.c: require "luv" on our loop ---- */
+void tcpm__runner_luv_install(struct lua_State *L);
+/* Whether this handle of the loop is one that luv made. */
+bool tcpm__runner_luv_owns(struct lua_State *L, const uv_handle_t *handle);
+/* Before the module closes the loop: closes what luv has left open, and runs no more callbacks. */
+void tcpm__runner_luv_close(struct lua_State *L, uv_loop_t *loop);
+
+/* ---- peer.c: the practice peer, seen from the script's process ---- */
+struct tcpm__runner_peer {
+    pid_t pid;
+    int life; /* its end of file tells the peer to end */
+    int port;
+    const char *mode;
+};
+bool tcpm__runner_peer_mode_known(const char *mode);
+/* 0, or a negative errno. Forks: call it while the process has one thread and no Lua state. */
+int tcpm__runner_peer_start(struct tcpm__runner_peer *peer, const char *mode);
+void tcpm__runner_peer_push(struct lua_State *L, const struct tcpm__runner_peer *peer);
+void tcpm__runner_peer_stop(struct tcpm__runner_peer *peer);
+
+#endif

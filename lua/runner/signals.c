@@ -1,0 +1,198 @@
+/*
+ * SIGINT and SIGTERM. The first one shuts every session down, in order, within LIMIT_MS; the second
+ * ends the process at once. Both limits must hold while Lua runs a loop that never returns, JIT
+ * compiled and deaf to hooks, so they are kept by a plain handler and a POSIX timer, not by the
+ * loop.
+ *
+ * The loop has watchers as well, which do the shutting down. They are started first and the plain
+ * handler is put in front of libuv's, which it calls; as long as a watcher is active, libuv leaves
+ * the disposition alone when sessions begin and cease to watch the same signal.
+ */
+#include "runner.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "runtime.h"
+
+#define LIMIT_MS  5000 /* from the first signal to the end of the process */
+#define MARGIN_MS 500  /* of it, for closing and for writing what is buffered */
+
+/* What the handlers know. A handler gets no argument, so this is the one place that must be found
+   without any; there is one set of signal dispositions per process anyway. */
+struct caught {
+    volatile sig_atomic_t seen[2];    /* SIGINT, SIGTERM: has come before */
+    volatile sig_atomic_t unanswered; /* the signal that the loop has yet to act on; 0: none */
+    volatile sig_atomic_t dying;      /* the signal that ends the sessions; 0: none */
+    timer_t limit;
+    struct sigaction libuv[2];
+};
+
+static struct caught *caught_signals(void)
+{
+    static struct caught caught;
+
+    return &caught;
+}
+
+static int signal_index(int signum)
+{
+    return signum == SIGTERM;
+}
+
+static void arm_limit(struct caught *caught, long ms)
+{
+    struct itimerspec at = {.it_value = {.tv_sec = ms / 1000, .tv_nsec = ms % 1000 * 1000000}};
+
+    timer_settime(caught->limit, 0, &at, NULL);
+}
+
+static long limit_left_ms(struct caught *caught)
+{
+    struct itimerspec left;
+
+    if (timer_gettime(caught->limit, &left) != 0)
+        return 0;
+    return left.it_value.tv_sec * 1000 + left.it_value.tv_nsec / 1000000;
+}
+
+static void take_signal(int signum)
+{
+    struct caught *caught = caught_signals();
+    int index = signal_index(signum), error = errno;
+
+    if (caught->seen[index] || caught->unanswered || caught->dying)
+        _exit(128 + signum);
+    caught->seen[index] = 1;
+    caught->unanswered = signum;
+    arm_limit(caught, LIMIT_MS);
+    caught->libuv[index].sa_handler(signum);
+    errno = error;
+}
+
+static void take_limit(int signum)
+{
+    struct caught *caught = caught_signals();
+
+    (void) signum;
+    _exit(128 + (caught->dying ? caught->dying : caught->unanswered));
+}
+
+struct watch_query {
+    struct lua_State *L;
+    int signum;
+    bool found;
+};
+
+static void find_luv_watcher(uv_handle_t *handle, void *argument)
+{
+    struct watch_query *query = argument;
+
+    if (handle->type == UV_SIGNAL && uv_is_active(handle) &&
+        ((uv_signal_t *) handle)->signum == query->signum &&
+        tcpm__runner_luv_owns(query->L, handle))
+        query->found = true;
+}
+
+/* Whether the script itself takes this signal, by a session or by luv. */
+static bool script_watches(struct tcpm__runner_signals *signals, int signum)
+{
+    struct watch_query query = {.L = signals->L, .signum = signum};
+
+    if (tcpm__lua_watches(signals->L, signum))
+        return true;
+    uv_walk(signals->limit.loop, find_luv_watcher, &query);
+    return query.found;
+}
+
+static void end_run(uv_timer_t *timer)
+{
+    struct tcpm__runner_signals *signals = timer->data;
+
+    tcpm__lua_fatal(signals->L, "interrupted: not every session has ended within the time limit");
+}
+
+/* From the loop, behind take_signal. */
+static void answer_signal(uv_signal_t *watcher, int signum)
+{
+    struct tcpm__runner_signals *signals = watcher->data;
+    struct caught *caught = caught_signals();
+    long left = limit_left_ms(caught);
+
+    if (script_watches(signals, signum)) {
+        arm_limit(caught, 0);
+        caught->unanswered = 0;
+        return;
+    }
+    caught->dying = signals->dying = signum;
+    caught->unanswered = 0;
+    uv_update_time(signals->limit.loop);
+    uv_timer_start(&signals->limit, end_run, left > MARGIN_MS ? (uint64_t) (left - MARGIN_MS) : 0,
+                   0);
+    tcpm__lua_die_all(signals->L);
+}
+
+static int start_limit(struct caught *caught)
+{
+    struct sigevent event = {.sigev_notify = SIGEV_SIGNAL, .sigev_signo = SIGRTMAX};
+    struct sigaction action = {.sa_handler = take_limit};
+
+    if (timer_create(CLOCK_MONOTONIC, &event, &caught->limit) != 0 ||
+        sigaction(SIGRTMAX, &action, NULL) != 0)
+        return -errno;
+    return 0;
+}
+
+static int start_watcher(struct tcpm__runner_signals *signals, uv_loop_t *loop, int signum)
+{
+    int index = signal_index(signum), result;
+    uv_signal_t *watcher = &signals->watchers[index];
+    struct sigaction action = {.sa_handler = take_signal, .sa_flags = SA_RESTART};
+
+    result = uv_signal_init(loop, watcher);
+    if (result != 0)
+        return result;
+    watcher->data = signals;
+    uv_unref((uv_handle_t *) watcher);
+    result = uv_signal_start(watcher, answer_signal, signum);
+    if (result != 0)
+        return result;
+    return sigaction(signum, &action, &caught_signals()->libuv[index]) == 0 ? 0 : -errno;
+}
+
+int tcpm__runner_signals_start(struct tcpm__runner_signals *signals, uv_loop_t *loop,
+                               struct lua_State *L)
+{
+    int result = start_limit(caught_signals());
+
+    if (result != 0)
+        return result;
+    signals->L = L;
+    uv_timer_init(loop, &signals->limit);
+    signals->limit.data = signals;
+    uv_unref((uv_handle_t *) &signals->limit);
+    result = start_watcher(signals, loop, SIGINT);
+    return result != 0 ? result : start_watcher(signals, loop, SIGTERM);
+}
+
+int tcpm__runner_signals_caught(const struct tcpm__runner_signals *signals)
+{
+    return signals->dying != 0 ? signals->dying : caught_signals()->unanswered;
+}
+
+static void close_handle(uv_handle_t *handle)
+{
+    if (handle->loop != NULL && !uv_is_closing(handle))
+        uv_close(handle, NULL);
+}
+
+/* libuv sets the default dispositions again: a signal during the last steps ends the process. */
+void tcpm__runner_signals_close(struct tcpm__runner_signals *signals)
+{
+    close_handle((uv_handle_t *) &signals->watchers[0]);
+    close_handle((uv_handle_t *) &signals->watchers[1]);
+    close_handle((uv_handle_t *) &signals->limit);
+}

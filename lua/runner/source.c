@@ -1,0 +1,127 @@
+/*
+ * The script's text. Scripts are source: LuaJIT's bytecode is not verified when it is loaded, and a
+ * damaged or hostile file crashes the virtual machine. So every way to load a chunk that a script
+ * has accepts text only, unless --allow-bytecode is given.
+ */
+#include "runner.h"
+
+#include <string.h>
+
+#include <lauxlib.h>
+#include <lua.h>
+
+/* Calls the original, the upvalue, with the mode at its argument number set to text. */
+static int load_as_text(lua_State *L, int mode)
+{
+    if (lua_gettop(L) < mode)
+        lua_settop(L, mode);
+    lua_pushliteral(L, "t");
+    lua_replace(L, mode);
+    lua_pushvalue(L, lua_upvalueindex(1));
+    lua_insert(L, 1);
+    lua_call(L, lua_gettop(L) - 1, LUA_MULTRET);
+    return lua_gettop(L);
+}
+
+static int load_text(lua_State *L)
+{
+    return load_as_text(L, 3);
+}
+
+static int load_text_file(lua_State *L)
+{
+    return load_as_text(L, 2);
+}
+
+static int do_text_file(lua_State *L)
+{
+    const char *path = luaL_optstring(L, 1, NULL);
+
+    lua_settop(L, 1);
+    if (luaL_loadfilex(L, path, "t") != 0)
+        return lua_error(L);
+    lua_call(L, 0, LUA_MULTRET);
+    return lua_gettop(L) - 1;
+}
+
+/* The searcher of require for Lua files; the upvalue is the table package. */
+static int search_text_module(lua_State *L)
+{
+    const char *name = luaL_checkstring(L, 1);
+
+    lua_getfield(L, lua_upvalueindex(1), "searchpath");
+    lua_pushvalue(L, 1);
+    lua_getfield(L, lua_upvalueindex(1), "path");
+    lua_call(L, 2, 2);
+    if (lua_isnil(L, -2))
+        return 1;
+    lua_pop(L, 1);
+    if (luaL_loadfilex(L, lua_tostring(L, -1), "t") != 0)
+        return luaL_error(L, "error loading module '%s' from file '%s':\n\t%s", name,
+                          lua_tostring(L, -2), lua_tostring(L, -1));
+    return 1;
+}
+
+static void replace_global(lua_State *L, const char *name, lua_CFunction function)
+{
+    lua_getglobal(L, name);
+    lua_pushcclosure(L, function, 1);
+    lua_setglobal(L, name);
+}
+
+void tcpm__runner_source_refuse_bytecode(struct lua_State *L)
+{
+    replace_global(L, "load", load_text);
+    replace_global(L, "loadstring", load_text);
+    replace_global(L, "loadfile", load_text_file);
+    replace_global(L, "dofile", do_text_file);
+    lua_getglobal(L, "package");
+    lua_getfield(L, -1, "loaders");
+    lua_pushvalue(L, -2);
+    lua_pushcclosure(L, search_text_module, 1);
+    lua_rawseti(L, -2, 2);
+    lua_pop(L, 2);
+}
+
+/* LuaJIT's own message speaks of a wrong mode. */
+static int explain_bytecode(lua_State *L, int status, const char *name)
+{
+    if (status != 0 && strstr(lua_tostring(L, -1), "wrong mode") != NULL) {
+        lua_pop(L, 1);
+        lua_pushfstring(L, "%s: this is LuaJIT bytecode, refused without --allow-bytecode", name);
+    }
+    return status;
+}
+
+int tcpm__runner_source_load(struct lua_State *L, const char *path, bool allow_bytecode)
+{
+    int status = luaL_loadfilex(L, path, allow_bytecode ? "bt" : "t");
+
+    return explain_bytecode(L, status, path != NULL ? path : "standard input");
+}
+
+int tcpm__runner_source_load_chunk(struct lua_State *L, const char *chunk, bool allow_bytecode)
+{
+    int status = luaL_loadbufferx(L, chunk, strlen(chunk), "=(-e)", allow_bytecode ? "bt" : "t");
+
+    return explain_bytecode(L, status, "-e");
+}
+
+/* As in lua: the script at 0, its arguments behind it, all that stood in front of it below. */
+void tcpm__runner_source_arguments(struct lua_State *L, const struct tcpm__runner_options *options,
+                                   int argc, char **argv)
+{
+    int script = options->script < argc ? options->script : 0;
+    int first = options->script < argc ? options->first_argument : 1;
+
+    lua_newtable(L);
+    for (int i = 0; i <= script; i++) {
+        lua_pushstring(L, argv[i]);
+        lua_rawseti(L, -2, i - script);
+    }
+    for (int i = first; i < argc; i++) {
+        lua_pushstring(L, argv[i]);
+        lua_rawseti(L, -2, i - first + 1);
+    }
+    lua_setglobal(L, "arg");
+}

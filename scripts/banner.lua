@@ -46,7 +46,7 @@ local function probe(target)
   local good, message = pcall(session.connect, session, { target = target }, host, port)
   if good then return end
   bad_targets = bad_targets + 1
-  io.stderr:write(("not a HOST:PORT: %s: %s\n"):format(tcpmulti.escape(target), message))
+  io.stderr:write("not a HOST:PORT: ", tcpmulti.escape(target .. ": " .. message), "\n")
 end
 
 local function next_line(_, line)

@@ -9,7 +9,7 @@
 local tcpmulti = require "tcpmulti"
 
 local function usage(message)
-  io.stderr:write("http_head.lua: ", message, "\n",
+  io.stderr:write("http_head.lua: ", tcpmulti.escape(message), "\n",
     "usage: tcpmulti-lua scripts/http_head.lua [http://]HOST[:PORT][/PATH] ...\n")
   os.exit(2)
 end

@@ -12,7 +12,7 @@ local ffi = require "ffi"
 ffi.cdef "int isatty(int fd);"
 
 local function usage(message)
-  io.stderr:write("portscan.lua: ", message, "\n",
+  io.stderr:write("portscan.lua: ", tcpmulti.escape(message), "\n",
     "usage: tcpmulti-lua scripts/portscan.lua [-t AT_ONCE] [-w SECONDS] HOST PORTS [PORTS ...]\n")
   os.exit(2)
 end

@@ -16,11 +16,13 @@ while options[arg[1]] do
   local name = table.remove(arg, 1)
   options[name] = table.remove(arg, 1) or ""
 end
-if not arg[1] or (options["-f"] .. options["-t"]):find("[%c<>]") then
-  io.stderr:write("usage: tcpmulti-lua scripts/smtp_probe.lua [-f SENDER] [-t RECIPIENT] ",
-    "HOST[:PORT] ...\n")
+local function usage(message)
+  io.stderr:write("smtp_probe.lua: ", tcpmulti.escape(message), "\n",
+    "usage: tcpmulti-lua scripts/smtp_probe.lua [-f SENDER] [-t RECIPIENT] HOST[:PORT] ...\n")
   os.exit(2)
 end
+if not arg[1] then usage("which server?") end
+if (options["-f"] .. options["-t"]):find("[%c<>]") then usage("not an address of mail") end
 
 local steps = { -- what we say, and the reply code that lets us go on; after any other we QUIT
   { nil, "220" },
@@ -67,7 +69,8 @@ local session = tcpmulti.create {
 for _, target in ipairs(arg) do
   local host, port = target:match("^%[?([^%[%]]-)%]?:(%d+)$")
   local heap = { name = tcpmulti.escape(target), step = 1 }
-  session:connect(heap, host or target, tonumber(port or 25))
+  local good, why = pcall(session.connect, session, heap, host or target, tonumber(port or 25))
+  if not good then usage(target .. ": " .. why) end
 end
 tcpmulti.run()
 os.exit(all_accepted)

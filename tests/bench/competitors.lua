@@ -1,7 +1,7 @@
 -- Who is measured, the floor first: all ratios are to it. To add one: write its client in clients/
 -- (README.md says what is asked of it) and name it here.
 --   command(paths): program and first arguments
---   needs: a program without which it is left out
+--   needs: a shell command that fails where it is missing; then it is left out
 --   share: the part of the work that it does, for slow ones (1: all)
 return {
   {
@@ -19,17 +19,34 @@ return {
     end,
   },
   {
-    name = "c",
+    name = "tcpmulti-c",
     title = "tcpmulti, C API",
     command = function(paths)
       return { paths.programs .. "/bench-tcpmulti" }
     end,
   },
   {
-    name = "lua",
+    name = "tcpmulti-lua",
     title = "tcpmulti, handlers in Lua",
     command = function(paths)
       return { paths.runner, paths.clients .. "/tcpmulti.lua" }
+    end,
+  },
+  {
+    name = "luv",
+    title = "luv on LuaJIT",
+    needs = "luajit -e 'require \"luv\"'",
+    command = function(paths)
+      return { "luajit", paths.clients .. "/luv.lua" }
+    end,
+  },
+  {
+    name = "node",
+    title = "Node's net",
+    needs = "node --version",
+    share = 0.25,
+    command = function(paths)
+      return { "node", "--expose-gc", paths.clients .. "/node.js" }
     end,
   },
 }

@@ -57,7 +57,6 @@ return {
     work = "idle",
     server = "hold",
     connections = 15000,
-    operations = { full = 15000, quick = 15000, guard = 15000 },
     rounds = { full = 3, quick = 1 },
     unit = "bytes/connection",
     memory = true,

@@ -6,6 +6,9 @@ local M = {}
 
 -- How much a competitor has to do; always the same number for each connection.
 local function operations_of(workload, competitor, size)
+  if workload.memory then
+    return workload.connections
+  end
   local all = workload.operations[size] * (competitor.share or 1)
   return math.floor(all / workload.connections) * workload.connections
 end

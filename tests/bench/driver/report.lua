@@ -109,7 +109,8 @@ local function pad(text, width)
 end
 
 local function print_row(row, unit, output)
-  local text = pad("  " .. row.title, 32)
+  local title = "  " .. row.title .. (row.share < 1 and (" (1/%g of the work)"):format(1 / row.share) or "")
+  local text = pad(title, 34)
     .. pad(significant(row.cost.median) .. " " .. unit, 22)
     .. pad(ratio_text(row.ratio), 20)
   if row.client_busy then

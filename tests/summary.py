@@ -1,0 +1,82 @@
+"""Counts the results of tests/run: what meson logged of each build, down to the single case.
+
+A program that reports by TAP counts as its cases, any other as one. A program that crashed, ran out
+of time or ended with an error counts as one failure more if none of its cases failed, and so does a
+program, or a build, that ran no case at all. Prints the failed ones with their output; the last line
+is "N passed, N failed".
+"""
+
+import json
+import pathlib
+import re
+import sys
+
+CASE = re.compile(r"^(not ok|ok)\b[\s\d-]*(.*?)\s*(#\s*skip\b.*)?$", re.IGNORECASE | re.MULTILINE)
+PLAN = re.compile(r"^1\.\.\d+", re.MULTILINE)
+OUTPUT_LINES = 200
+
+
+def tail(text):
+    lines = text.splitlines()
+    if len(lines) > OUTPUT_LINES:
+        lines = [f"... {len(lines) - OUTPUT_LINES} lines ..."] + lines[-OUTPUT_LINES:]
+    return "\n".join("    " + line for line in lines)
+
+
+def count_program(program):
+    """Passed, failed and skipped cases, and the names of the failed ones."""
+    output = program.get("stdout", "")
+    result = program["result"]
+    passed, skipped, failed = 0, 0, []
+    if PLAN.search(output):
+        for verdict, name, skip in CASE.findall(output):
+            if verdict.lower() != "ok":
+                failed.append(name)
+            elif skip:
+                skipped += 1
+            else:
+                passed += 1
+        if passed + skipped + len(failed) == 0 and result != "SKIP":
+            failed.append("no case has run")
+    elif result == "OK":
+        passed = 1
+    elif result == "SKIP":
+        skipped = 1
+    if result not in ("OK", "SKIP") and not failed:
+        failed.append(f"{result} (exit status {program.get('returncode')})")
+    return passed, failed, skipped
+
+
+def read_programs(log):
+    if not log.exists():
+        return []
+    return [json.loads(line) for line in log.read_text(errors="replace").splitlines() if line]
+
+
+def main():
+    folder = pathlib.Path(sys.argv[1])
+    passed = failed = skipped = 0
+    for build in sys.argv[2:]:
+        programs = read_programs(folder / f"{build}.json")
+        if not programs:
+            print(f"\nFAILED: {build}: no test has run")
+            failed += 1
+        for program in programs:
+            here_passed, here_failed, here_skipped = count_program(program)
+            passed += here_passed
+            failed += len(here_failed)
+            skipped += here_skipped
+            if here_failed:
+                print(f"\nFAILED: {build}: {program['name']}")
+                for name in here_failed:
+                    print(f"  {name}")
+                print(tail(program.get("stdout", "")))
+                print(tail(program.get("stderr", "")))
+    if skipped:
+        print(f"\n{skipped} skipped")
+    print(f"{passed} passed, {failed} failed")
+    return 1 if failed or not passed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -240,7 +240,7 @@ static int check_room(const struct tcpm_out *out, size_t length)
 {
     if (length > out->limit || out->length > out->limit - length)
         return -ENOBUFS;
-    return out->length > PTRDIFF_MAX - length ? -ENOMEM : 0;
+    return length > PTRDIFF_MAX / 2 || out->length > PTRDIFF_MAX / 2 ? -ENOMEM : 0;
 }
 
 int tcpm_out_write(struct tcpm_out *out, const void *bytes, size_t length)

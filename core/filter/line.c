@@ -125,20 +125,33 @@ static bool may_end_in(const char *bytes, size_t length, size_t max, const char 
     return false;
 }
 
+/* In strides too: a memmem that looks at all of its bytes first, as a checked build's does, must
+   not look at those of a large read again for every record. */
+static const char *find_literal(const struct line *line, const char *bytes, size_t from, size_t end)
+{
+    size_t size = line->input_length;
+
+    while (from < end && end - from >= size) {
+        size_t span = smaller(LITERAL_LIMIT + size, end - from);
+        const char *found = memmem(bytes + from, span, line->literals, size);
+        if (found != NULL)
+            return found;
+        from += span - size + 1;
+    }
+    return NULL;
+}
+
 static int get_literal(const struct line *line, const char *bytes, size_t length,
                        struct tcpm_cut *cut)
 {
-    const char *literal = line->literals;
     size_t size = line->input_length, max = line->max_length;
     size_t window = length > max && length - max > size ? max + size : length;
     size_t from = cut->seen < size ? 0 : cut->seen - (size - 1);
-    const char *found = NULL;
+    const char *found = find_literal(line, bytes, from, window);
 
-    if (from < window)
-        found = memmem(bytes + from, window - from, literal, size);
     if (found != NULL)
         return deliver(cut, bytes, (size_t) (found - bytes), (size_t) (found - bytes) + size);
-    if (length > max && !may_end_in(bytes, length, max, literal, size))
+    if (length > max && !may_end_in(bytes, length, max, line->literals, size))
         return refuse(line, cut);
     return 0;
 }

@@ -21,8 +21,12 @@ local function server_words(paths, workload, operations)
   return words
 end
 
-local function client_words(paths, workload, competitor, operations)
-  local words = competitor.command(paths)
+-- `prefix`: what is put in front of the client, nil or the words of a tool that watches it.
+local function client_words(paths, workload, competitor, operations, prefix)
+  local words = { unpack(prefix or {}) }
+  for _, word in ipairs(competitor.command(paths)) do
+    words[#words + 1] = word
+  end
   words[#words + 1] = "work=" .. workload.work
   words[#words + 1] = "connections=" .. workload.connections
   words[#words + 1] = ("operations=%.0f"):format(operations)
@@ -59,7 +63,7 @@ function M.measure(setting, workload, competitor)
   local figures, message = process.measure(
     setting.cores,
     server_words(setting.paths, workload, operations),
-    client_words(setting.paths, workload, competitor, operations)
+    client_words(setting.paths, workload, competitor, operations, setting.prefix)
   )
   if not figures then
     return nil, message

@@ -1,0 +1,348 @@
+-- What the behaviour tests share: a list of cases that keeps its order, a session that writes down
+-- its events, a run that cannot hang, and peers that end with their test.
+--
+--   local support = require "behaviour.support"
+--   local cases = support.cases "Lifecycle"
+--   function cases.L3_refused_port() … end        -- the row of the table first, then a sentence
+--   support.main(cases)
+
+local lu = require "luaunit"
+local peer = require "peer"
+local tcpmulti = require "tcpmulti"
+
+local support = {}
+
+local current     -- the name of the running case
+local hung        -- true: the watchdog stopped the loop
+local cleanups    -- functions to call when the case is over
+local sessions    -- sessions that record made in this case
+
+---------------------------------------------------------------- cases
+
+-- A table whose functions run in the order in which they were written.
+function support.cases(name)
+  local order = {}
+  return setmetatable({}, {
+    __newindex = function(self, key, f)
+      order[#order + 1] = key
+      rawset(self, key, f)
+    end,
+    __call = function() return name, order end,
+  })
+end
+
+-- Calls f when the running case is over, whatever happens in it.
+function support.finally(f)
+  cleanups[#cleanups + 1] = f
+end
+
+-- The connections of a session, also of one that has stopped: none.
+function support.connections(session)
+  local step, state, first = session:connections()
+  if step == nil then return function() end end
+  return step, state, first
+end
+
+-- What a failed case may have left behind would disturb the next one.
+local function clean_up()
+  for i = #cleanups, 1, -1 do
+    cleanups[i]()
+  end
+  local left = false
+  for _, session in ipairs(sessions) do
+    for _, cheap in support.connections(session) do
+      left = true
+      tcpmulti.reset(cheap)
+    end
+    session:die()
+  end
+  if left or hung then
+    pcall(support.run, 5)
+  end
+end
+
+local function with_traceback(message)
+  if type(message) == "string" and not message:find("LuaUnit test", 1, true) then
+    return debug.traceback(message, 2)
+  end
+  return message
+end
+
+local function run_case(name, f)
+  current, hung, cleanups, sessions = name, false, {}, {}
+  local ok, err = xpcall(f, with_traceback)
+  local clean, why = pcall(clean_up)
+  if not ok then error(err, 0) end
+  if not clean then error(why, 0) end
+end
+
+-- Runs the cases; the command line is lua-unit's (-o tap, -p pattern).
+function support.main(cases)
+  local name, order = cases()
+  local instance, list = {}, {}
+  for _, key in ipairs(order) do
+    local title = "test_" .. key
+    instance[title] = function() run_case(name .. "." .. key, cases[key]) end
+    list[#list + 1] = { "Test" .. name .. "." .. title, instance }
+  end
+  local failed = lu.LuaUnit.new():runSuiteByInstances(list)
+  if failed > 0 then os.exit(1) end
+end
+
+---------------------------------------------------------------- the loop
+
+-- tcpmulti.run() with a limit: a loop that does not end in time is a failure of the test, not a
+-- hang of the suite. Gives the seconds it took.
+function support.run(seconds)
+  local guard = tcpmulti.create {
+    inline_states = { hang = function() hung = true tcpmulti.stop() end },
+  }
+  guard:sig("USR2", "hang")
+  hung = false
+  local start = tcpmulti.now()
+  peer.watchdog(seconds or 10, current)
+  local ok, err = pcall(tcpmulti.run)
+  peer.watchdog(0)
+  local took = tcpmulti.now() - start
+  guard:die()
+  if not ok then error(err, 0) end
+  if hung then
+    lu.fail(("run() did not return within %g s"):format(seconds or 10))
+  end
+  return took
+end
+
+-- At the time that is expected, in seconds: never early (a clock tick of tolerance), and late by at
+-- most what a loaded machine explains.
+function support.at(actual, expected, late, what)
+  what = what or "time"
+  if actual < expected - 0.02 then
+    lu.fail(("%s: %.3f s, expected not before %.3f s"):format(what, actual, expected))
+  end
+  if actual > expected + (late or 0.6) then
+    lu.fail(("%s: %.3f s, expected %.3f s"):format(what, actual, expected))
+  end
+end
+
+function support.within(actual, low, high, what)
+  if actual < low or actual > high then
+    lu.fail(("%s: %.3f, expected %.3f to %.3f"):format(what or "value", actual, low, high))
+  end
+end
+
+-- An alarm in a session of its own, for what has to happen beside the session under test.
+function support.after(seconds, f)
+  local helper = tcpmulti.create { inline_states = { go = function() f() end } }
+  sessions[#sessions + 1] = helper
+  helper:delay_set("go", seconds)
+  return helper
+end
+
+-- Looks again and again, from the loop, until the condition holds; then calls f. The watchdog of
+-- the run is the limit.
+function support.when(condition, f)
+  local helper
+  helper = tcpmulti.create {
+    inline_states = {
+      look = function(s)
+        if condition() then f() else s:delay_set("look", 0.005) end
+      end,
+    },
+  }
+  sessions[#sessions + 1] = helper
+  helper:delay_set("look", 0)
+end
+
+---------------------------------------------------------------- events
+
+local Log = {}
+Log.__index = Log
+
+function Log:add(id, code, text)
+  self[#self + 1] = text
+  self.times[#self] = tcpmulti.now() - self.start
+  if id then
+    local one = self.of[id]
+    if not one then
+      one = { codes = "" }
+      self.of[id] = one
+      self.ids[#self.ids + 1] = id
+    end
+    one[#one + 1] = text
+    one.codes = one.codes .. code
+  end
+end
+
+-- The list of events, without flushed unless it was asked for.
+function Log:list()
+  local list = {}
+  for i = 1, #self do list[i] = self[i] end
+  return list
+end
+
+-- How many events begin so.
+function Log:count(prefix)
+  local count = 0
+  for i = 1, #self do
+    if self[i]:sub(1, #prefix) == prefix then count = count + 1 end
+  end
+  return count
+end
+
+-- When the first event that begins so came, in seconds since the log was made; nil: it did not.
+function Log:time(prefix, nth)
+  for i = 1, #self do
+    if self[i]:sub(1, #prefix) == prefix then
+      nth = (nth or 1) - 1
+      if nth == 0 then return self.times[i] end
+    end
+  end
+end
+
+-- The records of input, in order.
+function Log:records()
+  return self.inputs
+end
+
+function Log:forget()
+  for i = #self, 1, -1 do self[i] = nil end
+  self.times, self.of, self.ids, self.inputs = {}, {}, {}, {}
+end
+
+-- Every connection of the log obeyed the grammar and has ended.
+function Log:check_grammar()
+  for id, one in pairs(self.of) do
+    if not (one.codes:find "^IS[nl]*[ET]?D$" or one.codes:find "^I[FT]?D$") then
+      lu.fail(("connection %d: %s"):format(id, table.concat(one, ", ")))
+    end
+  end
+end
+
+local recorders = {
+  on_initialize = function(log, cheap)
+    log:add(tcpmulti.id(cheap), "I", "initialize")
+  end,
+  on_success = function(log, cheap)
+    log:add(tcpmulti.id(cheap), "S", "success")
+  end,
+  on_input = function(log, cheap, record)
+    log.inputs[#log.inputs + 1] = record
+    log:add(tcpmulti.id(cheap), "n", log.short and "input" or "input " .. tostring(record))
+  end,
+  on_flushed = function(log, cheap)
+    log:add(tcpmulti.id(cheap), "l", "flushed")
+  end,
+  on_failure = function(log, cheap, op, _, _, _, errname)
+    log:add(tcpmulti.id(cheap), "F", ("failure %s %s"):format(op, errname))
+  end,
+  on_error = function(log, cheap, op, _, _, _, errname)
+    log:add(tcpmulti.id(cheap), "E", ("error %s %s"):format(op, errname))
+  end,
+  on_timeout = function(log, cheap, _, timer)
+    log:add(tcpmulti.id(cheap), "T", "timeout " .. timer)
+  end,
+  on_disconnected = function(log, cheap, _, reason)
+    log:add(tcpmulti.id(cheap), "D", "disconnected " .. reason)
+  end,
+}
+
+-- A session whose events are written to a log: session, log = support.record(options). Handlers in
+-- the options are called after their event has been written. Options of our own: flushed = true
+-- writes flushed too, short = true leaves the records out of the texts.
+function support.record(options)
+  local log = setmetatable({ times = {}, of = {}, ids = {}, inputs = {} }, Log)
+  local given = {}
+  for key, value in pairs(options or {}) do given[key] = value end
+  log.short, given.short = given.short, nil
+  log.start = tcpmulti.now()
+  local with_flushed = given.flushed or given.on_flushed
+  given.flushed = nil
+  for name, recorder in pairs(recorders) do
+    local handler = given[name]
+    if name ~= "on_flushed" or with_flushed then
+      given[name] = function(cheap, ...)
+        recorder(log, cheap, ...)
+        if handler then return handler(cheap, ...) end
+      end
+    end
+  end
+  local session = tcpmulti.create(given)
+  sessions[#sessions + 1] = session
+  return session, log
+end
+
+-- A session without a log, ended with the case.
+function support.session(options)
+  local session = tcpmulti.create(options or {})
+  sessions[#sessions + 1] = session
+  return session
+end
+
+---------------------------------------------------------------- peers
+
+-- A scripted peer that ends with the case.
+function support.peer(program, options)
+  local one = peer.start(program, options)
+  support.finally(function() one:stop() end)
+  return one
+end
+
+-- A port that refuses, and that nobody else gets meanwhile.
+function support.refused()
+  return support.peer("", { refuse = true }):port()
+end
+
+-- A port that never answers a SYN.
+function support.blackhole()
+  return support.peer("", { blackhole = true }):port()
+end
+
+function support.swarm(mode, addresses, backlog)
+  local one = peer.swarm(mode, addresses, backlog)
+  support.finally(function() one:stop() end)
+  return one
+end
+
+-- How a connection ended as the peer saw it, once it has.
+function support.ending(one, number)
+  lu.assertTrue(one:ended(number, 10), "the peer did not see the end of connection " .. number)
+  return one:connection(number).stop
+end
+
+-- Waits for the swarm's counter, blocking: for after the run.
+function support.swarm_ended(swarm, count, seconds)
+  local limit = tcpmulti.now() + (seconds or 10)
+  while swarm:stats().ended < count do
+    if tcpmulti.now() > limit then
+      lu.fail(("the swarm has seen %d ends of %d"):format(swarm:stats().ended, count))
+    end
+    peer.block(0.002)
+  end
+end
+
+-- True in a build with the address sanitizer, which keeps freed memory back.
+function support.sanitized()
+  for line in io.lines "/proc/self/maps" do
+    if line:find("libasan", 1, true) or line:find("libclang_rt.asan", 1, true) then return true end
+  end
+  return false
+end
+
+-- Runs the runner in a process of its own, standard error joined to its output. Before it may stand
+-- shell text such as "ulimit -n 100;". Gives the output and the exit status.
+function support.child(before, script, ...)
+  local name = os.tmpname()
+  local file = assert(io.open(name, "w"))
+  file:write(script)
+  file:close()
+  local command = { before, "timeout -k 1 60", os.getenv "TCPMULTI_BUILD" .. "/lua/tcpmulti-lua", name }
+  for _, argument in ipairs { ... } do command[#command + 1] = "'" .. argument .. "'" end
+  local pipe = assert(io.popen("{ " .. table.concat(command, " ") .. "; } 2>&1; echo \"exit $?\""))
+  local text = pipe:read "*a"
+  pipe:close()
+  os.remove(name)
+  local output, status = text:match "^(.-)exit (%d+)\n$"
+  return output, tonumber(status)
+end
+
+return support

@@ -1,0 +1,39 @@
+/*
+ * Checks that several public functions make. Nothing here changes anything.
+ */
+#include "api/check.h"
+
+#include <errno.h>
+
+#define TIME_MAX_MS (UINT32_MAX - 1)
+
+int tcpm__check_delay(int64_t time_ms)
+{
+    return time_ms < 0 || time_ms > (int64_t) TIME_MAX_MS ? -EINVAL : 0;
+}
+
+int tcpm__check_time(int64_t *time_ms, uint32_t standard)
+{
+    if (*time_ms == TCPM_NONE)
+        *time_ms = 0;
+    else if (*time_ms == 0)
+        *time_ms = standard;
+    return tcpm__check_delay(*time_ms);
+}
+
+struct tcpm__connection *tcpm__check_find(const struct tcpm_session *session, struct tcpm_id id)
+{
+    struct tcpm__connection *connection;
+
+    if (session == NULL)
+        return NULL;
+    connection = tcpm__pool_find(&session->engine->connections, id.n);
+    return connection != NULL && connection->session == session ? connection : NULL;
+}
+
+struct tcpm__connection *tcpm__check_live(const struct tcpm_session *session, struct tcpm_id id)
+{
+    struct tcpm__connection *connection = tcpm__check_find(session, id);
+
+    return connection != NULL && connection->phase != TCPM_PHASE_CLOSED ? connection : NULL;
+}

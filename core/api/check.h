@@ -1,0 +1,24 @@
+/*
+ * What the public functions share: options and times as the caller gives them, and the way from an
+ * id to its connection.
+ */
+#ifndef TCPM_API_CHECK_H
+#define TCPM_API_CHECK_H
+
+#include "base/options.h"
+#include "connection/layer.h"
+
+/* Replaces a time option by what the layer below takes, 0 for none: zero is the standard, TCPM_NONE
+   is none. 0, or -EINVAL. */
+int tcpm__check_time(int64_t *time_ms, uint32_t standard);
+
+/* The time of a call: 0 is none. 0, or -EINVAL. */
+int tcpm__check_delay(int64_t time_ms);
+
+/* The connection of this id in this session, or NULL; it may be in its disconnected. */
+struct tcpm__connection *tcpm__check_find(const struct tcpm_session *session, struct tcpm_id id);
+
+/* Likewise, but NULL once disconnected has begun. */
+struct tcpm__connection *tcpm__check_live(const struct tcpm_session *session, struct tcpm_id id);
+
+#endif

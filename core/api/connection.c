@@ -1,0 +1,324 @@
+/*
+ * The public functions on connections: arguments are checked, the id is looked up, the phase
+ * decides whether the call may do something, and the layer below does it.
+ */
+#include "api/check.h"
+
+#include <errno.h>
+
+/* ---- connect ---- */
+
+static int check_address(struct tcpm_connect_options *options)
+{
+    union tcpm__address bind;
+    int port = (int) options->port;
+
+    if (options->address == NULL || !tcpm__address_acceptable(options->address))
+        return -EINVAL;
+    if (options->port == 0 && options->service != NULL) {
+        port = tcpm__address_service(options->service);
+        options->port = port;
+    }
+    if (options->port < 1 || options->port > 65535 || options->bind_port < 0 ||
+        options->bind_port > 65535)
+        return -EINVAL;
+    if (options->bind_address != NULL && tcpm__address_parse(options->bind_address, 0, &bind) != 1)
+        return -EINVAL;
+    return 0;
+}
+
+/* What the options leave open is the session's. A deadline that neither gives is none. */
+static int inherit(const struct tcpm_session *session, struct tcpm_connect_options *options)
+{
+    if (tcpm__check_time(&options->connect_timeout_ms, session->connect_timeout_ms) < 0 ||
+        tcpm__check_time(&options->input_timeout_ms, session->input_timeout_ms) < 0 ||
+        tcpm__check_time(&options->shutdown_timeout_ms, session->shutdown_timeout_ms) < 0 ||
+        tcpm__check_time(&options->deadline_ms, session->deadline_ms) < 0)
+        return -EINVAL;
+    if (options->input_filter == NULL)
+        options->input_filter = session->input_filter;
+    if (options->output_filter == NULL)
+        options->output_filter = session->output_filter;
+    return 0;
+}
+
+int tcpm_connect(struct tcpm_session *session, const struct tcpm_connect_options *given,
+                 struct tcpm_id *id)
+{
+    struct tcpm_connect_options options;
+    struct tcpm__connection *connection;
+    int result = tcpm__options_read(given, &options, sizeof(options));
+
+    if (result < 0)
+        return result;
+    if (session == NULL || check_address(&options) < 0 || inherit(session, &options) < 0)
+        return -EINVAL;
+    if (session->dying)
+        return -ESHUTDOWN;
+    result = tcpm__connection_create(session, &options, &connection);
+    if (result < 0)
+        return result;
+    if (id != NULL)
+        id->n = connection->id;
+    tcpm__event_initialize(connection, options.bind_address, (unsigned) options.bind_port);
+    if (!tcpm__has(connection, TCPM__ENDING))
+        tcpm__admission_request(connection);
+    return 0;
+}
+
+/* ---- send ---- */
+
+int tcpm_send_many(struct tcpm_session *session, struct tcpm_id id,
+                   const struct tcpm_record *records, size_t count)
+{
+    struct tcpm__connection *connection = tcpm__check_live(session, id);
+
+    if (connection == NULL)
+        return -ESTALE;
+    if (records == NULL || count == 0)
+        return -EINVAL;
+    return tcpm__output_send(connection, records, count);
+}
+
+int tcpm_send(struct tcpm_session *session, struct tcpm_id id, const void *record, size_t length)
+{
+    const struct tcpm_record one = {record, length};
+
+    return tcpm_send_many(session, id, &one, 1);
+}
+
+/* ---- ends ---- */
+
+/* The connection, if it is one that the user has not ended yet; else *result is the reason. */
+static struct tcpm__connection *find_unended(const struct tcpm_session *session, struct tcpm_id id,
+                                             int *result)
+{
+    struct tcpm__connection *connection = tcpm__check_live(session, id);
+
+    *result = connection == NULL ? -ESTALE : 0;
+    if (connection == NULL || connection->phase != TCPM_PHASE_SHUTTING)
+        return connection;
+    *result = -ESHUTDOWN;
+    return NULL;
+}
+
+int tcpm_shutdown(struct tcpm_session *session, struct tcpm_id id)
+{
+    int result;
+    struct tcpm__connection *connection = find_unended(session, id, &result);
+
+    if (connection != NULL)
+        tcpm__connection_shutdown(connection, TCPM_REASON_SHUTDOWN);
+    return result;
+}
+
+int tcpm_shutdown_output(struct tcpm_session *session, struct tcpm_id id)
+{
+    int result;
+    struct tcpm__connection *connection = find_unended(session, id, &result);
+
+    if (connection == NULL)
+        return result;
+    if (tcpm__has(connection, TCPM__OUTPUT_SHUT))
+        return -ESHUTDOWN;
+    connection->flags |= TCPM__OUTPUT_SHUT;
+    tcpm__ready(connection);
+    return 0;
+}
+
+int tcpm_reset(struct tcpm_session *session, struct tcpm_id id)
+{
+    struct tcpm__connection *connection = tcpm__check_live(session, id);
+
+    if (connection == NULL)
+        return -ESTALE;
+    tcpm__connection_reset(connection, TCPM_REASON_SHUTDOWN);
+    return 0;
+}
+
+int tcpm_fail(struct tcpm_session *session, struct tcpm_id id, int code, const char *message)
+{
+    int result;
+    struct tcpm__connection *connection = find_unended(session, id, &result);
+
+    if (connection == NULL)
+        return result;
+    if (code >= 0)
+        return -EINVAL;
+    connection->flags |= TCPM__RESET;
+    tcpm__connection_fail(connection, TCPM_OP_FAIL, code, message);
+    return 0;
+}
+
+/* ---- input ---- */
+
+static int pause_input(struct tcpm_session *session, struct tcpm_id id, bool pause)
+{
+    int result;
+    struct tcpm__connection *connection = find_unended(session, id, &result);
+
+    if (connection != NULL)
+        tcpm__input_pause(connection, pause);
+    return result;
+}
+
+int tcpm_pause(struct tcpm_session *session, struct tcpm_id id)
+{
+    return pause_input(session, id, true);
+}
+
+int tcpm_resume(struct tcpm_session *session, struct tcpm_id id)
+{
+    return pause_input(session, id, false);
+}
+
+int tcpm_unread(struct tcpm_session *session, struct tcpm_id id, const void *bytes, size_t length)
+{
+    int result;
+    struct tcpm__connection *connection = find_unended(session, id, &result);
+
+    if (connection == NULL)
+        return result;
+    if (bytes == NULL && length > 0)
+        return -EINVAL;
+    return tcpm__input_unread(connection, bytes, length);
+}
+
+int tcpm_pending(struct tcpm_session *session, struct tcpm_id id, const void **bytes,
+                 size_t *length)
+{
+    struct tcpm__connection *connection = tcpm__check_find(session, id);
+    const char *found;
+
+    if (connection == NULL)
+        return -ESTALE;
+    if (bytes == NULL || length == NULL)
+        return -EINVAL;
+    tcpm__input_pending(connection, &found, length);
+    *bytes = found;
+    return 0;
+}
+
+static void replace_codec(struct tcpm__codec **place, struct tcpm__codec *codec)
+{
+    if (codec == NULL)
+        return;
+    tcpm__codec_drop(*place);
+    *place = codec;
+}
+
+int tcpm_filter_set(struct tcpm_session *session, struct tcpm_id id, struct tcpm_filter *input,
+                    struct tcpm_filter *output)
+{
+    int result;
+    struct tcpm__connection *connection = find_unended(session, id, &result);
+    struct tcpm__codec *in = NULL, *out = NULL;
+
+    if (connection == NULL)
+        return result;
+    if (input != NULL)
+        result = tcpm__codec_open(input, &in);
+    if (result == 0 && output != NULL && output == input)
+        out = tcpm__codec_keep(in);
+    else if (result == 0 && output != NULL)
+        result = tcpm__codec_open(output, &out);
+    if (result < 0) {
+        tcpm__codec_drop(in);
+        return result;
+    }
+    replace_codec(&connection->in, in);
+    replace_codec(&connection->out, out);
+    if (in != NULL)
+        tcpm__input_refilter(connection);
+    return 0;
+}
+
+/* ---- times ---- */
+
+int tcpm_timeout(struct tcpm_session *session, struct tcpm_id id, int64_t ms)
+{
+    struct tcpm__connection *connection = tcpm__check_live(session, id);
+
+    if (connection == NULL)
+        return -ESTALE;
+    if (tcpm__has(connection, TCPM__ENDING))
+        return -ESHUTDOWN;
+    if (tcpm__check_delay(ms) < 0)
+        return -EINVAL;
+    tcpm__deadline_start(connection, (uint32_t) ms);
+    return 0;
+}
+
+int tcpm_deadline(struct tcpm_session *session, struct tcpm_id id, int64_t ms)
+{
+    struct tcpm__connection *connection = tcpm__check_live(session, id);
+
+    if (connection == NULL)
+        return -ESTALE;
+    if (tcpm__has(connection, TCPM__ENDING))
+        return -ESHUTDOWN;
+    if (tcpm__check_delay(ms) < 0)
+        return -EINVAL;
+    tcpm__deadline_set(connection, (uint64_t) ms);
+    return 0;
+}
+
+/* ---- what is known ---- */
+
+int tcpm_heap_set(struct tcpm_session *session, struct tcpm_id id, void *heap)
+{
+    struct tcpm__connection *connection = tcpm__check_live(session, id);
+
+    if (connection == NULL)
+        return -ESTALE;
+    connection->heap = heap;
+    return 0;
+}
+
+static void fill_addresses(const struct tcpm__connection *connection, struct tcpm_info *info)
+{
+    union tcpm__address address = {.any = {.sa_family = AF_UNSPEC}};
+    socklen_t size = sizeof(address);
+
+    if (connection->socket == NULL || !tcpm__connection_peer(connection, &address))
+        return;
+    tcpm__address_print(&address, info->peer);
+    info->peer_port = connection->port;
+    if (getsockname(tcpm__socket_fd(connection->socket), &address.any, &size) < 0)
+        return;
+    tcpm__address_print(&address, info->local);
+    info->local_port = connection->local_port; /* the kernel forgets it after a reset */
+}
+
+static void fill_info(const struct tcpm__connection *connection, struct tcpm_info *info)
+{
+    info->phase = connection->phase;
+    info->port = connection->port;
+    info->address = tcpm__connection_address(connection);
+    info->received = connection->received;
+    info->sent = connection->sent;
+    info->queued = tcpm__buffer_length(connection->queue);
+    info->timeout_ms = connection->timeout_ms;
+    info->deadline_ms = tcpm__deadline_left(connection);
+    if (connection->code == 0)
+        return;
+    info->cause.op = connection->op;
+    info->cause.code = connection->code;
+    info->cause.message =
+        connection->message != NULL ? connection->message : tcpm_error_text(connection->code);
+}
+
+int tcpm_info_get(struct tcpm_session *session, struct tcpm_id id, struct tcpm_info *info)
+{
+    const struct tcpm__connection *connection = tcpm__check_find(session, id);
+    struct tcpm_info known = {.cause = {.size = sizeof(struct tcpm_error)}};
+
+    if (connection == NULL)
+        return -ESTALE;
+    if (info == NULL)
+        return -EINVAL;
+    fill_info(connection, &known);
+    if (info->size > offsetof(struct tcpm_info, peer))
+        fill_addresses(connection, &known);
+    return tcpm__options_write(&known, info, sizeof(known));
+}

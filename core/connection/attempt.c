@@ -1,0 +1,271 @@
+/*
+ * The attempt: from an address as given, over its lookup and one address after the other, to
+ * success or failure. What the kernel reports at once still becomes an event of a later turn.
+ */
+#include "connection/layer.h"
+
+#include <errno.h>
+#include <netinet/tcp.h>
+#include <sys/socket.h>
+
+#define SELF_CONNECT "connection refused: the kernel had connected it to itself"
+
+void tcpm__attempt_free(struct tcpm__connection *connection)
+{
+    if (connection->attempt == NULL)
+        return;
+    tcpm__lookup_cancel(connection->attempt->lookup);
+    tcpm__memory_free(&tcpm__engine_of(connection)->memory, connection->attempt);
+    connection->attempt = NULL;
+}
+
+/* ---- one address ---- */
+
+/* The address to bind to for a remote address of this family; false: none. */
+static bool bind_address(const struct tcpm__attempt *attempt, int family,
+                         union tcpm__address *address)
+{
+    if (attempt == NULL || (attempt->bind.any.sa_family == AF_UNSPEC && attempt->bind_port == 0))
+        return false;
+    *address = attempt->bind;
+    if (address->any.sa_family == AF_UNSPEC) {
+        address->any.sa_family = (sa_family_t) family; /* the zeros are any address */
+        tcpm__address_set_port(address, attempt->bind_port);
+    }
+    return true;
+}
+
+static int bind_socket(struct tcpm__connection *connection, int family)
+{
+    union tcpm__address address;
+
+    if (!bind_address(connection->attempt, family, &address))
+        return 0;
+    if (address.any.sa_family != family)
+        return -EAFNOSUPPORT;
+    return tcpm__socket_bind(connection->socket, &address);
+}
+
+static void drop_socket(struct tcpm__connection *connection)
+{
+    if (connection->socket != NULL)
+        tcpm__socket_close(connection->socket, false);
+    connection->socket = NULL;
+}
+
+/* 0, or negative and then *op is what failed. */
+static int try_address(struct tcpm__connection *connection, const union tcpm__address *address,
+                       enum tcpm_op *op)
+{
+    int family = address->any.sa_family, result;
+
+    *op = TCPM_OP_SOCKET;
+    result = tcpm__socket_open(&tcpm__engine_of(connection)->network, family, connection,
+                               &connection->socket);
+    if (result < 0)
+        return result;
+    *op = TCPM_OP_BIND;
+    result = bind_socket(connection, family);
+    if (result == 0) {
+        *op = TCPM_OP_CONNECT;
+        result = tcpm__socket_connect(connection->socket, address);
+    }
+    if (result == 0 && !connection->inline_address)
+        connection->address.target->peer = *address;
+    if (result < 0)
+        drop_socket(connection);
+    return result;
+}
+
+/* Out of descriptors: others of ours may give one back. */
+static bool can_wait_again(const struct tcpm__connection *connection, int code)
+{
+    const struct tcpm_engine *engine = tcpm__engine_of(connection);
+
+    return (code == -EMFILE || code == -ENFILE) &&
+           engine->places + engine->network.spare_descriptors > 1;
+}
+
+/* ---- several addresses ---- */
+
+/* Starts on the next address; when none is left, fails with what the last one gave. */
+static void try_next(struct tcpm__connection *connection, enum tcpm_op op, int code)
+{
+    struct tcpm__attempt *attempt = connection->attempt;
+
+    while (attempt != NULL && attempt->next < attempt->count) {
+        code = try_address(connection, &attempt->addresses[attempt->next++], &op);
+        if (code == 0)
+            return;
+        if (can_wait_again(connection, code)) {
+            attempt->next--;
+            tcpm__admission_retry(connection);
+            return;
+        }
+    }
+    tcpm__connection_fail(connection, op, code, NULL);
+}
+
+static int keep_addresses(struct tcpm__connection *connection, const union tcpm__address *addresses,
+                          size_t count)
+{
+    const struct tcpm__memory *memory = &tcpm__engine_of(connection)->memory;
+    struct tcpm__attempt *attempt = tcpm__memory_resize(
+        memory, connection->attempt, sizeof(*attempt) + count * sizeof(addresses[0]));
+
+    if (attempt == NULL)
+        return -ENOMEM;
+    memcpy(attempt->addresses, addresses, count * sizeof(addresses[0]));
+    attempt->count = (uint32_t) count;
+    attempt->next = 0;
+    connection->attempt = attempt;
+    return 0;
+}
+
+static void take_lookup(void *owner, int status, const union tcpm__address *addresses, size_t count)
+{
+    struct tcpm__connection *connection = owner;
+
+    connection->attempt->lookup = NULL;
+    if (tcpm__has(connection, TCPM__ENDING))
+        return;
+    if (status == 0)
+        status = keep_addresses(connection, addresses, count);
+    if (status < 0)
+        tcpm__connection_fail(connection, TCPM_OP_RESOLVE, status, NULL);
+    else
+        try_next(connection, TCPM_OP_CONNECT, 0);
+}
+
+/* ---- from the start ---- */
+
+static void start_lookup(struct tcpm__connection *connection, const char *name)
+{
+    struct tcpm_engine *engine = tcpm__engine_of(connection);
+    int result = 0;
+
+    if (connection->attempt == NULL)
+        connection->attempt = tcpm__memory_zeroed(&engine->memory, sizeof(*connection->attempt));
+    if (connection->attempt == NULL)
+        result = -ENOMEM;
+    else
+        result = tcpm__lookup_start(&engine->network, name, connection->port,
+                                    connection->session->family, take_lookup, connection,
+                                    &connection->attempt->lookup);
+    if (result < 0)
+        tcpm__connection_fail(connection, TCPM_OP_RESOLVE, result, NULL);
+}
+
+static void start_numeric(struct tcpm__connection *connection, const union tcpm__address *address)
+{
+    int family = connection->session->family, code;
+    enum tcpm_op op;
+
+    if (family != AF_UNSPEC && family != address->any.sa_family) {
+        tcpm__connection_fail(connection, TCPM_OP_RESOLVE, -EAFNOSUPPORT, NULL);
+        return;
+    }
+    code = try_address(connection, address, &op);
+    if (code < 0 && can_wait_again(connection, code))
+        tcpm__admission_retry(connection);
+    else if (code < 0)
+        tcpm__connection_fail(connection, op, code, NULL);
+}
+
+void tcpm__attempt_start(struct tcpm__connection *connection)
+{
+    const char *text = tcpm__connection_address(connection);
+    union tcpm__address address;
+    int form;
+
+    tcpm__connection_set_phase(connection, TCPM_PHASE_CONNECTING);
+    tcpm__deadline_begin(connection);
+    if (connection->attempt != NULL && connection->attempt->next < connection->attempt->count) {
+        try_next(connection, TCPM_OP_CONNECT, 0); /* it had to wait again among its addresses */
+        return;
+    }
+    form = tcpm__address_parse(text, connection->port, &address);
+    if (form == 1)
+        start_numeric(connection, &address);
+    else if (form == 0)
+        start_lookup(connection, text);
+    else
+        tcpm__connection_fail(connection, TCPM_OP_RESOLVE, TCPM_ENOTFOUND, NULL);
+}
+
+/* ---- success ---- */
+
+/* On loopback the kernel may choose our target as our own port, and connect us to ourselves. */
+static bool connected_to_itself(struct tcpm__connection *connection)
+{
+    union tcpm__address local = {.any = {.sa_family = AF_UNSPEC}}, peer;
+    socklen_t size = sizeof(local);
+
+    if (getsockname(tcpm__socket_fd(connection->socket), &local.any, &size) < 0)
+        return false;
+    connection->local_port = (uint16_t) tcpm__address_port(&local);
+    return connection->local_port == connection->port && tcpm__connection_peer(connection, &peer) &&
+           tcpm__address_equal(&local, &peer);
+}
+
+static void set_options(const struct tcpm__connection *connection)
+{
+    const struct tcpm_session *session = connection->session;
+    int fd = tcpm__socket_fd(connection->socket), on = 1, idle_s = (int) session->keepalive_s;
+
+    if (session->nodelay)
+        setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
+    if (session->keepalive_s != 0) {
+        setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &on, sizeof(on));
+        setsockopt(fd, IPPROTO_TCP, TCP_KEEPIDLE, &idle_s, sizeof(idle_s));
+    }
+}
+
+static void succeed(struct tcpm__connection *connection)
+{
+    connection->flags |= TCPM__HAD_SUCCESS;
+    if (connected_to_itself(connection)) {
+        connection->flags &= ~(uint32_t) TCPM__HAD_SUCCESS;
+        tcpm__connection_fail(connection, TCPM_OP_CONNECT, -ECONNREFUSED, SELF_CONNECT);
+        return;
+    }
+    set_options(connection);
+    tcpm__attempt_free(connection);
+    tcpm__connection_set_phase(connection, TCPM_PHASE_OPEN);
+    tcpm__deadline_start(connection, connection->input_timeout_ms);
+    if (connection->input != NULL)
+        tcpm__input_refilter(connection); /* unread before there was anything to read */
+    tcpm__input_hold(connection);
+    tcpm__event_success(connection);
+    tcpm__output_flush(connection);
+    if (tcpm__has(connection, TCPM__OUTPUT_SHUT))
+        tcpm__ready(connection);
+}
+
+/* A peer that accepts, greets and resets before our turn makes the connect fail, while its greeting
+   waits in the socket: that is a success, its input, and then the error. */
+static bool rescue_greeting(struct tcpm__connection *connection, int status)
+{
+    struct tcpm_engine *engine = tcpm__engine_of(connection);
+    ssize_t length = status == -ECONNRESET ? tcpm__socket_read(connection->socket) : 0;
+
+    if (length <= 0)
+        return false;
+    tcpm__connection_cause(connection, TCPM_OP_READ, status, NULL);
+    connection->flags |= TCPM__WRITE_FAILED | TCPM__DRAIN;
+    succeed(connection);
+    tcpm__input_received(connection, engine->network.read_buffer, (size_t) length);
+    tcpm__input_hold(connection);
+    tcpm__ready(connection);
+    return true;
+}
+
+void tcpm__attempt_connected(struct tcpm__connection *connection, int status)
+{
+    if (status == 0) {
+        succeed(connection);
+    } else if (!rescue_greeting(connection, status)) {
+        drop_socket(connection);
+        try_next(connection, TCPM_OP_CONNECT, status);
+    }
+}

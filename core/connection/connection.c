@@ -1,0 +1,304 @@
+/*
+ * A connection's life: created by connect, phases changed by one function, ended by one other, and
+ * its last events delivered at one place (finish). Whatever happens to a connection, wherever,
+ * becomes a cause and a decision here; the ready pass does the rest.
+ */
+#include "connection/layer.h"
+
+#include "base/error.h"
+
+#include <errno.h>
+#include <stdio.h>
+
+/* ---- address ---- */
+
+static int keep_address(struct tcpm__connection *connection, const char *text)
+{
+    const struct tcpm__memory *memory = &tcpm__engine_of(connection)->memory;
+    size_t size = strlen(text) + 1;
+    struct tcpm__target *target;
+
+    connection->inline_address =
+        size <= sizeof(connection->address.inline_text) && tcpm__address_is_quad(text);
+    if (connection->inline_address) {
+        memcpy(connection->address.inline_text, text, size);
+        return 0;
+    }
+    target = tcpm__memory_zeroed(memory, sizeof(*target) + size);
+    if (target == NULL)
+        return -ENOMEM;
+    memcpy(target->text, text, size);
+    connection->address.target = target;
+    return 0;
+}
+
+const char *tcpm__connection_address(const struct tcpm__connection *connection)
+{
+    return connection->inline_address ? connection->address.inline_text
+                                      : connection->address.target->text;
+}
+
+bool tcpm__connection_peer(const struct tcpm__connection *connection, union tcpm__address *peer)
+{
+    if (!tcpm__has(connection, TCPM__HAD_SUCCESS))
+        return false;
+    if (connection->inline_address)
+        tcpm__address_parse(connection->address.inline_text, connection->port, peer);
+    else
+        *peer = connection->address.target->peer;
+    return true;
+}
+
+/* ---- phases ---- */
+
+static void trace_phase(const struct tcpm__connection *connection, enum tcpm_phase phase)
+{
+    struct tcpm_engine *engine = tcpm__engine_of(connection);
+    char line[400];
+
+    snprintf(line, sizeof(line), "%llu %s:%u %s -> %s", (unsigned long long) connection->id,
+             tcpm__connection_address(connection), (unsigned) connection->port,
+             tcpm_phase_name(connection->phase), tcpm_phase_name(phase));
+    engine->trace(line, engine->trace_user);
+}
+
+void tcpm__connection_set_phase(struct tcpm__connection *connection, enum tcpm_phase phase)
+{
+    struct tcpm_session *session = connection->session;
+
+    if (session->engine->trace != NULL)
+        trace_phase(connection, phase);
+    session->phases[connection->phase]--;
+    session->phases[phase]++;
+    connection->phase = (uint8_t) phase;
+}
+
+/* ---- creation ---- */
+
+static void destroy(struct tcpm__connection *connection)
+{
+    struct tcpm_session *session = connection->session;
+    struct tcpm_engine *engine = session->engine;
+
+    tcpm__attempt_free(connection);
+    tcpm__input_free(connection);
+    tcpm__output_free(connection);
+    tcpm__codec_drop(connection->in);
+    tcpm__codec_drop(connection->out);
+    if (!connection->inline_address)
+        tcpm__memory_free(&engine->memory, connection->address.target);
+    if (tcpm__has(connection, TCPM__MESSAGE_OWNED))
+        tcpm__memory_free(&engine->memory, (void *) (uintptr_t) connection->message);
+    session->phases[connection->phase]--;
+    session->live--;
+    tcpm__pool_give(&engine->connections, connection);
+    tcpm__work_done(engine);
+}
+
+static int open_codecs(struct tcpm__connection *connection, struct tcpm_filter *input,
+                       struct tcpm_filter *output)
+{
+    int result = tcpm__codec_open(input, &connection->in);
+
+    if (result < 0)
+        return result;
+    if (input == output)
+        connection->out = tcpm__codec_keep(connection->in);
+    else
+        result = tcpm__codec_open(output, &connection->out);
+    return result;
+}
+
+/* What only the attempt needs, for the rare connection that is bound. */
+static int keep_bind(struct tcpm__connection *connection,
+                     const struct tcpm_connect_options *options)
+{
+    if (options->bind_address == NULL && options->bind_port == 0)
+        return 0;
+    connection->attempt =
+        tcpm__memory_zeroed(&tcpm__engine_of(connection)->memory, sizeof(*connection->attempt));
+    if (connection->attempt == NULL)
+        return -ENOMEM;
+    if (options->bind_address != NULL)
+        tcpm__address_parse(options->bind_address, (unsigned) options->bind_port,
+                            &connection->attempt->bind);
+    else
+        connection->attempt->bind_port = (uint16_t) options->bind_port;
+    return 0;
+}
+
+int tcpm__connection_create(struct tcpm_session *session,
+                            const struct tcpm_connect_options *options,
+                            struct tcpm__connection **ret)
+{
+    struct tcpm_engine *engine = session->engine;
+    struct tcpm__connection *connection = tcpm__pool_take(&engine->connections);
+    int result;
+
+    if (connection == NULL)
+        return -ENOMEM;
+    connection->session = session;
+    connection->heap = options->heap;
+    connection->port = (uint16_t) options->port;
+    connection->phase = TCPM_PHASE_WAITING;
+    connection->timeout_ms = (uint32_t) options->connect_timeout_ms;
+    connection->input_timeout_ms = (uint32_t) options->input_timeout_ms;
+    connection->shutdown_timeout_ms = (uint32_t) options->shutdown_timeout_ms;
+    connection->deadline_ms = (uint64_t) options->deadline_ms;
+    session->phases[TCPM_PHASE_WAITING]++;
+    session->live++;
+    tcpm__work_add(engine);
+    result = keep_address(connection, options->address);
+    if (result == 0)
+        result = keep_bind(connection, options);
+    if (result == 0)
+        result = open_codecs(connection, options->input_filter, options->output_filter);
+    if (result < 0) {
+        destroy(connection);
+        return result;
+    }
+    *ret = connection;
+    return 0;
+}
+
+/* ---- ending ---- */
+
+void tcpm__connection_cause(struct tcpm__connection *connection, enum tcpm_op op, int code,
+                            const char *message)
+{
+    if (connection->code != 0)
+        return; /* the first one stands */
+    connection->op = (uint8_t) op;
+    connection->code = code;
+    connection->message = tcpm__error_line(&tcpm__engine_of(connection)->memory, message);
+    if (connection->message != NULL)
+        connection->flags |= TCPM__MESSAGE_OWNED;
+}
+
+void tcpm__connection_end(struct tcpm__connection *connection, enum tcpm_reason reason)
+{
+    if (tcpm__has(connection, TCPM__ENDING))
+        return;
+    if (connection->phase == TCPM_PHASE_WAITING)
+        tcpm__admission_leave(connection);
+    else
+        tcpm__deadline_cancel(connection);
+    connection->flags |= TCPM__ENDING;
+    connection->reason = (uint8_t) reason;
+    if (connection->phase != TCPM_PHASE_SHUTTING)
+        tcpm__connection_set_phase(connection, TCPM_PHASE_SHUTTING);
+    tcpm__ready(connection);
+}
+
+void tcpm__connection_fail(struct tcpm__connection *connection, enum tcpm_op op, int code,
+                           const char *message)
+{
+    if (tcpm__has(connection, TCPM__ENDING))
+        return;
+    tcpm__connection_cause(connection, op, code, message);
+    tcpm__connection_end(connection, tcpm__has(connection, TCPM__HAD_SUCCESS)
+                                         ? TCPM_REASON_ERROR
+                                         : TCPM_REASON_FAILURE);
+}
+
+void tcpm__connection_reset(struct tcpm__connection *connection, enum tcpm_reason reason)
+{
+    connection->flags |= TCPM__RESET;
+    tcpm__connection_end(connection, reason);
+}
+
+void tcpm__connection_shutdown(struct tcpm__connection *connection, enum tcpm_reason reason)
+{
+    if (connection->phase == TCPM_PHASE_SHUTTING)
+        return;
+    if (connection->phase != TCPM_PHASE_OPEN) {
+        tcpm__connection_end(connection, reason);
+        return;
+    }
+    connection->flags |= TCPM__OUTPUT_SHUT;
+    connection->reason = (uint8_t) reason;
+    tcpm__connection_set_phase(connection, TCPM_PHASE_SHUTTING);
+    tcpm__deadline_start(connection, connection->shutdown_timeout_ms);
+    tcpm__input_hold(connection);
+    tcpm__ready(connection);
+}
+
+static void give_up_socket(struct tcpm__connection *connection)
+{
+    bool reset = tcpm__has(connection, TCPM__RESET) || connection->queue != NULL;
+
+    tcpm__watch_close(connection->watch);
+    connection->watch = NULL;
+    if (connection->socket != NULL)
+        tcpm__socket_close(connection->socket, reset);
+    connection->socket = NULL;
+}
+
+/* The only place that delivers the last events. The socket is closed before disconnected, so that a
+   connect from there finds a free place. */
+static void finish(struct tcpm__connection *connection)
+{
+    tcpm__event_cause(connection);
+    tcpm__tasks_drop_connection(connection);
+    tcpm__connection_set_phase(connection, TCPM_PHASE_CLOSED);
+    give_up_socket(connection);
+    tcpm__admission_leave(connection);
+    tcpm__event_disconnected(connection);
+    destroy(connection);
+}
+
+bool tcpm__connection_step(struct tcpm__connection *connection)
+{
+    if (!tcpm__has(connection, TCPM__ENDING))
+        tcpm__input_step(connection);
+    if (!tcpm__has(connection, TCPM__ENDING))
+        tcpm__output_step(connection);
+    if (!tcpm__has(connection, TCPM__ENDING))
+        return true;
+    finish(connection);
+    return false;
+}
+
+/* ---- what the socket tells ---- */
+
+static void take_connected(void *owner, int status)
+{
+    struct tcpm__connection *connection = owner;
+    struct tcpm_engine *engine = tcpm__engine_of(connection);
+
+    tcpm__network_now(&engine->network);
+    if (!tcpm__has(connection, TCPM__ENDING))
+        tcpm__attempt_connected(connection, status);
+    tcpm__tick_event(engine); /* last: the connection may be gone after it */
+}
+
+static void take_received(void *owner, const char *bytes, size_t length)
+{
+    struct tcpm__connection *connection = owner;
+    struct tcpm_engine *engine = tcpm__engine_of(connection);
+
+    tcpm__network_now(&engine->network);
+    tcpm__input_received(connection, bytes, length);
+    tcpm__tick_event(engine);
+}
+
+static void take_ended(void *owner, int code)
+{
+    tcpm__input_ended(owner, code);
+}
+
+static void take_writable(void *owner)
+{
+    struct tcpm__connection *connection = owner;
+
+    if (!tcpm__has(connection, TCPM__ENDING))
+        tcpm__output_flush(connection);
+}
+
+const struct tcpm__socket_events *tcpm__connection_socket_events(void)
+{
+    static const struct tcpm__socket_events events = {take_connected, take_received, take_ended,
+                                                      take_writable};
+
+    return &events;
+}

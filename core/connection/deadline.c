@@ -1,0 +1,190 @@
+/*
+ * Timeouts. Each connection has one timer in the wheel for the earliest of its times: the timeout
+ * of its phase, its deadline, and the looks that a flush takes. It is lazy: input only moves a
+ * stamp, and the timer, when it comes out of the wheel too early, goes back to where it belongs.
+ *
+ * What always holds: a timer in the wheel is never later than the earliest time; none of them is
+ * reported while the kernel has news of the connection that we have not heard.
+ */
+#include "connection/layer.h"
+
+#include <errno.h>
+
+#define RETRY_MS 10 /* for a connection that can send no more and could not get a watch */
+
+static const uint8_t linger_ms[] = {1, 2, 4, 8, 16, 32, 50};
+
+static uint64_t now_of(const struct tcpm__connection *connection)
+{
+    return tcpm__engine_of(connection)->network.now_ms;
+}
+
+static bool timeout_stands_still(const struct tcpm__connection *connection)
+{
+    return connection->phase == TCPM_PHASE_OPEN && tcpm__has(connection, TCPM__PAUSED);
+}
+
+/* The clock's milliseconds are rounded down, hence the one more: never early. */
+static uint64_t timeout_due(const struct tcpm__connection *connection)
+{
+    if (connection->timeout_ms == 0 || timeout_stands_still(connection))
+        return UINT64_MAX;
+    return connection->stamp_ms + connection->timeout_ms + 1;
+}
+
+static uint64_t deadline_due(const struct tcpm__connection *connection)
+{
+    return connection->deadline_ms == 0 ? UINT64_MAX : connection->deadline_ms;
+}
+
+static uint64_t next_look(const struct tcpm__connection *connection)
+{
+    if (tcpm__has(connection, TCPM__LINGERING))
+        return now_of(connection) + linger_ms[connection->linger_step];
+    if (connection->queue != NULL && connection->watch == NULL &&
+        tcpm__has(connection, TCPM__HAD_SUCCESS) && !tcpm__has(connection, TCPM__WRITE_FAILED))
+        return now_of(connection) + RETRY_MS;
+    return UINT64_MAX;
+}
+
+static uint64_t earlier(uint64_t a, uint64_t b)
+{
+    return a < b ? a : b;
+}
+
+void tcpm__deadline_arm(struct tcpm__connection *connection)
+{
+    uint64_t due = earlier(timeout_due(connection), deadline_due(connection));
+
+    if (connection->phase == TCPM_PHASE_WAITING || tcpm__has(connection, TCPM__ENDING))
+        return;
+    due = earlier(due, next_look(connection));
+    if (due == UINT64_MAX)
+        return;
+    if (!tcpm__timer_armed(&connection->timer) || connection->timer.due_ms > due)
+        tcpm__wheel_arm(&tcpm__engine_of(connection)->deadlines, &connection->timer, due);
+}
+
+void tcpm__deadline_cancel(struct tcpm__connection *connection)
+{
+    tcpm__wheel_cancel(&tcpm__engine_of(connection)->deadlines, &connection->timer);
+}
+
+void tcpm__deadline_start(struct tcpm__connection *connection, uint32_t timeout_ms)
+{
+    connection->timeout_ms = timeout_ms;
+    connection->stamp_ms = tcpm__network_now(&tcpm__engine_of(connection)->network);
+    if (timeout_stands_still(connection))
+        connection->stamp_ms = 0;
+    tcpm__deadline_arm(connection);
+}
+
+/* Until the attempt, deadline_ms is how long the connection may take. */
+void tcpm__deadline_begin(struct tcpm__connection *connection)
+{
+    struct tcpm__network *network = &tcpm__engine_of(connection)->network;
+
+    if (connection->deadline_ms != 0)
+        connection->deadline_ms += tcpm__network_now(network) + 1;
+    tcpm__deadline_start(connection, connection->timeout_ms);
+}
+
+void tcpm__deadline_set(struct tcpm__connection *connection, uint64_t ms)
+{
+    struct tcpm__network *network = &tcpm__engine_of(connection)->network;
+    bool runs = connection->phase != TCPM_PHASE_WAITING;
+
+    connection->flags &= ~(uint32_t) TCPM__GRACE;
+    connection->deadline_ms = ms;
+    if (ms != 0 && runs)
+        connection->deadline_ms += tcpm__network_now(network) + 1;
+    tcpm__deadline_arm(connection);
+}
+
+int64_t tcpm__deadline_left(const struct tcpm__connection *connection)
+{
+    uint64_t now = tcpm__engine_of(connection)->network.now_ms;
+
+    if (connection->deadline_ms == 0 || connection->phase == TCPM_PHASE_WAITING)
+        return (int64_t) connection->deadline_ms;
+    return connection->deadline_ms > now ? (int64_t) (connection->deadline_ms - now) : 1;
+}
+
+static enum tcpm_timer timer_of_phase(enum tcpm_phase phase)
+{
+    if (phase == TCPM_PHASE_CONNECTING)
+        return TCPM_TIMER_CONNECT;
+    return phase == TCPM_PHASE_OPEN ? TCPM_TIMER_INPUT : TCPM_TIMER_SHUTDOWN;
+}
+
+static enum tcpm_op op_of_phase(enum tcpm_phase phase)
+{
+    if (phase == TCPM_PHASE_CONNECTING)
+        return TCPM_OP_CONNECT;
+    return phase == TCPM_PHASE_OPEN ? TCPM_OP_READ : TCPM_OP_WRITE;
+}
+
+static void time_out(struct tcpm__connection *connection, enum tcpm_timer timer)
+{
+    connection->timed_out = (uint8_t) timer;
+    tcpm__connection_cause(connection, op_of_phase(connection->phase), -ETIMEDOUT, NULL);
+    tcpm__connection_end(connection, TCPM_REASON_TIMEOUT);
+}
+
+/* After a stall, what the peer sent in time waits in the kernel: let the loop hand it out first. A
+   deadline gives that once. */
+static bool has_news(struct tcpm__connection *connection, bool deadline)
+{
+    if (connection->socket == NULL || connection->phase == TCPM_PHASE_SHUTTING)
+        return false;
+    if (deadline && tcpm__has(connection, TCPM__GRACE))
+        return false;
+    if (!tcpm__socket_has_news(connection->socket, connection->phase == TCPM_PHASE_CONNECTING))
+        return false;
+    if (deadline)
+        connection->flags |= TCPM__GRACE;
+    return true;
+}
+
+static void look_at_flush(struct tcpm__connection *connection)
+{
+    if (tcpm__has(connection, TCPM__LINGERING)) {
+        if (connection->linger_step + 1u < sizeof(linger_ms))
+            connection->linger_step++;
+        tcpm__output_look(connection);
+    } else if (next_look(connection) != UINT64_MAX) {
+        tcpm__output_flush(connection);
+    }
+}
+
+/* True: the connection has ended. */
+static bool take_due(struct tcpm__connection *connection)
+{
+    uint64_t now = now_of(connection);
+    bool deadline;
+
+    look_at_flush(connection);
+    if (tcpm__has(connection, TCPM__ENDING))
+        return true;
+    deadline = deadline_due(connection) <= now;
+    if (!deadline && timeout_due(connection) > now) {
+        tcpm__deadline_arm(connection);
+        return false;
+    }
+    if (has_news(connection, deadline)) {
+        tcpm__wheel_arm(&tcpm__engine_of(connection)->deadlines, &connection->timer, now + 1);
+        return false;
+    }
+    time_out(connection, deadline ? TCPM_TIMER_DEADLINE : timer_of_phase(connection->phase));
+    return true;
+}
+
+bool tcpm__deadline_expire(struct tcpm_engine *engine)
+{
+    struct tcpm__timer *timer;
+    bool ended = false;
+
+    while ((timer = tcpm__wheel_expire(&engine->deadlines, engine->network.now_ms)) != NULL)
+        ended |= take_due(TCPM__CONTAINER(timer, struct tcpm__connection, timer));
+    return ended;
+}

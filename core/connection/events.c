@@ -1,0 +1,99 @@
+/*
+ * Every call of a handler goes through here, so that what it posts runs right after it, and so that
+ * the rest of this layer may rely on being called from no handler but by the public functions.
+ */
+#include "connection/layer.h"
+
+static struct tcpm_id id_of(const struct tcpm__connection *connection)
+{
+    return (struct tcpm_id){connection->id};
+}
+
+void tcpm__handler_enter(struct tcpm_engine *engine)
+{
+    engine->handler_depth++;
+}
+
+void tcpm__handler_leave(struct tcpm_engine *engine)
+{
+    engine->handler_depth--;
+    if (engine->posts.first != NULL && engine->handler_depth == 0)
+        tcpm__posts_run(engine, &engine->posts);
+}
+
+/* Calls a handler of the connection's session, if there is one. */
+#define DELIVER(connection, event, ...)                                                         \
+    do {                                                                                        \
+        struct tcpm_session *session_ = (connection)->session;                                  \
+        if (session_->events.event == NULL)                                                     \
+            break;                                                                              \
+        tcpm__handler_enter(session_->engine);                                                  \
+        session_->events.event((connection)->heap, session_, id_of(connection), ##__VA_ARGS__); \
+        tcpm__handler_leave(session_->engine);                                                  \
+    } while (0)
+
+/* The only handler that runs inside a call of the user's: what it posts waits for the handler
+   around that call, or for the loop. */
+void tcpm__event_initialize(struct tcpm__connection *connection, const char *bind_address,
+                            unsigned bind_port)
+{
+    struct tcpm_session *session = connection->session;
+
+    if (session->events.initialize != NULL)
+        session->events.initialize(connection->heap, session, id_of(connection),
+                                   tcpm__connection_address(connection), connection->port,
+                                   bind_address, bind_port);
+}
+
+void tcpm__event_success(struct tcpm__connection *connection)
+{
+    char text[TCPM__ADDRESS_TEXT];
+    const char *address = connection->address.inline_text;
+
+    if (!connection->inline_address) {
+        tcpm__address_print(&connection->address.target->peer, text);
+        address = text;
+    }
+    DELIVER(connection, success, tcpm__socket_fd(connection->socket), address, connection->port);
+}
+
+void tcpm__event_input(struct tcpm__connection *connection, const void *record, size_t length)
+{
+    DELIVER(connection, input, record, length);
+}
+
+void tcpm__event_flushed(struct tcpm__connection *connection)
+{
+    DELIVER(connection, flushed);
+}
+
+static struct tcpm_error error_of(const struct tcpm__connection *connection)
+{
+    return (struct tcpm_error){
+        .size = sizeof(struct tcpm_error),
+        .op = connection->op,
+        .code = connection->code,
+        .message =
+            connection->message != NULL ? connection->message : tcpm_error_text(connection->code),
+    };
+}
+
+void tcpm__event_cause(struct tcpm__connection *connection)
+{
+    struct tcpm_error error;
+
+    if (connection->reason == TCPM_REASON_TIMEOUT) {
+        DELIVER(connection, timeout, connection->timed_out);
+    } else if (connection->reason == TCPM_REASON_FAILURE) {
+        error = error_of(connection);
+        DELIVER(connection, failure, &error);
+    } else if (connection->reason == TCPM_REASON_ERROR || connection->reason == TCPM_REASON_EOF) {
+        error = error_of(connection);
+        DELIVER(connection, error, &error);
+    }
+}
+
+void tcpm__event_disconnected(struct tcpm__connection *connection)
+{
+    DELIVER(connection, disconnected, connection->reason);
+}

@@ -1,0 +1,333 @@
+/*
+ * Bytes received become records here. While a connection's bytes are being cut they form the
+ * engine's chunk: the read buffer itself, or what was left over from earlier reads. What is not
+ * used goes back to the connection.
+ *
+ * What always holds: a record is delivered only in the phase open, to a connection that is not
+ * paused, and the end of input (EOF or error) only when no record is left before it.
+ */
+#include "connection/layer.h"
+
+#include <errno.h>
+
+/* ---- accounts ---- */
+
+static void account_held(struct tcpm__connection *connection, size_t before)
+{
+    struct tcpm_session *session = connection->session;
+    uint64_t change = (uint64_t) tcpm__buffer_length(connection->input) - before;
+
+    session->held += change; /* modulo 2^64: may well go down */
+    session->engine->memory_used += change;
+}
+
+static bool memory_allows(const struct tcpm_engine *engine, size_t length)
+{
+    return engine->memory_used + length <= engine->max_memory;
+}
+
+/* Appends to what is held; false: it could not, and the connection ends. */
+static bool hold_bytes(struct tcpm__connection *connection, const char *bytes, size_t length)
+{
+    struct tcpm_engine *engine = tcpm__engine_of(connection);
+    int result = memory_allows(engine, length)
+                     ? tcpm__buffer_append(&engine->memory, &connection->input, bytes, length)
+                     : -ENOBUFS;
+
+    if (result < 0)
+        tcpm__connection_fail(connection, TCPM_OP_READ, result, NULL);
+    return result == 0;
+}
+
+/* ---- cutting ---- */
+
+static bool may_deliver(const struct tcpm__connection *connection)
+{
+    return connection->phase == TCPM_PHASE_OPEN &&
+           !tcpm__has(connection, TCPM__PAUSED | TCPM__MORE | TCPM__ENDING);
+}
+
+/* The byte that belongs to the record before: the LF of a CR LF cut in two. */
+static void swallow_byte(struct tcpm__connection *connection, struct tcpm__chunk *chunk)
+{
+    if (connection->swallow == 0 || chunk->length == 0)
+        return;
+    if ((unsigned char) *chunk->bytes == connection->swallow) {
+        chunk->bytes++;
+        chunk->length--;
+    }
+    connection->swallow = 0;
+}
+
+/* Cuts one record off the chunk and delivers it; false: there is none. */
+static bool deliver_one(struct tcpm__connection *connection, struct tcpm__chunk *chunk, size_t seen)
+{
+    struct tcpm_cut cut = {.seen = seen};
+    struct tcpm__codec *codec = connection->in;
+    int result;
+
+    swallow_byte(connection, chunk);
+    if (chunk->length < connection->need)
+        return false;
+    connection->need = 0;
+    result = tcpm__codec_get(codec, chunk->bytes, chunk->length, &cut);
+    if (result < 0) {
+        tcpm__connection_fail(connection, TCPM_OP_FILTER, result, cut.message);
+        return false;
+    }
+    chunk->bytes += cut.used;
+    chunk->length -= cut.used;
+    if (result == 0) {
+        connection->flags |= TCPM__SEEN;
+        connection->need = cut.need > UINT32_MAX ? UINT32_MAX : (uint32_t) cut.need;
+        return false;
+    }
+    connection->flags &= ~(uint32_t) TCPM__SEEN;
+    connection->swallow = (int16_t) cut.swallow;
+    tcpm__codec_keep(codec); /* the record may lie in it, and the handler may change the filter */
+    tcpm__event_input(connection, cut.record, cut.length);
+    tcpm__codec_drop(codec);
+    return true;
+}
+
+/* Leaves in the chunk what is not yet a record. */
+static void deliver_chunk(struct tcpm__connection *connection, size_t seen)
+{
+    struct tcpm__chunk *chunk = &tcpm__engine_of(connection)->chunk;
+    unsigned records = 0;
+
+    while (deliver_one(connection, chunk, seen)) {
+        seen = 0;
+        if (++records >= TCPM__RECORDS_PER_TURN)
+            connection->flags |= TCPM__MORE;
+        if (!may_deliver(connection))
+            break;
+    }
+    if (!may_deliver(connection)) {
+        connection->flags |= TCPM__MORE;
+        if (!tcpm__has(connection, TCPM__PAUSED))
+            tcpm__ready(connection);
+    }
+}
+
+static void deliver_bytes(struct tcpm__connection *connection, const char *bytes, size_t length)
+{
+    struct tcpm__chunk *chunk = &tcpm__engine_of(connection)->chunk;
+
+    *chunk = (struct tcpm__chunk){connection, bytes, length};
+    deliver_chunk(connection, 0);
+    chunk->connection = NULL;
+    if (chunk->length > 0)
+        hold_bytes(connection, chunk->bytes, chunk->length);
+}
+
+/* The held bytes are taken off the connection meanwhile, so that a handler may put bytes in front
+   of them without moving the record that it is reading. */
+static void deliver_held(struct tcpm__connection *connection, size_t seen)
+{
+    struct tcpm_engine *engine = tcpm__engine_of(connection);
+    struct tcpm__buffer *held = connection->input;
+    struct tcpm__chunk *chunk = &engine->chunk;
+
+    connection->input = NULL;
+    *chunk = (struct tcpm__chunk){connection, tcpm__buffer_bytes(held), tcpm__buffer_length(held)};
+    deliver_chunk(connection, seen);
+    chunk->connection = NULL;
+    if (held == NULL)
+        return;
+    tcpm__buffer_consume(&engine->memory, &held, tcpm__buffer_length(held) - chunk->length);
+    if (held != NULL && connection->input == NULL)
+        connection->input = held;
+    else
+        tcpm__buffer_free(&engine->memory, &held);
+}
+
+/* ---- from the socket ---- */
+
+void tcpm__input_received(struct tcpm__connection *connection, const char *bytes, size_t length)
+{
+    size_t before = tcpm__buffer_length(connection->input);
+
+    connection->received += length;
+    connection->session->received += length;
+    if (connection->phase != TCPM_PHASE_OPEN)
+        return; /* after shutdown it is thrown away */
+    if (!tcpm__has(connection, TCPM__PAUSED))
+        connection->stamp_ms = tcpm__engine_of(connection)->network.now_ms;
+    if (before == 0 && may_deliver(connection))
+        deliver_bytes(connection, bytes, length);
+    else if (hold_bytes(connection, bytes, length) && may_deliver(connection))
+        deliver_held(connection, tcpm__has(connection, TCPM__SEEN) ? before : 0);
+    account_held(connection, before);
+    if (tcpm__has(connection, TCPM__MORE | TCPM__PAUSED))
+        tcpm__input_hold(connection);
+}
+
+void tcpm__input_ended(struct tcpm__connection *connection, int code)
+{
+    if (tcpm__has(connection, TCPM__ENDING))
+        return;
+    if (code == 0) {
+        connection->flags |= TCPM__DRAIN;
+    } else {
+        tcpm__connection_cause(connection, TCPM_OP_READ, code, NULL);
+        connection->flags |= TCPM__INPUT_END;
+    }
+    tcpm__ready(connection);
+}
+
+void tcpm__input_hold(struct tcpm__connection *connection)
+{
+    uint32_t flags = TCPM__DRAIN | TCPM__INPUT_END;
+
+    if (connection->phase == TCPM_PHASE_OPEN)
+        flags |= TCPM__PAUSED | TCPM__MORE;
+    if (connection->socket != NULL)
+        tcpm__socket_hold(connection->socket, tcpm__has(connection, flags));
+}
+
+/* ---- in the ready pass ---- */
+
+static bool reading_rests(const struct tcpm__connection *connection)
+{
+    return tcpm__has(connection, TCPM__ENDING) ||
+           (connection->phase == TCPM_PHASE_OPEN &&
+            tcpm__has(connection, TCPM__PAUSED | TCPM__MORE));
+}
+
+/* Reads what libuv has left in the kernel, to the true end of input. */
+static void drain_socket(struct tcpm__connection *connection)
+{
+    const char *buffer = tcpm__engine_of(connection)->network.read_buffer;
+    ssize_t length = 1;
+
+    while (length > 0 && !reading_rests(connection)) {
+        length = tcpm__socket_read(connection->socket);
+        if (length > 0)
+            tcpm__input_received(connection, buffer, (size_t) length);
+    }
+    if (length > 0)
+        return;
+    if (length == -EBUSY) {
+        tcpm__ready(connection);
+        return;
+    }
+    connection->flags &= ~(uint32_t) TCPM__DRAIN;
+    if (length != -EAGAIN)
+        tcpm__input_ended(connection, length == 0 ? TCPM_EOF : (int) length);
+    else if (connection->code != 0)
+        connection->flags |= TCPM__INPUT_END; /* all that came before the write error is read */
+}
+
+/* Everything before the end of input has been delivered. */
+static void conclude(struct tcpm__connection *connection)
+{
+    bool eof = connection->code == TCPM_EOF;
+
+    if (connection->phase == TCPM_PHASE_SHUTTING) {
+        if (eof && connection->reason == TCPM_REASON_EOF)
+            return; /* known; its queue is being flushed */
+        if (eof) {
+            connection->code = 0; /* the peer's FIN during our flush is no error */
+            connection->flags |= TCPM__PEER_CLOSED;
+        } else if (connection->code != 0) {
+            tcpm__connection_end(connection, TCPM_REASON_ERROR);
+        }
+    } else if (!eof) {
+        tcpm__connection_end(connection, TCPM_REASON_ERROR);
+    } else {
+        tcpm__connection_shutdown(connection, TCPM_REASON_EOF);
+    }
+}
+
+void tcpm__input_step(struct tcpm__connection *connection)
+{
+    size_t before = tcpm__buffer_length(connection->input);
+
+    if (tcpm__has(connection, TCPM__MORE) && !tcpm__has(connection, TCPM__PAUSED)) {
+        connection->flags &= ~(uint32_t) TCPM__MORE;
+        if (may_deliver(connection)) {
+            deliver_held(connection, 0);
+            account_held(connection, before);
+        }
+    }
+    if (tcpm__has(connection, TCPM__DRAIN) && !reading_rests(connection))
+        drain_socket(connection);
+    if (tcpm__has(connection, TCPM__INPUT_END) && !reading_rests(connection))
+        conclude(connection);
+    tcpm__input_hold(connection);
+}
+
+/* ---- what the user asks for ---- */
+
+void tcpm__input_pause(struct tcpm__connection *connection, bool pause)
+{
+    uint64_t now = tcpm__engine_of(connection)->network.now_ms;
+
+    if (pause == tcpm__has(connection, TCPM__PAUSED))
+        return;
+    connection->flags ^= TCPM__PAUSED;
+    if (connection->phase == TCPM_PHASE_OPEN)
+        connection->stamp_ms = now - connection->stamp_ms; /* the time that has run, and back */
+    if (pause) {
+        tcpm__input_hold(connection);
+        return;
+    }
+    connection->flags |= TCPM__MORE;
+    tcpm__deadline_arm(connection);
+    tcpm__ready(connection);
+}
+
+void tcpm__input_refilter(struct tcpm__connection *connection)
+{
+    connection->need = 0;
+    connection->flags &= ~(uint32_t) TCPM__SEEN;
+    if (connection->phase != TCPM_PHASE_OPEN)
+        return;
+    connection->flags |= TCPM__MORE;
+    tcpm__ready(connection);
+}
+
+int tcpm__input_unread(struct tcpm__connection *connection, const void *bytes, size_t length)
+{
+    struct tcpm_engine *engine = tcpm__engine_of(connection);
+    struct tcpm__chunk *chunk = &engine->chunk;
+    size_t before = tcpm__buffer_length(connection->input);
+    bool delivering = chunk->connection == connection;
+    int result = memory_allows(engine, length) ? 0 : -ENOBUFS;
+
+    if (result == 0 && delivering && chunk->length > 0) {
+        result =
+            tcpm__buffer_append(&engine->memory, &connection->input, chunk->bytes, chunk->length);
+        if (result == 0)
+            chunk->length = 0;
+    }
+    if (result == 0 && length > 0)
+        result = tcpm__buffer_prepend(&engine->memory, &connection->input, bytes, length);
+    if (!delivering)
+        account_held(connection, before);
+    if (result == 0)
+        tcpm__input_refilter(connection);
+    return result;
+}
+
+void tcpm__input_pending(struct tcpm__connection *connection, const char **bytes, size_t *length)
+{
+    const struct tcpm__chunk *chunk = &tcpm__engine_of(connection)->chunk;
+
+    if (chunk->connection == connection && chunk->length > 0) {
+        *bytes = chunk->bytes;
+        *length = chunk->length;
+    } else {
+        *bytes = tcpm__buffer_bytes(connection->input);
+        *length = tcpm__buffer_length(connection->input);
+    }
+}
+
+void tcpm__input_free(struct tcpm__connection *connection)
+{
+    size_t before = tcpm__buffer_length(connection->input);
+
+    tcpm__buffer_free(&tcpm__engine_of(connection)->memory, &connection->input);
+    account_held(connection, before);
+}

@@ -1,0 +1,130 @@
+/*
+ * The functions of this layer, by file. A connection that may have ended after a call is said so;
+ * all others stay valid.
+ */
+#ifndef TCPM_CONNECTION_LAYER_H
+#define TCPM_CONNECTION_LAYER_H
+
+#include "connection/state.h"
+
+static inline struct tcpm_engine *tcpm__engine_of(const struct tcpm__connection *connection)
+{
+    return connection->session->engine;
+}
+
+static inline bool tcpm__has(const struct tcpm__connection *connection, uint32_t flag)
+{
+    return (connection->flags & flag) != 0;
+}
+
+/* ---- events.c: every call of a handler ---- */
+void tcpm__handler_enter(struct tcpm_engine *engine);
+/* Runs what the handler posted. */
+void tcpm__handler_leave(struct tcpm_engine *engine);
+void tcpm__event_initialize(struct tcpm__connection *connection, const char *bind_address,
+                            unsigned bind_port);
+void tcpm__event_success(struct tcpm__connection *connection);
+void tcpm__event_input(struct tcpm__connection *connection, const void *record, size_t length);
+void tcpm__event_flushed(struct tcpm__connection *connection);
+void tcpm__event_cause(struct tcpm__connection *connection); /* failure, error or timeout */
+void tcpm__event_disconnected(struct tcpm__connection *connection);
+
+/* ---- ready.c: the turns of the loop ---- */
+int tcpm__turn_init(struct tcpm_engine *engine);
+void tcpm__turn_free(struct tcpm_engine *engine);
+void tcpm__ready(struct tcpm__connection *connection); /* the ready pass will look at it */
+void tcpm__work_add(struct tcpm_engine *engine);
+void tcpm__work_done(struct tcpm_engine *engine);
+/* At the end of each I/O event: now and then deadlines get their turn. Any connection may be gone
+   after it. */
+void tcpm__tick_event(struct tcpm_engine *engine);
+
+/* ---- connection.c: life and phases ---- */
+const struct tcpm__socket_events *tcpm__connection_socket_events(void);
+int tcpm__connection_create(struct tcpm_session *session,
+                            const struct tcpm_connect_options *options,
+                            struct tcpm__connection **connection);
+void tcpm__connection_set_phase(struct tcpm__connection *connection, enum tcpm_phase phase);
+void tcpm__connection_cause(struct tcpm__connection *connection, enum tcpm_op op, int code,
+                            const char *message);
+/* Decides how it ends; the last events follow in the ready pass. The first decision stands. */
+void tcpm__connection_end(struct tcpm__connection *connection, enum tcpm_reason reason);
+/* cause, then end by error, or before success by failure. */
+void tcpm__connection_fail(struct tcpm__connection *connection, enum tcpm_op op, int code,
+                           const char *message);
+/* What the ready pass does with a connection; false: it has ended and is gone. */
+bool tcpm__connection_step(struct tcpm__connection *connection);
+void tcpm__connection_shutdown(struct tcpm__connection *connection, enum tcpm_reason reason);
+void tcpm__connection_reset(struct tcpm__connection *connection, enum tcpm_reason reason);
+const char *tcpm__connection_address(const struct tcpm__connection *connection);
+bool tcpm__connection_peer(const struct tcpm__connection *connection, union tcpm__address *peer);
+
+/* ---- admission.c: who may have a socket ---- */
+void tcpm__admission_request(struct tcpm__connection *connection); /* starts it, or lets it wait */
+void tcpm__admission_retry(struct tcpm__connection *connection);   /* no descriptor: waits again */
+void tcpm__admission_leave(struct tcpm__connection *connection);   /* gives place or turn back */
+void tcpm__admission_run(struct tcpm_engine *engine); /* starts those whose turn has come */
+void tcpm__admission_announce_room(struct tcpm_engine *engine);
+bool tcpm__admission_has_room(struct tcpm_session *session);
+bool tcpm__admission_ask_room(struct tcpm_session *session); /* and room will come if not */
+void tcpm__admission_forget_room(struct tcpm_session *session);
+
+/* ---- attempt.c: from the address to success or failure ---- */
+void tcpm__attempt_start(struct tcpm__connection *connection);
+void tcpm__attempt_connected(struct tcpm__connection *connection, int status);
+void tcpm__attempt_free(struct tcpm__connection *connection);
+
+/* ---- input.c: bytes received to records ---- */
+void tcpm__input_received(struct tcpm__connection *connection, const char *bytes, size_t length);
+void tcpm__input_ended(struct tcpm__connection *connection, int code);
+void tcpm__input_step(struct tcpm__connection *connection);
+void tcpm__input_hold(struct tcpm__connection *connection); /* tells the socket whether to read */
+void tcpm__input_refilter(struct tcpm__connection *connection);
+int tcpm__input_unread(struct tcpm__connection *connection, const void *bytes, size_t length);
+void tcpm__input_pending(struct tcpm__connection *connection, const char **bytes, size_t *length);
+void tcpm__input_pause(struct tcpm__connection *connection, bool pause);
+void tcpm__input_free(struct tcpm__connection *connection);
+
+/* ---- output.c: records to bytes sent ---- */
+int tcpm__output_send(struct tcpm__connection *connection, const struct tcpm_record *records,
+                      size_t count);
+void tcpm__output_flush(struct tcpm__connection *connection);
+void tcpm__output_step(struct tcpm__connection *connection); /* flushed, FIN, the end of a flush */
+void tcpm__output_look(struct tcpm__connection *connection); /* has the peer acknowledged all? */
+void tcpm__output_free(struct tcpm__connection *connection);
+
+/* ---- deadline.c: timeouts of connections ---- */
+void tcpm__deadline_start(struct tcpm__connection *connection, uint32_t timeout_ms);
+void tcpm__deadline_begin(struct tcpm__connection *connection); /* of the attempt */
+void tcpm__deadline_arm(struct tcpm__connection *connection);   /* after any change of its times */
+void tcpm__deadline_set(struct tcpm__connection *connection, uint64_t ms); /* 0: none */
+int64_t tcpm__deadline_left(const struct tcpm__connection *connection);    /* ms; 0: none */
+void tcpm__deadline_cancel(struct tcpm__connection *connection);
+bool tcpm__deadline_expire(struct tcpm_engine *engine); /* true: it has ended a connection */
+
+/* ---- tasks.c: posts, alarms, signals ---- */
+void tcpm__posts_init(struct tcpm__posts *posts);
+int tcpm__posts_add(struct tcpm_session *session, struct tcpm_task task);
+void tcpm__posts_run(struct tcpm_engine *engine, struct tcpm__posts *posts);
+int tcpm__alarm_add(struct tcpm_session *session, struct tcpm__connection *connection,
+                    uint64_t due_ms, struct tcpm_task task, struct tcpm__alarm **alarm);
+void tcpm__alarm_remove(struct tcpm__alarm *alarm);
+void tcpm__alarm_expire(struct tcpm_engine *engine);
+void tcpm__tasks_drop_connection(struct tcpm__connection *connection);
+void tcpm__tasks_drop_session(struct tcpm_session *session);
+int tcpm__signal_set(struct tcpm_session *session, int signum, struct tcpm_task task);
+
+/* ---- session.c ---- */
+int tcpm__session_create(struct tcpm_engine *engine, const struct tcpm_session_options *options,
+                         struct tcpm_session **session);
+void tcpm__session_die(struct tcpm_session *session, bool reset);
+void tcpm__session_stop_dead(struct tcpm_engine *engine);
+
+/* ---- engine.c ---- */
+int tcpm__engine_create(struct uv_loop_s *loop, const struct tcpm_engine_options *options,
+                        struct tcpm_engine **engine);
+void tcpm__engine_close(struct tcpm_engine *engine);
+/* Once the last session has stopped. */
+void tcpm__engine_finish(struct tcpm_engine *engine);
+
+#endif

@@ -1,0 +1,290 @@
+/*
+ * Records become bytes, and the bytes go to the kernel: at once if nothing is queued, else in order
+ * behind the queue, when the watch says that there is room. Also the end of a flush: what the peer
+ * has acknowledged may be closed, what it has not waits.
+ *
+ * What always holds: bytes that send has taken are sent in order, or counted in the queue at the
+ * end.
+ */
+#include "connection/layer.h"
+
+#include <errno.h>
+
+#define SEND_PER_TURN 262144 /* bytes of one connection, when the watch says that there is room */
+
+/* ---- accounts ---- */
+
+static void account_queued(struct tcpm__connection *connection, size_t before)
+{
+    struct tcpm_session *session = connection->session;
+    uint64_t change = (uint64_t) tcpm__buffer_length(connection->queue) - before;
+
+    session->queued += change; /* modulo 2^64: may well go down */
+    session->engine->memory_used += change;
+}
+
+static void account_sent(struct tcpm__connection *connection, size_t length)
+{
+    connection->sent += length;
+    connection->session->sent += length;
+}
+
+/* ---- to the kernel ---- */
+
+/* The socket's error is used up by the failed send, so it must be kept; what the peer sent before
+   is still to be read. */
+static void fail_write(struct tcpm__connection *connection, int code)
+{
+    if (connection->code == TCPM_EOF)
+        connection->code = 0; /* this ends it, not the peer's FIN that waits for the queue */
+    tcpm__connection_cause(connection, TCPM_OP_WRITE, code, NULL);
+    connection->flags |= TCPM__WRITE_FAILED | TCPM__DRAIN;
+    tcpm__watch_close(connection->watch);
+    connection->watch = NULL;
+    tcpm__input_hold(connection);
+    tcpm__ready(connection);
+}
+
+/* Bytes that the kernel took; the connection may have failed. */
+static size_t send_bytes(struct tcpm__connection *connection, const char *bytes, size_t length)
+{
+    ssize_t sent = tcpm__socket_send(connection->socket, bytes, length);
+
+    if (sent < 0) {
+        fail_write(connection, (int) sent);
+        return 0;
+    }
+    account_sent(connection, (size_t) sent);
+    return (size_t) sent;
+}
+
+/* Without a watch, for want of a descriptor or memory, the deadline layer tries again. */
+static void await_room(struct tcpm__connection *connection)
+{
+    if (connection->watch == NULL && !tcpm__has(connection, TCPM__WRITE_FAILED))
+        tcpm__watch_open(connection->socket, connection, &connection->watch);
+    if (connection->watch == NULL)
+        tcpm__deadline_arm(connection);
+}
+
+static bool can_send(const struct tcpm__connection *connection)
+{
+    return tcpm__has(connection, TCPM__HAD_SUCCESS) &&
+           !tcpm__has(connection, TCPM__WRITE_FAILED | TCPM__ENDING);
+}
+
+void tcpm__output_flush(struct tcpm__connection *connection)
+{
+    const struct tcpm__memory *memory = &tcpm__engine_of(connection)->memory;
+    size_t before = tcpm__buffer_length(connection->queue), sent = 1, budget = SEND_PER_TURN;
+
+    if (before == 0 || !can_send(connection))
+        return;
+    while (connection->queue != NULL && budget > 0 && sent > 0) {
+        size_t length = tcpm__buffer_length(connection->queue);
+
+        sent = send_bytes(connection, tcpm__buffer_bytes(connection->queue),
+                          length < budget ? length : budget);
+        tcpm__buffer_consume(memory, &connection->queue, sent);
+        budget -= sent;
+    }
+    account_queued(connection, before);
+    if (connection->phase == TCPM_PHASE_SHUTTING && budget < SEND_PER_TURN)
+        connection->stamp_ms = tcpm__engine_of(connection)->network.now_ms;
+    if (connection->queue != NULL) {
+        await_room(connection);
+    } else {
+        tcpm__watch_close(connection->watch);
+        connection->watch = NULL;
+    }
+    tcpm__ready(connection);
+}
+
+/* ---- from the user ---- */
+
+static int encode(struct tcpm__connection *connection, const struct tcpm_record *records,
+                  size_t count, struct tcpm_out *out)
+{
+    int result = 0;
+
+    for (size_t i = 0; i < count && result == 0; i++)
+        result = tcpm__codec_put(connection->out, records[i].bytes, records[i].length, out);
+    return result;
+}
+
+static size_t space_left(const struct tcpm__connection *connection)
+{
+    const struct tcpm_session *session = connection->session;
+    uint64_t queued = tcpm__buffer_length(connection->queue);
+    uint64_t own = session->max_queued > queued ? session->max_queued - queued : 0;
+    uint64_t used = session->engine->memory_used, all = session->engine->max_memory;
+    uint64_t shared = all > used ? all - used : 0;
+
+    return (size_t) (own < shared ? own : shared);
+}
+
+/* Sends or queues what was encoded. */
+static int take_bytes(struct tcpm__connection *connection, const char *bytes, size_t length)
+{
+    size_t before = tcpm__buffer_length(connection->queue), sent = 0;
+    int result = 0;
+
+    if (before == 0 && can_send(connection))
+        sent = send_bytes(connection, bytes, length);
+    if (sent < length)
+        result = tcpm__buffer_append(&tcpm__engine_of(connection)->memory, &connection->queue,
+                                     bytes + sent, length - sent);
+    account_queued(connection, before);
+    if (result < 0 && sent == 0 && !tcpm__has(connection, TCPM__WRITE_FAILED))
+        return result;
+    if (result < 0)
+        fail_write(connection, result);
+    else if (connection->queue != NULL && can_send(connection))
+        await_room(connection);
+    return 0;
+}
+
+static int report_fullness(struct tcpm__connection *connection)
+{
+    const struct tcpm_session *session = connection->session;
+
+    if (session->events.flushed != NULL) {
+        connection->flags |= TCPM__OWES_FLUSHED;
+        tcpm__ready(connection);
+    }
+    if (tcpm__buffer_length(connection->queue) <= session->high_mark)
+        return 0;
+    connection->flags |= TCPM__WAS_FULL;
+    return 1;
+}
+
+static int send_encoded(struct tcpm__connection *connection, const struct tcpm_record *records,
+                        size_t count, struct tcpm_out *out)
+{
+    int result;
+
+    tcpm__out_reset(out, space_left(connection));
+    result = encode(connection, records, count, out);
+    if (result < 0 || out->length == 0)
+        return result;
+    result = take_bytes(connection, out->bytes, out->length);
+    return result < 0 ? result : report_fullness(connection);
+}
+
+/* A put of the user's may send on another connection: the engine's out is lent to one at a time. */
+int tcpm__output_send(struct tcpm__connection *connection, const struct tcpm_record *records,
+                      size_t count)
+{
+    struct tcpm_engine *engine = tcpm__engine_of(connection);
+    struct tcpm_out own;
+    int result;
+
+    if (connection->phase == TCPM_PHASE_SHUTTING || tcpm__has(connection, TCPM__OUTPUT_SHUT))
+        return -ESHUTDOWN;
+    if (!engine->out_lent) {
+        engine->out_lent = true;
+        result = send_encoded(connection, records, count, &engine->out);
+        engine->out_lent = false;
+        return result;
+    }
+    tcpm__out_init(&own, &engine->memory);
+    result = send_encoded(connection, records, count, &own);
+    tcpm__out_free(&own);
+    return result;
+}
+
+/* ---- in the ready pass ---- */
+
+static void report_flushed(struct tcpm__connection *connection)
+{
+    uint32_t owed = TCPM__WAS_FULL;
+
+    if (connection->queue == NULL)
+        owed |= TCPM__OWES_FLUSHED;
+    else if (tcpm__buffer_length(connection->queue) > connection->session->low_mark)
+        return;
+    if (!tcpm__has(connection, owed) || !can_send(connection))
+        return;
+    connection->flags &= ~owed;
+    tcpm__event_flushed(connection);
+}
+
+/* Unread input would make close a reset. True: nothing is left to read for now. */
+static bool discard_input(struct tcpm__connection *connection)
+{
+    const char *buffer = tcpm__engine_of(connection)->network.read_buffer;
+    ssize_t length = TCPM__READ_SIZE;
+
+    if (tcpm__socket_is_drained(connection->socket))
+        return true;
+    while (length == TCPM__READ_SIZE) {
+        length = tcpm__socket_read(connection->socket);
+        if (length > 0)
+            tcpm__input_received(connection, buffer, (size_t) length);
+    }
+    if (length == 0 || (length < 0 && length != -EBUSY && length != -EAGAIN))
+        tcpm__input_ended(connection, length == 0 ? TCPM_EOF : (int) length);
+    else if (length == -EBUSY)
+        tcpm__ready(connection);
+    return length > 0 || length == -EAGAIN;
+}
+
+void tcpm__output_look(struct tcpm__connection *connection)
+{
+    int bytes = tcpm__socket_unacknowledged(connection->socket);
+
+    if (bytes < connection->unacknowledged)
+        connection->stamp_ms = tcpm__engine_of(connection)->network.now_ms;
+    connection->unacknowledged = bytes;
+    if (bytes == 0)
+        tcpm__connection_end(connection, connection->reason);
+}
+
+static void send_fin(struct tcpm__connection *connection)
+{
+    if (tcpm__has(connection, TCPM__FIN_SENT))
+        return;
+    connection->flags |= TCPM__FIN_SENT;
+    tcpm__socket_finish(connection->socket);
+}
+
+/* The queue is empty: the socket may be closed when the peer's kernel has all of it, or when no
+   more input can come; else FIN, and look again. */
+static void end_flush(struct tcpm__connection *connection)
+{
+    if (connection->reason == TCPM_REASON_EOF || tcpm__has(connection, TCPM__PEER_CLOSED)) {
+        tcpm__connection_end(connection, connection->reason);
+        return;
+    }
+    if (tcpm__has(connection, TCPM__LINGERING) || !discard_input(connection))
+        return;
+    connection->unacknowledged = INT32_MAX;
+    if (connection->sent == 0)
+        tcpm__connection_end(connection, connection->reason);
+    else
+        tcpm__output_look(connection);
+    if (tcpm__has(connection, TCPM__ENDING))
+        return;
+    send_fin(connection);
+    connection->flags |= TCPM__LINGERING;
+    tcpm__deadline_arm(connection);
+}
+
+void tcpm__output_step(struct tcpm__connection *connection)
+{
+    report_flushed(connection);
+    if (connection->queue != NULL || !can_send(connection))
+        return;
+    if (connection->phase == TCPM_PHASE_SHUTTING)
+        end_flush(connection);
+    else if (tcpm__has(connection, TCPM__OUTPUT_SHUT))
+        send_fin(connection);
+}
+
+void tcpm__output_free(struct tcpm__connection *connection)
+{
+    size_t before = tcpm__buffer_length(connection->queue);
+
+    tcpm__buffer_free(&tcpm__engine_of(connection)->memory, &connection->queue);
+    account_queued(connection, before);
+}

@@ -1,0 +1,198 @@
+/*
+ * The turns of the loop. Before it polls (prepare) and after it has handed out its events (check)
+ * the ready pass serves each marked connection once, lets waiting connects in, and stops sessions.
+ * The timer and the wheels are looked at when their time comes, and inside a long dispatch too.
+ *
+ * What always holds: the loop does not block while anything is marked ready or posted, and the
+ * check handle keeps it alive exactly while there is work.
+ */
+#include "connection/layer.h"
+
+void tcpm__work_add(struct tcpm_engine *engine)
+{
+    if (engine->work++ == 0)
+        uv_ref((uv_handle_t *) &engine->handles.check);
+}
+
+void tcpm__work_done(struct tcpm_engine *engine)
+{
+    if (--engine->work == 0)
+        uv_unref((uv_handle_t *) &engine->handles.check);
+}
+
+static void append_ready(struct tcpm_engine *engine, struct tcpm__connection *connection)
+{
+    connection->flags |= TCPM__READY;
+    connection->next_ready = NULL;
+    *engine->ready_last = connection;
+    engine->ready_last = &connection->next_ready;
+}
+
+void tcpm__ready(struct tcpm__connection *connection)
+{
+    struct tcpm_engine *engine = tcpm__engine_of(connection);
+
+    if (engine->serving == connection)
+        engine->serve_again = true;
+    else if (!tcpm__has(connection, TCPM__READY))
+        append_ready(engine, connection);
+}
+
+/* A step that ends the connection also ends the wish to be served again. */
+static void serve(struct tcpm_engine *engine, struct tcpm__connection *connection)
+{
+    connection->flags &= ~(uint32_t) TCPM__READY;
+    engine->serving = connection;
+    engine->serve_again = false;
+    if (tcpm__connection_step(connection) && engine->serve_again)
+        append_ready(engine, connection);
+    engine->serving = NULL;
+}
+
+/* Those that are marked now, each once; what they mark comes in the next pass. */
+static void serve_ready(struct tcpm_engine *engine)
+{
+    struct tcpm__connection *connection = engine->ready, *next;
+
+    engine->ready = NULL;
+    engine->ready_last = &engine->ready;
+    for (; connection != NULL; connection = next) {
+        next = connection->next_ready;
+        serve(engine, connection);
+    }
+}
+
+static void ready_pass(struct tcpm_engine *engine)
+{
+    serve_ready(engine);
+    tcpm__admission_run(engine);
+    tcpm__admission_announce_room(engine);
+    tcpm__session_stop_dead(engine);
+}
+
+static bool expire_all(struct tcpm_engine *engine)
+{
+    bool ended = tcpm__deadline_expire(engine);
+
+    engine->events_since_tick = 0;
+    tcpm__alarm_expire(engine);
+    return ended;
+}
+
+/* Connections that time out in the middle of a long dispatch get their last events there. */
+void tcpm__tick_event(struct tcpm_engine *engine)
+{
+    if (++engine->events_since_tick < TCPM__EVENTS_PER_TICK)
+        return;
+    tcpm__network_now(&engine->network);
+    if (expire_all(engine))
+        serve_ready(engine);
+}
+
+static void take_timer(uv_timer_t *timer)
+{
+    struct tcpm_engine *engine = timer->data;
+
+    engine->timer_ms = UINT64_MAX;
+    tcpm__network_now(&engine->network);
+    expire_all(engine);
+}
+
+/* Sets the timer for the next deadline or alarm. Only here, right before the poll, so that it costs
+   nothing however often they change in a turn. */
+static void set_timer(struct tcpm_engine *engine)
+{
+    uint64_t next = tcpm__wheel_next(&engine->deadlines);
+    uint64_t alarm = tcpm__wheel_next(&engine->alarms);
+    uint64_t now;
+
+    if (alarm < next)
+        next = alarm;
+    if (next == engine->timer_ms)
+        return;
+    engine->timer_ms = next;
+    if (next == UINT64_MAX) {
+        uv_timer_stop(&engine->handles.timer);
+        return;
+    }
+    uv_update_time(engine->network.loop);
+    now = tcpm__network_now(&engine->network);
+    uv_timer_start(&engine->handles.timer, take_timer, next > now ? next - now : 0, 0);
+}
+
+static void take_idle(uv_idle_t *idle)
+{
+    (void) idle;
+}
+
+/* An active idle handle makes the next poll return at once. */
+static void allow_blocking(struct tcpm_engine *engine)
+{
+    if (engine->ready != NULL || engine->next_posts.first != NULL || engine->closing)
+        uv_idle_start(&engine->handles.idle, take_idle);
+    else
+        uv_idle_stop(&engine->handles.idle);
+}
+
+static void take_prepare(uv_prepare_t *prepare)
+{
+    struct tcpm_engine *engine = prepare->data;
+
+    engine->network.turn++;
+    tcpm__network_now(&engine->network);
+    tcpm__posts_run(engine, &engine->next_posts);
+    ready_pass(engine);
+    allow_blocking(engine);
+    set_timer(engine);
+    engine->network.dispatching = true;
+}
+
+static void take_check(uv_check_t *check)
+{
+    struct tcpm_engine *engine = check->data;
+
+    engine->network.dispatching = false;
+    tcpm__socket_close_waiting(&engine->network);
+    tcpm__watch_close_waiting(&engine->network);
+    tcpm__network_now(&engine->network);
+    ready_pass(engine);
+    if (engine->closing && tcpm__list_empty(&engine->sessions))
+        tcpm__engine_finish(engine);
+}
+
+int tcpm__turn_init(struct tcpm_engine *engine)
+{
+    uv_loop_t *loop = engine->network.loop;
+
+    engine->ready_last = &engine->ready;
+    engine->timer_ms = UINT64_MAX;
+    uv_timer_init(loop, &engine->handles.timer);
+    uv_prepare_init(loop, &engine->handles.prepare);
+    uv_check_init(loop, &engine->handles.check);
+    uv_idle_init(loop, &engine->handles.idle);
+    engine->handles.timer.data = engine->handles.prepare.data = engine;
+    engine->handles.check.data = engine->handles.idle.data = engine;
+    uv_prepare_start(&engine->handles.prepare, take_prepare);
+    uv_check_start(&engine->handles.check, take_check);
+    uv_unref((uv_handle_t *) &engine->handles.timer);
+    uv_unref((uv_handle_t *) &engine->handles.prepare);
+    uv_unref((uv_handle_t *) &engine->handles.check);
+    uv_unref((uv_handle_t *) &engine->handles.idle);
+    return 0;
+}
+
+static void take_closed(uv_handle_t *handle)
+{
+    struct tcpm_engine *engine = handle->data;
+
+    tcpm__network_forget(&engine->network);
+}
+
+void tcpm__turn_free(struct tcpm_engine *engine)
+{
+    engine->network.handles += 4;
+    uv_close((uv_handle_t *) &engine->handles.timer, take_closed);
+    uv_close((uv_handle_t *) &engine->handles.prepare, take_closed);
+    uv_close((uv_handle_t *) &engine->handles.check, take_closed);
+    uv_close((uv_handle_t *) &engine->handles.idle, take_closed);
+}

@@ -1,0 +1,136 @@
+/*
+ * Sessions: their defaults, and their end. A session that dies stays until its last connection has
+ * had its last event; the ready pass then stops it.
+ */
+#include "connection/layer.h"
+
+#include <errno.h>
+
+static uint64_t limit_of(int64_t option, uint64_t standard)
+{
+    if (option == TCPM_NONE)
+        return UINT64_MAX;
+    return option == 0 ? standard : (uint64_t) option;
+}
+
+static void set_limits(struct tcpm_session *session, const struct tcpm_session_options *options)
+{
+    session->limits.max_connections = limit_of(options->max_connections, UINT64_MAX);
+    session->limits.rate = options->connect_rate > 0 ? (uint64_t) options->connect_rate : 0;
+    session->limits.tokens = 1;
+    session->limits.refilled_ms = tcpm__network_now(&session->engine->network);
+    session->high_mark = limit_of(options->high_mark, 1048576);
+    session->low_mark = limit_of(options->low_mark, 65536);
+    session->max_queued = limit_of(options->max_queued, 67108864);
+}
+
+/* NULL for both directions is one line filter. */
+static int keep_filters(struct tcpm_session *session, const struct tcpm_session_options *options)
+{
+    struct tcpm_filter *line = NULL;
+    int result = 0;
+
+    if (options->input_filter == NULL || options->output_filter == NULL)
+        result = tcpm_filter_line(NULL, &line);
+    if (result < 0)
+        return result;
+    session->input_filter =
+        tcpm__filter_keep(options->input_filter != NULL ? options->input_filter : line);
+    session->output_filter =
+        tcpm__filter_keep(options->output_filter != NULL ? options->output_filter : line);
+    tcpm_filter_free(line);
+    return 0;
+}
+
+int tcpm__session_create(struct tcpm_engine *engine, const struct tcpm_session_options *options,
+                         struct tcpm_session **ret)
+{
+    struct tcpm_session *session = tcpm__memory_zeroed(&engine->memory, sizeof(*session));
+    int result;
+
+    if (session == NULL)
+        return -ENOMEM;
+    session->engine = engine;
+    session->user = options->user;
+    result = keep_filters(session, options);
+    if (result < 0) {
+        tcpm__memory_free(&engine->memory, session);
+        return result;
+    }
+    set_limits(session, options);
+    session->connect_timeout_ms = (uint32_t) options->connect_timeout_ms;
+    session->input_timeout_ms = (uint32_t) options->input_timeout_ms;
+    session->shutdown_timeout_ms = (uint32_t) options->shutdown_timeout_ms;
+    session->deadline_ms = (uint32_t) options->deadline_ms;
+    session->family = options->domain == 4 ? AF_INET : options->domain == 6 ? AF_INET6 : AF_UNSPEC;
+    session->nodelay = options->no_nodelay == 0;
+    session->keepalive_s = options->keepalive_s > 0 ? (uint32_t) options->keepalive_s : 0;
+    tcpm__list_init(&session->parked);
+    tcpm__list_init(&session->in_parking);
+    tcpm__list_init(&session->alarms);
+    session->refill.session = session;
+    tcpm__list_append(&engine->sessions, &session->in_engine);
+    *ret = session;
+    return 0;
+}
+
+static void end_connections(struct tcpm_session *session, bool reset)
+{
+    const struct tcpm__pool *pool = &session->engine->connections;
+    struct tcpm__connection *connection = tcpm__pool_next(pool, 0);
+
+    for (; connection != NULL; connection = tcpm__pool_next(pool, connection->id)) {
+        if (connection->session != session || connection->phase == TCPM_PHASE_CLOSED)
+            continue;
+        if (reset)
+            tcpm__connection_reset(connection, TCPM_REASON_DIE);
+        else
+            tcpm__connection_shutdown(connection, TCPM_REASON_DIE);
+    }
+}
+
+void tcpm__session_die(struct tcpm_session *session, bool reset)
+{
+    struct tcpm_engine *engine = session->engine;
+
+    if (!session->dying) {
+        session->dying = true;
+        engine->dying++;
+        tcpm__work_add(engine);
+        tcpm__tasks_drop_session(session);
+        tcpm__admission_forget_room(session);
+        tcpm__wheel_cancel(&engine->alarms, &session->refill.timer);
+    }
+    end_connections(session, reset);
+}
+
+static void stop(struct tcpm_session *session)
+{
+    struct tcpm_engine *engine = session->engine;
+
+    tcpm__list_remove(&session->in_engine);
+    engine->dying--;
+    if (session->events.stopped != NULL) {
+        tcpm__handler_enter(engine);
+        session->events.stopped(session, session->user);
+        tcpm__handler_leave(engine);
+    }
+    tcpm__tasks_drop_session(session);
+    tcpm_filter_free(session->input_filter);
+    tcpm_filter_free(session->output_filter);
+    tcpm__memory_free(&engine->memory, session);
+    tcpm__work_done(engine);
+}
+
+void tcpm__session_stop_dead(struct tcpm_engine *engine)
+{
+    struct tcpm__list *node = engine->sessions.next, *next;
+
+    for (; node != &engine->sessions && engine->dying > 0; node = next) {
+        struct tcpm_session *session = TCPM__CONTAINER(node, struct tcpm_session, in_engine);
+
+        next = node->next;
+        if (session->dying && session->live == 0)
+            stop(session);
+    }
+}

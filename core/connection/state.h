@@ -1,0 +1,194 @@
+/*
+ * The three records that everything in this layer works on: engine, session, connection.
+ *
+ * Events are delivered in two places. While the loop hands out I/O: success and input, straight
+ * from the read. In the ready pass (ready.c), before and after the loop polls: everything else, for
+ * the connections that were marked as ready. So no connection ends, and no socket is closed, in
+ * the middle of somebody else's event, and no call of the user's runs a handler.
+ */
+#ifndef TCPM_CONNECTION_STATE_H
+#define TCPM_CONNECTION_STATE_H
+
+#include "base/buffer.h"
+#include "base/list.h"
+#include "base/pool.h"
+#include "base/wheel.h"
+#include "filter/filter.h"
+#include "tcpmulti.h"
+#include "transport/address.h"
+#include "transport/resolve.h"
+
+#define TCPM__RECORDS_PER_TURN 1024 /* of one connection, before others get their turn */
+#define TCPM__EVENTS_PER_TICK  256  /* I/O events after which deadlines get their turn */
+
+enum tcpm__flag {
+    TCPM__READY = 1u << 0,        /* in the engine's list of ready connections */
+    TCPM__PAUSED = 1u << 1,       /* the user wants no input */
+    TCPM__MORE = 1u << 2,         /* records may be left in what has been received */
+    TCPM__SEEN = 1u << 3,         /* the filter has seen all of input and found no record */
+    TCPM__DRAIN = 1u << 4,        /* libuv reads no more: read to the true end ourselves */
+    TCPM__INPUT_END = 1u << 5,    /* that end is known: cause */
+    TCPM__OWES_FLUSHED = 1u << 6, /* bytes were taken and not yet reported as flushed */
+    TCPM__WAS_FULL = 1u << 7,     /* send said full: flushed is owed on falling to low_mark */
+    TCPM__OUTPUT_SHUT = 1u << 8,  /* no send any more: FIN after the queue */
+    TCPM__FIN_SENT = 1u << 9,
+    TCPM__PEER_CLOSED = 1u << 10,  /* its FIN has come while we flush */
+    TCPM__LINGERING = 1u << 11,    /* flushed; the peer's kernel has not acknowledged all */
+    TCPM__WRITE_FAILED = 1u << 12, /* nothing can be sent any more */
+    TCPM__ENDING = 1u << 13,       /* decided: only the last events are left */
+    TCPM__RESET = 1u << 14,        /* close by RST */
+    TCPM__GRACE = 1u << 15,        /* the deadline has passed once, with input waiting */
+    TCPM__HAD_SUCCESS = 1u << 16,
+    TCPM__MESSAGE_OWNED = 1u << 17, /* message is ours to free */
+    TCPM__PLACED = 1u << 18,        /* counts among those that have a socket */
+};
+
+/* What an attempt to connect needs, from tcpm_connect until success or failure. */
+struct tcpm__attempt {
+    struct tcpm__lookup *lookup;
+    union tcpm__address bind; /* AF_UNSPEC: none */
+    uint16_t bind_port;       /* for any local address; 0: none */
+    uint32_t next, count;     /* addresses to try */
+    union tcpm__address addresses[];
+};
+
+struct tcpm__connection {
+    uint64_t id; /* the pool's */
+    struct tcpm_session *session;
+    void *heap;
+    struct tcpm__socket *socket; /* while connecting, open or shutting */
+    struct tcpm__connection *next_ready;
+    struct tcpm__timer timer; /* the earliest of its deadlines or before; link: while waiting, its
+                                 place in the queue */
+    uint64_t stamp_ms;    /* the timeout of this phase runs from here; paused: how long it ran */
+    uint64_t deadline_ms; /* of the whole connection; 0: none; while waiting: how long it will be */
+    struct tcpm__codec *in, *out;
+    struct tcpm__buffer *input; /* received, not yet a record */
+    struct tcpm__buffer *queue; /* taken, not yet sent */
+    struct tcpm__watch *watch;  /* while the kernel takes no more */
+    struct tcpm__alarm *alarms;
+    struct tcpm__attempt *attempt;
+    const char *message;     /* of the cause; NULL: the text of its code */
+    uint64_t received, sent; /* bytes */
+    union {
+        char inline_text[16]; /* a dotted quad, as given */
+        struct tcpm__target *target;
+    } address;
+    uint32_t flags;
+    int32_t code;              /* of the cause; 0: none */
+    uint32_t timeout_ms;       /* of this phase; 0: none */
+    uint32_t input_timeout_ms; /* for later phases */
+    uint32_t shutdown_timeout_ms;
+    uint32_t need;          /* the filter wants to be asked again at so many bytes */
+    int32_t unacknowledged; /* at the last look, while lingering */
+    uint16_t port, local_port;
+    uint8_t phase, reason, op, timed_out; /* enum tcpm_phase, tcpm_reason, tcpm_op, tcpm_timer */
+    int16_t swallow;                      /* this byte, if it comes next, is dropped; 0: none */
+    uint8_t linger_step;
+    bool inline_address;
+};
+
+_Static_assert(sizeof(struct tcpm__connection) + sizeof(struct tcpm__socket) <= 512,
+               "an idle connection has outgrown its budget");
+
+/* A remote address that is not a dotted quad. */
+struct tcpm__target {
+    union tcpm__address peer; /* the one in use; AF_UNSPEC: none yet */
+    char text[];              /* as given */
+};
+
+struct tcpm__alarm {
+    uint64_t id; /* the pool's */
+    struct tcpm_session *session;
+    struct tcpm__connection *connection; /* whose end drops it, or NULL */
+    struct tcpm__alarm *next_of_connection;
+    struct tcpm__list in_session;
+    struct tcpm__timer timer;
+    struct tcpm_task task;
+};
+
+struct tcpm__limits {
+    uint64_t max_connections; /* UINT64_MAX: none */
+    uint64_t rate;            /* attempts a second; 0: none */
+    double tokens;            /* attempts that may start now */
+    uint64_t refilled_ms;
+};
+
+struct tcpm_session {
+    struct tcpm_engine *engine;
+    struct tcpm__list in_engine;
+    struct tcpm_events events;
+    void *user;
+    struct tcpm_filter *input_filter, *output_filter;
+    struct tcpm__limits limits;
+    struct tcpm__list parked;     /* its connects that wait for its own limits */
+    struct tcpm__list in_parking; /* sessions with such connects */
+    struct tcpm__list alarms;
+    struct tcpm__alarm refill; /* when limits.rate allows the next attempt */
+    struct tcpm__signal *signals;
+    uint32_t connect_timeout_ms, input_timeout_ms, shutdown_timeout_ms;
+    uint32_t deadline_ms;
+    uint64_t high_mark, low_mark, max_queued;
+    uint32_t keepalive_s;
+    int family; /* AF_UNSPEC, AF_INET, AF_INET6 */
+    bool nodelay;
+    bool dying, wants_room;
+    uint64_t live, places; /* connections of all phases; those with a place */
+    uint64_t phases[TCPM_PHASE_CLOSED + 1];
+    uint64_t received, sent, queued, held; /* bytes, as in struct tcpm_stats */
+};
+
+struct tcpm__post {
+    struct tcpm__post *next;
+    struct tcpm_session *session;
+    struct tcpm_task task;
+};
+
+struct tcpm__posts {
+    struct tcpm__post *first, **last;
+};
+
+struct tcpm_engine {
+    struct tcpm__memory memory;
+    struct tcpm__network network;
+    struct tcpm__pool connections, alarm_pool;
+    struct tcpm__wheel deadlines, alarms; /* both on one uv_timer_t */
+    uint64_t timer_ms;                    /* when that timer goes off; UINT64_MAX: it rests */
+    struct {
+        uv_timer_t timer;
+        uv_prepare_t prepare;
+        uv_check_t check; /* referenced while there is work: it keeps uv_run running */
+        uv_idle_t idle;   /* active while the next poll may not block */
+    } handles;
+    uint32_t open_handles;
+    struct tcpm__connection *ready, **ready_last;
+    struct tcpm__connection *serving; /* whose step the ready pass is in, or NULL */
+    bool serve_again;                 /* it has been marked meanwhile */
+    struct tcpm__posts posts, next_posts; /* for when the handler returns; for the next turn */
+    uint32_t handler_depth;               /* handlers running now */
+    bool running_posts;
+    uint32_t events_since_tick;
+    uint64_t work;                /* connections, alarms, posts, rooms and stops to come */
+    uint32_t rooms_wanted, dying; /* sessions that wait for room; that wait for their last event */
+    struct tcpm__list sessions;
+    struct tcpm__list waiting; /* connects that wait for a place, oldest first */
+    struct tcpm__list parking; /* sessions with connects that wait for the session's limits */
+    uint64_t ceiling;          /* descriptors that connections may have now */
+    uint64_t max_connections;  /* the ceiling as configured */
+    uint64_t places;           /* connections that have one: from the attempt to the close */
+    uint64_t max_memory, memory_used; /* bytes received or unsent */
+    struct tcpm__chunk {
+        struct tcpm__connection *connection; /* whose input is being delivered */
+        const char *bytes;
+        size_t length;
+    } chunk;
+    struct tcpm_out out;
+    bool out_lent;
+    void (*trace)(const char *line, void *user);
+    void *trace_user;
+    bool closing;
+    void (*closed)(void *user);
+    void *closed_user;
+};
+
+#endif

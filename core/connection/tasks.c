@@ -1,0 +1,262 @@
+/*
+ * Tasks of the user: posts run in order, alarms at their time, signals each time. Each task is run
+ * once or dropped once; those of a connection are dropped before its last event.
+ */
+#include "connection/layer.h"
+
+#include <errno.h>
+
+/* ---- posts ---- */
+
+void tcpm__posts_init(struct tcpm__posts *posts)
+{
+    posts->first = NULL;
+    posts->last = &posts->first;
+}
+
+/* What a handler posts runs when it has returned; what a post or anything else posts runs in the
+   next turn. */
+int tcpm__posts_add(struct tcpm_session *session, struct tcpm_task task)
+{
+    struct tcpm_engine *engine = session->engine;
+    bool soon = engine->handler_depth > 0 && !engine->running_posts;
+    struct tcpm__posts *posts = soon ? &engine->posts : &engine->next_posts;
+    struct tcpm__post *post = tcpm__memory_resize(&engine->memory, NULL, sizeof(*post));
+
+    if (post == NULL)
+        return -ENOMEM;
+    *post = (struct tcpm__post){.session = session, .task = task};
+    *posts->last = post;
+    posts->last = &post->next;
+    tcpm__work_add(engine);
+    return 0;
+}
+
+static void drop_task(const struct tcpm_task *task)
+{
+    if (task->drop != NULL)
+        task->drop(task->argument);
+}
+
+static void run_task(struct tcpm_session *session, const struct tcpm_task *task)
+{
+    tcpm__handler_enter(session->engine);
+    task->run(session, session->user, task->argument);
+    tcpm__handler_leave(session->engine);
+}
+
+/* Runs those that are there now. A session that dies meanwhile drops its own: they stay in the
+   list, without a session. */
+void tcpm__posts_run(struct tcpm_engine *engine, struct tcpm__posts *posts)
+{
+    struct tcpm__post *end = NULL;
+
+    if (posts->first == NULL || engine->running_posts)
+        return;
+    engine->running_posts = true;
+    end = TCPM__CONTAINER(posts->last, struct tcpm__post, next);
+    for (bool last = false; !last;) {
+        struct tcpm__post *post = posts->first;
+
+        last = post == end;
+        posts->first = post->next;
+        if (posts->first == NULL)
+            posts->last = &posts->first;
+        if (post->session != NULL)
+            run_task(post->session, &post->task);
+        tcpm__memory_free(&engine->memory, post);
+        tcpm__work_done(engine);
+    }
+    engine->running_posts = false;
+}
+
+static void drop_posts(struct tcpm__posts *posts, const struct tcpm_session *session)
+{
+    for (struct tcpm__post *post = posts->first; post != NULL; post = post->next) {
+        if (post->session != session)
+            continue;
+        post->session = NULL;
+        drop_task(&post->task);
+    }
+}
+
+/* ---- alarms ---- */
+
+int tcpm__alarm_add(struct tcpm_session *session, struct tcpm__connection *connection,
+                    uint64_t due_ms, struct tcpm_task task, struct tcpm__alarm **ret)
+{
+    struct tcpm_engine *engine = session->engine;
+    struct tcpm__alarm *alarm = tcpm__pool_take(&engine->alarm_pool);
+
+    if (alarm == NULL)
+        return -ENOMEM;
+    alarm->session = session;
+    alarm->task = task;
+    tcpm__list_append(&session->alarms, &alarm->in_session);
+    if (connection != NULL) {
+        alarm->connection = connection;
+        alarm->next_of_connection = connection->alarms;
+        connection->alarms = alarm;
+    }
+    tcpm__wheel_arm(&engine->alarms, &alarm->timer, due_ms);
+    tcpm__work_add(engine);
+    *ret = alarm;
+    return 0;
+}
+
+static void leave_connection(struct tcpm__alarm *alarm)
+{
+    struct tcpm__alarm **link;
+
+    if (alarm->connection == NULL)
+        return;
+    for (link = &alarm->connection->alarms; *link != alarm; link = &(*link)->next_of_connection)
+        continue;
+    *link = alarm->next_of_connection;
+}
+
+static void free_alarm(struct tcpm__alarm *alarm)
+{
+    struct tcpm_engine *engine = alarm->session->engine;
+
+    leave_connection(alarm);
+    tcpm__list_remove(&alarm->in_session);
+    tcpm__wheel_cancel(&engine->alarms, &alarm->timer);
+    tcpm__pool_give(&engine->alarm_pool, alarm);
+    tcpm__work_done(engine);
+}
+
+void tcpm__alarm_remove(struct tcpm__alarm *alarm)
+{
+    struct tcpm_task task = alarm->task;
+
+    free_alarm(alarm);
+    drop_task(&task);
+}
+
+static void run_alarm(struct tcpm__alarm *alarm)
+{
+    struct tcpm_session *session = alarm->session;
+    struct tcpm_task task = alarm->task;
+
+    if (alarm == &session->refill) {
+        tcpm__admission_run(session->engine);
+        return;
+    }
+    free_alarm(alarm);
+    run_task(session, &task);
+}
+
+/* Those that are due now. One that is set again for now by its own task comes in a later turn: its
+   time is at least a millisecond away. */
+void tcpm__alarm_expire(struct tcpm_engine *engine)
+{
+    uint64_t now_ms = engine->network.now_ms;
+    struct tcpm__timer *timer;
+
+    while ((timer = tcpm__wheel_expire(&engine->alarms, now_ms)) != NULL)
+        run_alarm(TCPM__CONTAINER(timer, struct tcpm__alarm, timer));
+}
+
+void tcpm__tasks_drop_connection(struct tcpm__connection *connection)
+{
+    while (connection->alarms != NULL)
+        tcpm__alarm_remove(connection->alarms);
+}
+
+/* ---- signals ---- */
+
+struct tcpm__signal {
+    uv_signal_t watcher;
+    struct tcpm__signal *next;
+    struct tcpm_session *session;
+    struct tcpm_task task;
+};
+
+static void take_signal(uv_signal_t *watcher, int signum)
+{
+    struct tcpm__signal *signal = (struct tcpm__signal *) watcher;
+
+    (void) signum;
+    run_task(signal->session, &signal->task);
+}
+
+static void free_signal(uv_handle_t *handle)
+{
+    struct tcpm__network *network = handle->data;
+
+    tcpm__memory_free(network->memory, handle);
+    tcpm__network_forget(network);
+}
+
+static struct tcpm__signal **find_signal(struct tcpm_session *session, int signum)
+{
+    struct tcpm__signal **link = &session->signals;
+
+    while (*link != NULL && (*link)->watcher.signum != signum)
+        link = &(*link)->next;
+    return link;
+}
+
+static void end_signal(struct tcpm__signal **link)
+{
+    struct tcpm__signal *signal = *link;
+    struct tcpm_task task = signal->task;
+
+    *link = signal->next;
+    uv_close((uv_handle_t *) &signal->watcher, free_signal);
+    drop_task(&task);
+}
+
+static int watch_signal(struct tcpm_session *session, int signum, struct tcpm_task task)
+{
+    struct tcpm__network *network = &session->engine->network;
+    struct tcpm__signal *signal = tcpm__memory_zeroed(network->memory, sizeof(*signal));
+    int result = signal == NULL ? -ENOMEM : uv_signal_init(network->loop, &signal->watcher);
+
+    if (result < 0) {
+        tcpm__memory_free(network->memory, signal);
+        return result;
+    }
+    signal->watcher.data = network;
+    signal->session = session;
+    signal->task = task;
+    network->handles++;
+    result = uv_signal_start(&signal->watcher, take_signal, signum);
+    if (result < 0) {
+        uv_close((uv_handle_t *) &signal->watcher, free_signal);
+        return result;
+    }
+    uv_unref((uv_handle_t *) &signal->watcher);
+    signal->next = session->signals;
+    session->signals = signal;
+    return 0;
+}
+
+int tcpm__signal_set(struct tcpm_session *session, int signum, struct tcpm_task task)
+{
+    struct tcpm__signal **link = find_signal(session, signum);
+    struct tcpm_task old;
+
+    if (task.run == NULL) {
+        if (*link != NULL)
+            end_signal(link);
+        return 0;
+    }
+    if (*link == NULL)
+        return watch_signal(session, signum, task);
+    old = (*link)->task;
+    (*link)->task = task;
+    drop_task(&old);
+    return 0;
+}
+
+void tcpm__tasks_drop_session(struct tcpm_session *session)
+{
+    drop_posts(&session->engine->posts, session);
+    drop_posts(&session->engine->next_posts, session);
+    while (!tcpm__list_empty(&session->alarms))
+        tcpm__alarm_remove(TCPM__CONTAINER(session->alarms.next, struct tcpm__alarm, in_session));
+    while (session->signals != NULL)
+        end_signal(&session->signals);
+}

@@ -1,0 +1,163 @@
+/*
+ * Addresses as text and in the kernel's form. Pure but for /etc/services and the names of network
+ * interfaces.
+ */
+#include "transport/address.h"
+
+#include <arpa/inet.h>
+#include <ctype.h>
+#include <errno.h>
+#include <net/if.h>
+#include <netdb.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define NAME_MAX_BYTES 253 /* of a host name, RFC 1035 less its length bytes */
+
+bool tcpm__address_acceptable(const char *text)
+{
+    size_t length = 0;
+
+    for (; text[length] != '\0'; length++) {
+        unsigned char byte = (unsigned char) text[length];
+
+        if (byte <= ' ' || byte >= 0x7f || length >= NAME_MAX_BYTES)
+            return false;
+    }
+    return length > 0;
+}
+
+bool tcpm__address_is_quad(const char *text)
+{
+    struct in_addr address;
+
+    return inet_pton(AF_INET, text, &address) == 1;
+}
+
+/* Resolvers read 127.1, 0x7f.1 and 017700000001 as addresses; a name's last label is never a
+   number (RFC 3696 section 2). */
+static bool looks_numeric(const char *text)
+{
+    const char *label = strrchr(text, '.');
+    char *end;
+
+    label = label == NULL ? text : label + 1;
+    if (!isdigit((unsigned char) *label))
+        return false;
+    strtoul(label, &end, 0);
+    return *end == '\0' || strspn(label, "0123456789") == strlen(label);
+}
+
+/* The scope of a link-local address: an interface by name or number. */
+static int parse_scope(const char *scope, uint32_t *ret)
+{
+    char *end;
+    unsigned long number = if_nametoindex(scope);
+
+    if (number == 0 && isdigit((unsigned char) *scope)) {
+        number = strtoul(scope, &end, 10);
+        if (*end != '\0' || number > UINT32_MAX)
+            return -EINVAL;
+    }
+    *ret = (uint32_t) number;
+    return number == 0 ? -EINVAL : 0;
+}
+
+static int parse_inet6(const char *text, unsigned port, union tcpm__address *address)
+{
+    char copy[TCPM__ADDRESS_TEXT];
+    char *scope;
+    size_t length = strlen(text);
+
+    if (text[0] == '[' && text[length - 1] == ']') {
+        text++;
+        length -= 2;
+    }
+    if (length >= sizeof(copy))
+        return -EINVAL;
+    memcpy(copy, text, length);
+    copy[length] = '\0';
+    scope = strchr(copy, '%');
+    if (scope != NULL)
+        *scope++ = '\0';
+    *address = (union tcpm__address){.in6 = {.sin6_family = AF_INET6}};
+    address->in6.sin6_port = htons((uint16_t) port);
+    if (inet_pton(AF_INET6, copy, &address->in6.sin6_addr) != 1)
+        return -EINVAL;
+    if (scope != NULL && parse_scope(scope, &address->in6.sin6_scope_id) < 0)
+        return -EINVAL;
+    return 1;
+}
+
+int tcpm__address_parse(const char *text, unsigned port, union tcpm__address *address)
+{
+    *address = (union tcpm__address){.in = {.sin_family = AF_INET}};
+    address->in.sin_port = htons((uint16_t) port);
+    if (inet_pton(AF_INET, text, &address->in.sin_addr) == 1)
+        return 1;
+    if (strchr(text, ':') != NULL || text[0] == '[')
+        return parse_inet6(text, port, address);
+    return looks_numeric(text) ? -EINVAL : 0;
+}
+
+void tcpm__address_print(const union tcpm__address *address, char text[TCPM__ADDRESS_TEXT])
+{
+    size_t length;
+
+    text[0] = '\0';
+    if (address->any.sa_family == AF_INET) {
+        inet_ntop(AF_INET, &address->in.sin_addr, text, TCPM__ADDRESS_TEXT);
+    } else if (address->any.sa_family == AF_INET6) {
+        inet_ntop(AF_INET6, &address->in6.sin6_addr, text, TCPM__ADDRESS_TEXT);
+        if (address->in6.sin6_scope_id != 0) {
+            length = strlen(text);
+            snprintf(text + length, TCPM__ADDRESS_TEXT - length, "%%%u",
+                     (unsigned) address->in6.sin6_scope_id);
+        }
+    }
+}
+
+/* Both families keep the port at the same place. */
+_Static_assert(offsetof(struct sockaddr_in, sin_port) == offsetof(struct sockaddr_in6, sin6_port),
+               "the port of an address is read without a look at its family");
+
+unsigned tcpm__address_port(const union tcpm__address *address)
+{
+    return ntohs(address->in.sin_port);
+}
+
+void tcpm__address_set_port(union tcpm__address *address, unsigned port)
+{
+    address->in.sin_port = htons((uint16_t) port);
+}
+
+socklen_t tcpm__address_size(const union tcpm__address *address)
+{
+    return address->any.sa_family == AF_INET6 ? sizeof(address->in6) : sizeof(address->in);
+}
+
+bool tcpm__address_equal(const union tcpm__address *a, const union tcpm__address *b)
+{
+    if (a->any.sa_family != b->any.sa_family || a->in.sin_port != b->in.sin_port)
+        return false;
+    if (a->any.sa_family == AF_INET6)
+        return memcmp(&a->in6.sin6_addr, &b->in6.sin6_addr, sizeof(a->in6.sin6_addr)) == 0;
+    return a->in.sin_addr.s_addr == b->in.sin_addr.s_addr;
+}
+
+int tcpm__address_service(const char *service)
+{
+    struct servent entry, *found = NULL;
+    char scratch[2048], *end;
+    long number;
+
+    if (isdigit((unsigned char) *service)) {
+        number = strtol(service, &end, 10);
+        return *end == '\0' && number >= 1 && number <= 65535 ? (int) number : -EINVAL;
+    }
+    if (getservbyname_r(service, "tcp", &entry, scratch, sizeof(scratch), &found) != 0 ||
+        found == NULL)
+        return -EINVAL;
+    return ntohs((uint16_t) found->s_port);
+}

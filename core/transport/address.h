@@ -1,0 +1,32 @@
+/*
+ * Addresses and ports as text and as the kernel wants them. Only forms that cannot be mistaken are
+ * numeric: the dotted quad, and IPv6 with or without brackets and scope.
+ */
+#ifndef TCPM_TRANSPORT_ADDRESS_H
+#define TCPM_TRANSPORT_ADDRESS_H
+
+#include "transport/socket.h"
+
+#define TCPM__ADDRESS_TEXT 64 /* bytes that any numeric address with its scope fits in */
+
+/* 1: numeric, *address is filled in; 0: a name; -EINVAL: neither can be (an unknown scope, or
+   something like 127.1 that resolvers would guess at). */
+int tcpm__address_parse(const char *text, unsigned port, union tcpm__address *address);
+
+/* Whether the text is a dotted quad. */
+bool tcpm__address_is_quad(const char *text);
+
+/* Whether the text has 1 to 253 bytes, none of them a control character, a space or not ASCII. */
+bool tcpm__address_acceptable(const char *text);
+
+void tcpm__address_print(const union tcpm__address *address, char text[TCPM__ADDRESS_TEXT]);
+
+unsigned tcpm__address_port(const union tcpm__address *address);
+void tcpm__address_set_port(union tcpm__address *address, unsigned port);
+socklen_t tcpm__address_size(const union tcpm__address *address);
+bool tcpm__address_equal(const union tcpm__address *a, const union tcpm__address *b);
+
+/* The port of a decimal or a TCP service name of /etc/services: 1..65535, or -EINVAL. */
+int tcpm__address_service(const char *service);
+
+#endif

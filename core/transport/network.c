@@ -1,0 +1,94 @@
+/*
+ * The shared part of an engine's sockets; the engine owns it. Nothing here knows a single socket.
+ */
+#include "transport/network.h"
+
+#include "transport/socket.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <sys/eventfd.h>
+#include <time.h>
+#include <unistd.h>
+
+int tcpm__network_init(struct tcpm__network *network, uv_loop_t *loop,
+                       const struct tcpm__memory *memory, const struct tcpm__socket_events *events)
+{
+    *network = (struct tcpm__network){.loop = loop, .memory = memory, .events = events, .turn = 1};
+    network->read_buffer = tcpm__memory_resize(memory, NULL, TCPM__READ_SIZE);
+    if (network->read_buffer == NULL)
+        return -ENOMEM;
+    tcpm__network_now(network);
+    return 0;
+}
+
+void tcpm__network_free(struct tcpm__network *network)
+{
+    tcpm__memory_free(network->memory, network->read_buffer);
+    network->read_buffer = NULL;
+}
+
+uint64_t tcpm__network_now(struct tcpm__network *network)
+{
+    struct timespec now;
+
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    network->now_ms = (uint64_t) now.tv_sec * 1000 + (uint64_t) now.tv_nsec / 1000000;
+    return network->now_ms;
+}
+
+void tcpm__network_forget(struct tcpm__network *network)
+{
+    if (--network->handles == 0 && network->emptied != NULL)
+        network->emptied(network);
+}
+
+static void forget_handle(uv_handle_t *handle)
+{
+    struct tcpm__network *network = handle->data;
+
+    tcpm__memory_free(network->memory, handle);
+    tcpm__network_forget(network);
+}
+
+/* libuv aborts when its table cannot grow. A probe of the same size goes first: what it can get,
+   the table will get. */
+static bool memory_suffices(const struct tcpm__network *network, uint64_t limit)
+{
+    void *probe = tcpm__memory_resize(network->memory, NULL, (limit + 2) * 2 * sizeof(void *));
+
+    tcpm__memory_free(network->memory, probe);
+    return probe != NULL;
+}
+
+int tcpm__network_presize(struct tcpm__network *network, uint64_t limit)
+{
+    uv_poll_t *poll;
+    int fd, high, result;
+
+    if (limit > 1048576)
+        limit = 1048576;
+    if (!memory_suffices(network, limit))
+        return -ENOMEM;
+    fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    if (fd < 0)
+        return -errno;
+    /* Never dup2: the number could be a descriptor of the host's. */
+    high = fcntl(fd, F_DUPFD_CLOEXEC, (int) limit - 1);
+    close(fd);
+    if (high < 0)
+        return errno == EINVAL || errno == EMFILE ? 0 : -errno; /* the number is in use: grown */
+    poll = tcpm__memory_zeroed(network->memory, sizeof(*poll));
+    result = poll == NULL ? -ENOMEM : uv_poll_init(network->loop, poll, high);
+    if (result < 0) {
+        tcpm__memory_free(network->memory, poll);
+    } else {
+        poll->data = network;
+        network->handles++;
+        uv_poll_start(poll, UV_READABLE, NULL);
+        uv_poll_stop(poll);
+        uv_close((uv_handle_t *) poll, forget_handle);
+    }
+    close(high);
+    return result;
+}

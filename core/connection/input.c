@@ -67,9 +67,11 @@ static bool deliver_one(struct tcpm__connection *connection, struct tcpm__chunk 
     int result;
 
     swallow_byte(connection, chunk);
-    if (chunk->length < connection->need)
+    if (chunk->length < connection->need ||
+        (chunk->length == 0 && !tcpm__has(connection, TCPM__IN_SELF)))
         return false;
     connection->need = 0;
+    connection->flags &= ~(uint32_t) (TCPM__SEEN | TCPM__IN_SELF);
     result = tcpm__codec_get(codec, chunk->bytes, chunk->length, &cut);
     if (result < 0) {
         tcpm__connection_fail(connection, TCPM_OP_FILTER, result, cut.message);
@@ -82,7 +84,8 @@ static bool deliver_one(struct tcpm__connection *connection, struct tcpm__chunk 
         connection->need = cut.need > UINT32_MAX ? UINT32_MAX : (uint32_t) cut.need;
         return false;
     }
-    connection->flags &= ~(uint32_t) TCPM__SEEN;
+    if (cut.more)
+        connection->flags |= TCPM__IN_SELF;
     connection->swallow = (int16_t) cut.swallow;
     tcpm__codec_keep(codec); /* the record may lie in it, and the handler may change the filter */
     tcpm__event_input(connection, cut.record, cut.length);
@@ -281,7 +284,7 @@ void tcpm__input_pause(struct tcpm__connection *connection, bool pause)
 void tcpm__input_refilter(struct tcpm__connection *connection)
 {
     connection->need = 0;
-    connection->flags &= ~(uint32_t) TCPM__SEEN;
+    connection->flags &= ~(uint32_t) (TCPM__SEEN | TCPM__IN_SELF);
     if (connection->phase != TCPM_PHASE_OPEN)
         return;
     connection->flags |= TCPM__MORE;

@@ -40,6 +40,7 @@ enum tcpm__flag {
     TCPM__GRACE = 1u << 15,        /* the deadline has passed once, with input waiting */
     TCPM__HAD_SUCCESS = 1u << 16,
     TCPM__MESSAGE_OWNED = 1u << 17, /* message is ours to free */
+    TCPM__IN_SELF = 1u << 19,       /* the filter holds another record itself */
     TCPM__PLACED = 1u << 18,        /* counts among those that have a socket */
 };
 

@@ -316,19 +316,21 @@ TCPM_API void tcpm_filter_free(
 /* ---- a filter of your own: pure (its bytes, its self, nothing else); it may call nothing here but
  * tcpm_out_write ---- */
 struct tcpm_cut {
-    /* in: */
-    size_t seen; /* so many of the bytes were there already at the last call, which found no record:
-                    no need to look again */
-    /* out, all zero at first: */
+    /* In. So many of the bytes were there already at the last call, which found no record: no need
+       to look at them again. */
+    size_t seen;
+    /* Out, all zero at first. */
     size_t used;        /* taken from the front: 0 to length */
     const void *record; /* inside bytes or self; read before the next call */
     size_t length;      /* of record */
-    size_t
-        need; /* without a record: ask again when so many bytes are there; 0: with the next one */
-    int swallow; /* if this byte comes next, it belongs to this record and is dropped: the LF of a
-                    CR LF cut in two */
-    const char *message; /* with a negative result: one line is made of it, copied; NULL: the text
-                            of the code */
+    size_t need;        /* without a record: ask again at so many bytes; 0: with the next one */
+    /* With a record. The byte that belongs to it and is dropped if it comes next: the LF of a CR LF
+       cut in two. */
+    int swallow;
+    /* With a record: self holds another one, ask again, also when no byte is left (length 0). */
+    int more;
+    /* With a negative result: one line is made of it, copied; NULL: the text of the code. */
+    const char *message;
 };
 struct tcpm_filter_kind {
     size_t size;

@@ -163,8 +163,8 @@ struct tcpm_engine {
     } handles;
     uint32_t open_handles;
     struct tcpm__connection *ready, **ready_last;
-    struct tcpm__connection *serving; /* whose step the ready pass is in, or NULL */
-    bool serve_again;                 /* it has been marked meanwhile */
+    struct tcpm__connection *serving;     /* whose step the ready pass is in, or NULL */
+    bool serve_again;                     /* it has been marked meanwhile */
     struct tcpm__posts posts, next_posts; /* for when the handler returns; for the next turn */
     uint32_t handler_depth;               /* handlers running now */
     bool running_posts;

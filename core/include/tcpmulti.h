@@ -2,26 +2,34 @@
  * libtcpmulti: very many outgoing TCP connections on a libuv loop of yours.
  *
  * Promises; the test of each is named after it.
- *   one-thread-per-loop     An engine and all that belongs to it are used by the thread that runs
- * its loop. A filter too belongs to one thread: make one for each loop. handlers-from-the-loop
- * Handlers run from uv_run only, never inside a call of yours. The one exception: initialize,
- *                           inside tcpm_connect. Every function here may be called from every
- * handler. one-last-event          initialize (success (input|flushed)*)? (failure|error|timeout)?
- * disconnected: for each tcpm_connect that returned 0, disconnected comes once, and last. After a
- * negative result: nothing. late-id-is-stale        An id is never used again in its engine. Once
- * disconnected has returned: -ESTALE, always. copied-unless-borrowed  What you pass is copied
- * before the call returns, unless it says borrowed. What a handler gets is borrowed until it
- * returns. zero-is-default         Zero in an options struct is the default; TCPM_NONE is no
- * timeout, or no limit. memory-is-an-error      Out of memory is -ENOMEM, or an error event on the
- * one connection that needed it. leaves-no-trace         Nothing prints, exits or aborts; no signal
- * disposition changes (but by tcpm_sig); an idle engine does not keep uv_run from returning;
- * uv_loop_close is 0 after tcpm_engine_close's closed.
  *
- * Results are 0 (or 1 where it says so), or negative: -errno or a TCPM_ERRORS code. Milliseconds
- * (at most 2^32 - 2, that is 49 days), bytes, host byte order. Structs that begin with size grow at
- * their end only: set size to sizeof, the rest to zero. Shorter than the library's: read as if
- * completed with zeros. Longer: accepted if the unknown part is all zero, else -E2BIG, so no option
- * is ever ignored. What a call cannot accept is -EINVAL, before anything has changed.
+ * one-thread-per-loop     An engine and all that belongs to it are used by the thread that runs its
+ *                         loop. A filter too belongs to one thread: make one for each loop.
+ * handlers-from-the-loop  Handlers run from uv_run only, never inside a call of yours. The one
+ *                         exception: initialize, inside tcpm_connect. Every function here may be
+ *                         called from every handler.
+ * one-last-event          initialize (success (input|flushed)*)? (failure|error|timeout)?
+ *                         disconnected: for each tcpm_connect that returned 0, disconnected comes
+ *                         once, and last. After a negative result: nothing.
+ * late-id-is-stale        An id is never used again in its engine. Once disconnected has returned:
+ *                         -ESTALE, always.
+ * copied-unless-borrowed  What you pass is copied before the call returns, unless it says borrowed.
+ *                         What a handler gets is borrowed until it returns.
+ * zero-is-default         Zero in an options struct is the default; TCPM_NONE is no timeout, or no
+ *                         limit.
+ * memory-is-an-error      Out of memory is -ENOMEM, or an error event on the one connection that
+ *                         needed it.
+ * leaves-no-trace         Nothing prints, exits or aborts; no signal disposition changes (but by
+ *                         tcpm_sig); an idle engine does not keep uv_run from returning;
+ *                         uv_loop_close is 0 after tcpm_engine_close's closed.
+ *
+ * Results are 0 (or 1 where it says so), or negative: -errno or a TCPM_ERRORS code. What a call
+ * cannot accept is -EINVAL, before anything has changed. Times are milliseconds, at most 2^32 - 2
+ * (49 days); sizes are bytes; numbers have the host's byte order.
+ *
+ * Structs that begin with size grow at their end only: set size to sizeof, the rest to zero.
+ * Shorter than the library's: read as if completed with zeros. Longer: accepted if the unknown part
+ * is all zero, else -E2BIG, so no option is ever ignored.
  */
 #ifndef TCPMULTI_H
 #define TCPMULTI_H
@@ -42,9 +50,11 @@ struct tcpm_engine;  /* what the sessions of one loop share: deadlines, ids, adm
 struct tcpm_session; /* handlers, defaults, tasks, and the connections opened in it */
 struct tcpm_filter;  /* a specification, immutable; each connection gets an instance of its own */
 struct tcpm_out;     /* where a filter's put writes */
+
+/* A connection; 0 is none; below 2^53. */
 struct tcpm_id {
     uint64_t n;
-}; /* a connection; 0 is none; below 2^53 */
+};
 struct tcpm_alarm {
     uint64_t n;
 };
@@ -62,14 +72,17 @@ struct tcpm_alarm {
 #define TCPM__ERROR(name, code, text) TCPM_##name = (code),
 enum tcpm_error_code { TCPM_ERRORS(TCPM__ERROR) TCPM_ERROR_CODE_LAST = -20005 };
 #undef TCPM__ERROR
-TCPM_API const char *
-tcpm_error_name(int code); /* "ECONNREFUSED", "EOF": the errname of Lua; static, never NULL */
-TCPM_API const char *tcpm_error_text(int code); /* static, never NULL */
-TCPM_API int tcpm_error_code(const char *name); /* the code of a name as above; 0: not known */
+
+/* "ECONNREFUSED", "EOF": the errname of Lua. Both static, never NULL. */
+TCPM_API const char *tcpm_error_name(int code);
+TCPM_API const char *tcpm_error_text(int code);
+/* The code of such a name; 0: not known. */
+TCPM_API int tcpm_error_code(const char *name);
+
 TCPM_API const char *tcpm_version(void);
 
-/* New values are appended, here and in later releases: have a default branch. The names are the
- * words of Lua. */
+/* New values are appended in later releases: have a default branch. The names are the words of
+   Lua; static, "unknown" for what is not known. */
 enum tcpm_op {
     TCPM_OP_RESOLVE = 1,
     TCPM_OP_SOCKET,
@@ -101,8 +114,7 @@ enum tcpm_reason {
     TCPM_REASON_TIMEOUT,
     TCPM_REASON_DIE
 };
-TCPM_API const char *
-tcpm_op_name(enum tcpm_op op); /* "connect"; all four: static, "unknown" for what is not known */
+TCPM_API const char *tcpm_op_name(enum tcpm_op op);
 TCPM_API const char *tcpm_phase_name(enum tcpm_phase phase);
 TCPM_API const char *tcpm_timer_name(enum tcpm_timer timer);
 TCPM_API const char *tcpm_reason_name(enum tcpm_reason reason);
@@ -114,15 +126,16 @@ struct tcpm_error {
     const char *message; /* one printable line */
 };
 
-/* ---- events: one static const table per session, borrowed until stopped has returned; what is
- * NULL is not called ---- */
+/* ---- events ---- */
+
+/* One table per session, copied by tcpm_session_create; what is NULL is not called. */
 #define TCPM_ON void *heap, struct tcpm_session *session, struct tcpm_id id
 struct tcpm_events {
     size_t size;
     void (*initialize)(TCPM_ON, const char *addr, unsigned port, const char *bind_addr,
                        unsigned bind_port);
-    void (*success)(TCPM_ON, int fd, const char *addr,
-                    unsigned port); /* fd: for get- and setsockopt; never close it */
+    /* fd: for getsockopt and setsockopt; never close it. addr: the peer's, numeric. */
+    void (*success)(TCPM_ON, int fd, const char *addr, unsigned port);
     void (*input)(TCPM_ON, const void *record, size_t length);
     void (*flushed)(TCPM_ON);
     void (*failure)(TCPM_ON, const struct tcpm_error *error); /* before success */
@@ -136,15 +149,16 @@ struct tcpm_events {
 /* ---- engine ---- */
 struct tcpm_engine_options {
     size_t size;
-    int64_t
-        max_connections; /* sockets of this engine; the default is RLIMIT_NOFILE less min(64, half
-                            of it), at least 1. Divide it yourself between several engines */
-    int64_t max_memory; /* bytes received or unsent that all connections together may hold; 1 GiB */
-    void *(*reallocate)(void *block, size_t size,
-                        void *user); /* like realloc; size 0 frees. The C library's */
-    void (*trace)(const char *line,
-                  void *user); /* one printable line for each change of phase; none */
-    void *user;                /* for these two; borrowed until closed */
+    /* Sockets of this engine; the default is RLIMIT_NOFILE less min(64, half of it), at least 1.
+       Divide it yourself between several engines. */
+    int64_t max_connections;
+    /* Bytes received or unsent that all connections together may hold; 1 GiB. */
+    int64_t max_memory;
+    /* Like realloc; size 0 frees. The C library's. */
+    void *(*reallocate)(void *block, size_t size, void *user);
+    /* One printable line for each change of phase; none. */
+    void (*trace)(const char *line, void *user);
+    void *user; /* for these two; borrowed until closed */
 };
 TCPM_API int tcpm_engine_create(struct uv_loop_s *loop,
                                 const struct tcpm_engine_options *options_or_null,
@@ -164,20 +178,19 @@ struct tcpm_task { /* what alarms and posts run, once */
 };
 struct tcpm_session_options {
     size_t size;
-    const struct tcpm_events *events; /* borrowed */
-    void *user;                       /* borrowed until stopped */
-    int64_t connect_timeout_ms;       /* 30,000; from the start of the attempt, names included */
-    int64_t input_timeout_ms;         /* 300,000; any received byte restarts it */
-    int64_t shutdown_timeout_ms;      /* 30,000; without progress */
-    int64_t deadline_ms; /* none; for the whole connection, from the start of its attempt */
-    struct tcpm_filter *input_filter,
-        *output_filter;      /* line; kept, you may free yours. The same one twice is one instance
-                                for both directions */
+    const struct tcpm_events *events;
+    void *user;                  /* borrowed until stopped */
+    int64_t connect_timeout_ms;  /* 30,000; from the start of the attempt, names included */
+    int64_t input_timeout_ms;    /* 300,000; any received byte restarts it */
+    int64_t shutdown_timeout_ms; /* 30,000; without progress */
+    int64_t deadline_ms;         /* none; of the whole connection, from its attempt on */
+    /* line; kept, you may free yours. The same one twice is one instance for both directions. */
+    struct tcpm_filter *input_filter, *output_filter;
     int64_t domain;          /* 0: any, 4 or 6 */
     int64_t max_connections; /* sockets of this session at once; none */
     int64_t connect_rate;    /* attempts a second; none */
-    int64_t high_mark, low_mark,
-        max_queued;                  /* unsent bytes of a connection; 1 MiB, 64 KiB, 64 MiB */
+    /* Unsent bytes of a connection: 1 MiB, 64 KiB, 64 MiB. */
+    int64_t high_mark, low_mark, max_queued;
     int64_t no_nodelay, keepalive_s; /* 0, none */
 };
 TCPM_API int tcpm_session_create(struct tcpm_engine *engine,
@@ -191,11 +204,11 @@ TCPM_API struct tcpm_id tcpm_next(struct tcpm_session *session, struct tcpm_id a
 struct tcpm_stats {
     size_t size;
     uint64_t waiting, connecting, open, shutting; /* connections now */
-    uint64_t received, sent, queued,
-        held; /* bytes: in all, in all, unsent now, received but not yet a record now */
+    uint64_t received, sent;                      /* bytes in all */
+    uint64_t queued, held; /* bytes now: unsent; received and not yet a record */
 };
-TCPM_API int tcpm_stats_get(struct tcpm_session *session,
-                            struct tcpm_stats *stats); /* you set stats->size */
+/* You set stats->size. */
+TCPM_API int tcpm_stats_get(struct tcpm_session *session, struct tcpm_stats *stats);
 /* 1: a connect now would start at once. 0: it would wait; then the event room comes once, from the
    loop, when a place is free and no connect of any session waits for it. Until then that event is
    work: it keeps uv_run running. */
@@ -204,16 +217,16 @@ TCPM_API int tcpm_has_room(struct tcpm_session *session);
 /* ---- connections ---- */
 struct tcpm_connect_options {
     size_t size;
-    const char *address; /* 1..253 bytes: IPv4 dotted quad, IPv6 with or without brackets and
-                            %scope, or a name */
+    /* 1..253 bytes: an IPv4 dotted quad, IPv6 with or without brackets and %scope, or a name. */
+    const char *address;
     const char *service; /* name or decimal, used when port is 0 */
     int64_t port;        /* 1..65535 */
     const char *bind_address;
     int64_t bind_port; /* 0: any */
     void *heap;        /* borrowed until disconnected; after a negative result it is yours again */
-    int64_t connect_timeout_ms, input_timeout_ms, shutdown_timeout_ms,
-        deadline_ms;                                  /* the session's */
-    struct tcpm_filter *input_filter, *output_filter; /* the session's */
+    /* The session's. */
+    int64_t connect_timeout_ms, input_timeout_ms, shutdown_timeout_ms, deadline_ms;
+    struct tcpm_filter *input_filter, *output_filter;
 };
 TCPM_API int tcpm_connect(struct tcpm_session *session, const struct tcpm_connect_options *options,
                           struct tcpm_id *id_or_null);
@@ -228,34 +241,40 @@ struct tcpm_record {
 /* Several records, all or none; count 0 is -EINVAL. */
 TCPM_API int tcpm_send_many(struct tcpm_session *session, struct tcpm_id id,
                             const struct tcpm_record *records, size_t count);
-TCPM_API int tcpm_shutdown(struct tcpm_session *session,
-                           struct tcpm_id id); /* no more input; flush, FIN, disconnected */
-TCPM_API int tcpm_shutdown_output(struct tcpm_session *session,
-                                  struct tcpm_id id); /* flush, FIN; input goes on to its end */
-TCPM_API int tcpm_reset(struct tcpm_session *session,
-                        struct tcpm_id id); /* RST, queue dropped, SHUTDOWN */
+
+/* No more input; flush, FIN, disconnected. Before success: cancels. */
+TCPM_API int tcpm_shutdown(struct tcpm_session *session, struct tcpm_id id);
+/* Flush, FIN; input goes on to its end. */
+TCPM_API int tcpm_shutdown_output(struct tcpm_session *session, struct tcpm_id id);
+/* RST, queue dropped, disconnected: SHUTDOWN. */
+TCPM_API int tcpm_reset(struct tcpm_session *session, struct tcpm_id id);
 /* error (before success: failure) with op FAIL, then RST. code: negative; message: one line is made
- * of it, NULL: the code's. */
+   of it, NULL: the code's. */
 TCPM_API int tcpm_fail(struct tcpm_session *session, struct tcpm_id id, int code,
                        const char *message);
-TCPM_API int tcpm_pause(struct tcpm_session *session,
-                        struct tcpm_id id); /* from the next record on, buffered ones and EOF too */
-TCPM_API int tcpm_resume(struct tcpm_session *session,
-                         struct tcpm_id id); /* goes on in a later turn */
-TCPM_API int tcpm_timeout(struct tcpm_session *session, struct tcpm_id id,
-                          int64_t ms); /* of this phase, from now; 0: none */
-TCPM_API int tcpm_deadline(struct tcpm_session *session, struct tcpm_id id,
-                           int64_t ms); /* from now; no input moves it; 0: none */
+
+/* From the next record on, buffered ones and EOF too. The input timeout stands still meanwhile. */
+TCPM_API int tcpm_pause(struct tcpm_session *session, struct tcpm_id id);
+/* Goes on in a later turn. */
+TCPM_API int tcpm_resume(struct tcpm_session *session, struct tcpm_id id);
+
+/* The timeout of this phase, from now; 0: none. */
+TCPM_API int tcpm_timeout(struct tcpm_session *session, struct tcpm_id id, int64_t ms);
+/* From now; no input moves it; 0: none. */
+TCPM_API int tcpm_deadline(struct tcpm_session *session, struct tcpm_id id, int64_t ms);
+
 /* NULL keeps the one in use. What is received and not yet a record goes through the new one, after
- * the handler has returned. */
+   the handler has returned. */
 TCPM_API int tcpm_filter_set(struct tcpm_session *session, struct tcpm_id id,
                              struct tcpm_filter *input, struct tcpm_filter *output);
+/* Puts bytes in front of those. */
 TCPM_API int tcpm_unread(struct tcpm_session *session, struct tcpm_id id, const void *bytes,
-                         size_t length); /* to the front */
-/* What is received and not yet a record. *bytes is borrowed until the next call or until the
- * handler returns. */
+                         size_t length);
+/* What is received and not yet a record. *bytes is borrowed until the next call, or until the
+   handler returns. */
 TCPM_API int tcpm_pending(struct tcpm_session *session, struct tcpm_id id, const void **bytes,
                           size_t *length);
+
 TCPM_API int tcpm_heap_set(struct tcpm_session *session, struct tcpm_id id, void *heap);
 struct tcpm_info {
     size_t size;
@@ -266,39 +285,44 @@ struct tcpm_info {
     int64_t timeout_ms;              /* of this phase, as set, not what is left; 0: none */
     int64_t deadline_ms;             /* what is left of it; 0: none */
     struct tcpm_error cause;         /* the first one; code 0: none */
-    char peer[64], local[64]; /* numeric, "" while there is none; they and their ports cost a system
-                                 call each, unless size ends before them */
+    /* Numeric, "" while there is none. They cost a system call, unless size ends before them. */
+    char peer[64], local[64];
 };
-TCPM_API int tcpm_info_get(struct tcpm_session *session, struct tcpm_id id,
-                           struct tcpm_info *info); /* you set info->size */
+/* You set info->size. */
+TCPM_API int tcpm_info_get(struct tcpm_session *session, struct tcpm_id id, struct tcpm_info *info);
 
-/* ---- tasks; with an id they are the connection's and are dropped before its disconnected ---- */
+/* ---- tasks ---- */
+
 /* Posted in a handler: runs after it has returned, before the next record or event, in order.
    Posted elsewhere, or by such a task: runs in the next turn of the loop. */
 TCPM_API int tcpm_post(struct tcpm_session *session, struct tcpm_task task);
+/* After ms from now, once. With an id the alarm is the connection's: dropped before its
+   disconnected. */
 TCPM_API int tcpm_delay(struct tcpm_session *session, struct tcpm_id id_or_zero, int64_t ms,
                         struct tcpm_task task, struct tcpm_alarm *alarm_or_null);
-TCPM_API int tcpm_delay_adjust(struct tcpm_session *session, struct tcpm_alarm alarm,
-                               int64_t ms); /* from now */
-TCPM_API int tcpm_alarm_remove(struct tcpm_session *session,
-                               struct tcpm_alarm alarm); /* drop is called */
-TCPM_API int tcpm_sig(struct tcpm_session *session, int signum,
-                      struct tcpm_task task); /* each time; run NULL ends it */
+TCPM_API int tcpm_delay_adjust(struct tcpm_session *session, struct tcpm_alarm alarm, int64_t ms);
+/* Its task is dropped. */
+TCPM_API int tcpm_alarm_remove(struct tcpm_session *session, struct tcpm_alarm alarm);
+/* Runs each time the signal comes; a task with run NULL ends that. */
+TCPM_API int tcpm_sig(struct tcpm_session *session, int signum, struct tcpm_task task);
 
-/* ---- filters; built in: ---- */
+/* ---- filters, built in ---- */
+
+/* What ends a line. ANY: CR LF, LF or CR. LF: one CR before it is dropped. AUTO: what the first one
+   turns out to be. */
 enum tcpm_ends { TCPM_ENDS_ANY, TCPM_ENDS_LF, TCPM_ENDS_AUTO };
 struct tcpm_line_options {
     size_t size;
     const char *input_literal, *output_literal; /* by ends; CRLF */
-    int64_t ends; /* ANY: CRLF, LF or CR. LF: one CR before it is dropped. AUTO: as the first one */
+    int64_t ends;
     int64_t max_length;                                 /* 64 KiB */
     size_t input_literal_length, output_literal_length; /* 0: they end at their NUL */
 };
 struct tcpm_block_options {
     size_t size;
     int64_t block_size; /* or: */
-    const char *length; /* "u8", "u16be", "u16le", "u24be", "u24le", "u32be", "u32le", "u64be",
-                           "ascii0", "varint" */
+    /* "u8", "u16be", "u16le", "u24be", "u24le", "u32be", "u32le", "u64be", "ascii0", "varint". */
+    const char *length;
     int64_t offset;     /* bytes before the length field; needs header */
     int64_t adjust;     /* added to the length that the field gives */
     int64_t header;     /* 1: records contain the header, and put passes them through */
@@ -309,12 +333,14 @@ TCPM_API int tcpm_filter_line(const struct tcpm_line_options *options_or_null,
                               struct tcpm_filter **filter);
 TCPM_API int tcpm_filter_block(const struct tcpm_block_options *options,
                                struct tcpm_filter **filter);
-TCPM_API int tcpm_filter_netstring(int64_t max_length, struct tcpm_filter **filter); /* 0: 16 MiB */
-TCPM_API void tcpm_filter_free(
-    struct tcpm_filter *filter); /* NULL is fine; sessions and connections keep theirs */
+/* max_length 0: 16 MiB. */
+TCPM_API int tcpm_filter_netstring(int64_t max_length, struct tcpm_filter **filter);
+/* NULL is fine; sessions and connections keep theirs. */
+TCPM_API void tcpm_filter_free(struct tcpm_filter *filter);
 
-/* ---- a filter of your own: pure (its bytes, its self, nothing else); it may call nothing here but
- * tcpm_out_write ---- */
+/* ---- a filter of your own ---- */
+
+/* Pure: its bytes, its self, nothing else. It may call nothing here but tcpm_out_write. */
 struct tcpm_cut {
     /* In. So many of the bytes were there already at the last call, which found no record: no need
        to look at them again. */
@@ -336,18 +362,17 @@ struct tcpm_filter_kind {
     size_t size;
     const char *name;
     size_t self_size; /* zeroed memory for each instance, aligned for any type */
-    int (*init)(void *self,
-                const void *options); /* the specification, once; negative: custom fails with it */
-    int (*clone)(
-        void *self,
-        const void *specification); /* for each connection; NULL: bytes are copied (then no fini) */
+    /* The specification, once; negative: tcpm_filter_custom fails with it. */
+    int (*init)(void *self, const void *options);
+    /* For each connection; NULL: bytes are copied, and then there is no fini. */
+    int (*clone)(void *self, const void *specification);
     void (*fini)(void *self);
     /* 1: a record. 0: none yet. Negative: error(FILTER, that code) ends the connection. What is not
        used stays in the library: it is what pending shows and what the next filter gets, so there
        is nothing to hand over. */
     int (*get_one)(void *self, const char *bytes, size_t length, struct tcpm_cut *cut);
-    int (*put)(void *self, const void *record, size_t length,
-               struct tcpm_out *out); /* 0, or negative: send fails with it */
+    /* 0, or negative: send fails with it. */
+    int (*put)(void *self, const void *record, size_t length, struct tcpm_out *out);
 };
 TCPM_API int tcpm_filter_custom(const struct tcpm_filter_kind *kind_borrowed, const void *options,
                                 struct tcpm_filter **filter);

@@ -1,0 +1,41 @@
+-- What the tests of the runner share: running chunks, and looking at what came out.
+local harness = require "scripts.harness"
+
+local support = {}
+
+-- Runs the runner with these words; options as for harness.start.
+function support.run(words, options) return harness.run(arg[1], words, options) end
+function support.start(words, options) return harness.start(arg[1], words, options) end
+
+-- Writes a script to a directory that ends with the case; returns its path.
+function support.script(text, name)
+  local path = harness.directory() .. "/" .. (name or "script.lua")
+  harness.write_file(path, text)
+  return path
+end
+
+-- Runs a chunk by -e.
+function support.chunk(text, options) return support.run({ "-e", text }, options) end
+
+-- Asserts how a run has ended and what it has printed; errors: a part of what it must say, or "".
+function support.expect(run, code, output, errors)
+  local what = ("%s\n%s"):format(run.output(), run.errors())
+  harness.equal(code, run.code, "exit status of " .. what)
+  harness.equal(0, run.signal, "signal that ended " .. what)
+  if output then harness.equal(output, run.output(), "standard output") end
+  if errors == "" then
+    harness.equal("", run.errors(), "standard error")
+  elseif errors then
+    harness.contains(run.errors(), errors, "standard error")
+  end
+end
+
+-- Waits until a running process has printed the text.
+function support.await_output(process, text)
+  harness.wait_until(30, text, function()
+    return process.output():find(text, 1, true) or process.done
+  end)
+  harness.contains(process.output(), text, "output before the end " .. process.errors())
+end
+
+return support

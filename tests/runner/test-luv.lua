@@ -1,0 +1,200 @@
+-- require "luv" in a script: Debian's lua-luv on the loop that the connections use.
+local harness = require "scripts.harness"
+local support = require "runner.support"
+local case, expect = harness.case, support.expect
+
+local function run(text, options)
+  local path = support.script(text)
+  return support.run({ "--peer", "echo", path }, options), path
+end
+
+-- A connection that echoes ten lines, beside whatever a case does with luv; done(f) runs after it.
+local beside = [[
+  local tcpmulti, uv = require "tcpmulti", require "luv"
+  local echoed = 0
+  local session = tcpmulti.create {
+    on_success = function(cheap) tcpmulti.send(cheap, "line") end,
+    on_input = function(cheap, line)
+      assert(line == "line")
+      echoed = echoed + 1
+      if echoed < 10 then tcpmulti.send(cheap, line) else tcpmulti.shutdown(cheap) end
+    end }
+  session:connect(tcpmulti.peer.addr, tcpmulti.peer.port)
+]]
+
+case("a timer, a file and a child process beside a connection", function()
+  expect(run(beside .. [[
+    local ticks, status, text = 0, nil, nil
+    local timer = uv.new_timer()
+    timer:start(1, 1, function()
+      ticks = ticks + 1
+      if ticks == 5 then timer:close() end
+    end)
+    uv.fs_open("/proc/self/comm", "r", 0, function(failure, fd)
+      assert(not failure, failure)
+      uv.fs_read(fd, 100, 0, function(_, bytes)
+        text = bytes
+        uv.fs_close(fd, function() end)
+      end)
+    end)
+    local child
+    child = uv.spawn("sh", { args = { "-c", "exit 3" } }, function(code)
+      status = code
+      child:close()
+    end)
+    tcpmulti.run()
+    print(echoed, ticks, status, text)]]), 0, "10\t5\t3\ttcpmulti-lua\n\n", "")
+end)
+
+case("run goes on while luv has something to do", function()
+  expect(run [[
+    local tcpmulti, uv = require "tcpmulti", require "luv"
+    local timer = uv.new_timer()
+    timer:start(50, 0, function() print "timer" timer:close() end)
+    tcpmulti.run()
+    print "behind"]], 0, "timer\nbehind\n", "")
+end)
+
+case("without run the runner runs luv's handles as well", function()
+  expect(run [[
+    local timer = require "luv".new_timer()
+    timer:start(10, 0, function() print "timer" timer:close() end)]], 0, "timer\n", "")
+end)
+
+case("luv.run runs what tcpmulti.run does", function()
+  expect(run(beside .. [[ print(uv.run(), echoed) print(uv.run "default")]]), 0,
+    "false\t10\nfalse\n", "")
+end)
+
+case("a nested luv.run raises", function()
+  expect(run(beside .. [[
+    local timer = uv.new_timer()
+    timer:start(1, 0, function()
+      timer:close()
+      print(pcall(uv.run))
+      print(pcall(tcpmulti.run))
+    end)
+    tcpmulti.run()
+    print(echoed)]]), 0, nil, "")
+end)
+
+case("a nested luv.run that is not caught: traceback and exit 1", function()
+  local failed, path = run(beside .. [[
+    local timer = uv.new_timer()
+    timer:start(1, 0, function() uv.run() end)
+    tcpmulti.run()]])
+  expect(failed, 1, "", "stack traceback:")
+  harness.contains(failed.errors(), path)
+end)
+
+case("an error in a luv callback: traceback and exit 1, and no events", function()
+  local failed, path = run [[
+    local tcpmulti, uv = require "tcpmulti", require "luv"
+    local session = tcpmulti.create {
+      on_success = function()
+        local timer = uv.new_timer()
+        timer:start(1, 0, function() error "from the timer" end)
+      end,
+      on_disconnected = function() print "disconnected" end }
+    session:connect(tcpmulti.peer.addr, tcpmulti.peer.port)
+    tcpmulti.run()
+    print "not reached"]]
+  expect(failed, 1, "", path .. ":5: from the timer\nstack traceback:")
+end)
+
+case("an error value of a luv callback that is no string is described", function()
+  expect(run [[
+    local timer = require "luv".new_timer()
+    timer:start(1, 0, function() error {} end)]], 1, "", "error object is a table value")
+end)
+
+case("run raises the error of a luv callback, and can be called again", function()
+  expect(run(beside .. [[
+    local timer = uv.new_timer()
+    timer:start(0, 0, function() timer:close() error("caught", 0) end)
+    local good, message = pcall(tcpmulti.run)
+    print(good, message:match "^[^\n]*")
+    timer = uv.new_timer()
+    timer:start(1, 0, function() timer:close() print "second" end)
+    tcpmulti.run()]]), 0, "false\tcaught\nsecond\n", "")
+end)
+
+case("handles left open are closed at the end", function()
+  expect(run(beside .. [[
+    local timer, pipe, tcp, check = uv.new_timer(), uv.new_pipe(false), uv.new_tcp(), uv.new_check()
+    timer:start(3600000, 0, function() print "never" end)
+    timer:unref()
+    tcp:bind("127.0.0.1", 0)
+    tcp:listen(10, function() end)
+    tcp:unref()
+    check:start(function() end)
+    check:unref()
+    uv.new_async(function() end):unref()
+    kept = { timer, pipe, tcp, check }
+    tcpmulti.run()
+    print(echoed)]]), 0, "10\n", "")
+end)
+
+case("handles that are active after stop are closed at the end", function()
+  expect(run(beside .. [[
+    local timer, closing = uv.new_timer(), uv.new_timer()
+    timer:start(1, 1, function() tcpmulti.stop() end)
+    closing:close(function() print "closed" end)
+    tcpmulti.run()
+    uv.fs_stat("/", function() print "never" end)
+    uv.spawn("sleep", { args = { "0.1" } }, function() print "never" end)]]), 0, nil, "")
+end)
+
+case("handles that an error leaves are closed at the end", function()
+  expect(run(beside .. [[
+    uv.new_timer():start(1, 1, function() end)
+    uv.new_idle():start(function() end)
+    error "left"]]), 1, "", "left")
+end)
+
+case("luv.walk sees luv's handles only, and may close them", function()
+  expect(run(beside .. [[
+    local timer, pipe = uv.new_timer(), uv.new_pipe(false)
+    timer:start(1000, 1000, function() end)
+    local seen = 0
+    session:delay(function()
+      uv.walk(function(handle)
+        seen = seen + 1
+        assert(handle == timer or handle == pipe)
+        if not handle:is_closing() then handle:close() end
+      end)
+    end, 0.01)
+    tcpmulti.run()
+    print(seen, echoed)]]), 0, "2\t10\n", "")
+end)
+
+case("luv.loop_close does not take the loop away", function()
+  expect(run(beside .. [[
+    print((pcall(function() assert(uv.loop_close()) end)))
+    tcpmulti.run()
+    print(echoed)]]), 0, "false\n10\n", "")
+end)
+
+case("a luv thread works beside", function()
+  expect(run(beside .. [[
+    local result
+    local work = uv.new_work(function(a) return a * 2 end, function(b) result = b end)
+    work:queue(21)
+    tcpmulti.run()
+    print(result, echoed)]]), 0, "42\t10\n", "")
+end)
+
+case("without luv require says so, and all else works", function()
+  expect(run [[
+    package.cpath = "/nowhere/?.so"
+    local good, message = pcall(require, "luv")
+    print(good, message:match "module 'luv' not found", message:match "/nowhere/luv.so")
+    local tcpmulti = require "tcpmulti"
+    local session = tcpmulti.create {
+      on_success = function(cheap) tcpmulti.shutdown(cheap) end,
+      on_disconnected = function(_, _, reason) print(reason) end }
+    session:connect(tcpmulti.peer.addr, tcpmulti.peer.port)]], 0,
+    "false\tmodule 'luv' not found\t/nowhere/luv.so\nshutdown\n", "")
+end)
+
+harness.main(30)

@@ -1,0 +1,177 @@
+-- The command line of tcpmulti-lua, and how scripts begin and end.
+local harness = require "scripts.harness"
+local support = require "runner.support"
+local case, expect, run, chunk = harness.case, support.expect, support.run, support.chunk
+
+case("-h and --help print the usage to standard output", function()
+  for _, option in ipairs { "-h", "--help" } do
+    local help = run { option, "no-such-script.lua" }
+    expect(help, 0, nil, "")
+    for _, word in ipairs { "usage: tcpmulti-lua", "--peer", "-e", "-V", "--allow-bytecode" } do
+      harness.contains(help.output(), word)
+    end
+  end
+end)
+
+case("-V and --version print the versions", function()
+  for _, option in ipairs { "-V", "--version" } do
+    local version = run { option }
+    expect(version, 0, nil, "")
+    assert(version.output():match "^tcpmulti%-lua %d+%.%d+%.%d+ %(libuv 1%.%d+%.%d+, LuaJIT 2%.1.*%)\n$",
+      version.output())
+  end
+end)
+
+case("an unknown option: exit 2 and the nearest known one", function()
+  local nearest = { ["--per"] = "--peer", ["--halp"] = "--help", ["-v"] = "-V", ["-E"] = "-e",
+    ["--alow-bytecode"] = "--allow-bytecode", ["--verzion"] = "--version" }
+  for option, known in pairs(nearest) do
+    local refused = run { option, "script.lua" }
+    expect(refused, 2, "", "unknown option " .. option .. "; did you mean " .. known .. "?")
+  end
+end)
+
+case("no script: exit 2 and the usage", function()
+  expect(run {}, 2, "", "no script")
+  expect(run { "--peer", "echo" }, 2, "", "usage: tcpmulti-lua")
+  expect(run { "-e" }, 2, "", "-e; expected a chunk")
+end)
+
+case("--peer without a mode or with an unknown one: exit 2 and the modes", function()
+  for _, words in ipairs { { "--peer" }, { "--peer", "ecko", "x.lua" }, { "--peer=", "x.lua" },
+    { "--peer=echoo", "x.lua" }, { "--peer", "banner", "x.lua" } } do
+    expect(run(words), 2, "", "expected echo, discard, chargen, banner=TEXT or http")
+  end
+end)
+
+case("a script that does not exist: its name and exit 1", function()
+  expect(run { "no-such-script.lua" }, 1, "", "no-such-script.lua: No such file or directory")
+end)
+
+case("a directory as a script is an error, not a crash", function()
+  expect(run { "/tmp" }, 1, "", "/tmp")
+end)
+
+case("a script that does not parse: file, line and exit 1", function()
+  local path = support.script("local a = 1\nlocal = 2\n")
+  expect(run { path }, 1, "", path .. ":2: ")
+end)
+
+case("a script that raises: file, line, traceback and exit 1", function()
+  local path = support.script("local function inner()\n  error 'went wrong'\nend\ninner()\n")
+  local failed = run { path }
+  expect(failed, 1, "", path .. ":2: went wrong\nstack traceback:\n")
+  harness.contains(failed.errors(), path .. ":4: in main chunk")
+end)
+
+case("an error value of any type is described", function()
+  expect(chunk "error()", 1, "", "(error object is a nil value)")
+  expect(chunk "error({})", 1, "", "(error object is a table value)")
+  expect(chunk "error(print)", 1, "", "(error object is a function value)")
+  expect(chunk "error(42)", 1, "", "42")
+  expect(chunk "error(setmetatable({}, { __tostring = function() return 'described' end }))", 1,
+    "", "described")
+end)
+
+case("error messages are safe to print on a terminal", function()
+  local failed = chunk [[error("\27[31mred\r\155 \194\155 \195\164 end", 0)]]
+  expect(failed, 1, "", "\\x1b[31mred\\x0d\\x9b \\xc2\\x9b \195\164 end")
+end)
+
+case("a handler that raises: run raises it, with one traceback, and exit 1", function()
+  local failed = chunk [[
+    local tcpmulti = require "tcpmulti"
+    local function inner() error "from the handler" end
+    tcpmulti.create { inline_states = { _start = function(s) s:yield "go" end, go = inner } }
+    tcpmulti.run()
+    print "not reached"]]
+  expect(failed, 1, "", "from the handler")
+  local _, tracebacks = failed.errors():gsub("stack traceback:", "")
+  harness.equal(1, tracebacks, "tracebacks in " .. failed.errors())
+  harness.contains(failed.errors(), "inner")
+end)
+
+case("-e runs chunks in their order, then the script", function()
+  local path = support.script "print('script', x, y)"
+  expect(run { "-e", "x = 1", "-ey = x + 1", path }, 0, "script\t1\t2\n", "")
+  expect(run { "-e", "print 'only'" }, 0, "only\n", "")
+  expect(run { "-e", "x =" }, 1, "", "(-e):1: ")
+end)
+
+case("the first error ends it all", function()
+  expect(run { "-e", "error 'first'", "-e", "print 'second'" }, 1, "", "first")
+end)
+
+local show = [[
+  local words = {}
+  for i = -9, 9 do if arg[i] then words[#words + 1] = i .. "=" .. arg[i]:match "[^/]*$" end end
+  print(table.concat(words, " "), #arg, ...)]]
+
+case("arg is as in lua", function()
+  local path = support.script(show)
+  expect(run { path, "a", "b c", "" }, 0,
+    "-1=tcpmulti-lua 0=script.lua 1=a 2=b c 3=\t3\n", "")
+  expect(run { "-e", "x=1", path }, 0, "-3=tcpmulti-lua -2=-e -1=x=1 0=script.lua\t0\n", "")
+  expect(run { "--", path, "-h" }, 0, "-2=tcpmulti-lua -1=-- 0=script.lua 1=-h\t1\n", "")
+end)
+
+case("one -- behind the script is not an argument of its", function()
+  local path = support.script(show)
+  expect(run { path, "--", "-x", "--" }, 0, "-1=tcpmulti-lua 0=script.lua 1=-x 2=--\t2\n", "")
+end)
+
+case("- reads the script from standard input", function()
+  expect(run({ "-", "a" }, { stdin = "print('stdin', arg[0], arg[1])" }), 0, "stdin\t-\ta\n", "")
+  expect(run({ "-" }, { stdin = "x = = 1" }), 1, "", "stdin:1: ")
+end)
+
+case("a first line that begins with # is skipped", function()
+  expect(run { support.script "#!/usr/bin/env tcpmulti-lua\nprint 'ran'\n" }, 0, "ran\n", "")
+end)
+
+case("os.exit's status is the script's", function()
+  expect(chunk "io.write 'kept' os.exit(7)", 7, "kept", "")
+end)
+
+case("the module is built in, and nothing is global", function()
+  expect(chunk [[
+    local before = {}
+    for name in pairs(_G) do before[name] = true end
+    local tcpmulti = require "tcpmulti"
+    assert(package.loaded.tcpmulti == tcpmulti and tcpmulti == require "tcpmulti")
+    for name in pairs(_G) do assert(before[name], name) end
+    assert(rawget(_G, "tcpmulti") == nil)
+    assert(tcpmulti.peer == nil)
+    print "fine"]], 0, "fine\n", "")
+end)
+
+local one_turn = [[
+  local tcpmulti = require "tcpmulti"
+  tcpmulti.create { inline_states = {
+    _start = function(s) s:yield "go" end, go = function() print "went" end,
+    _stop = function() print "stopped" end } }]]
+
+case("a script need not call run", function()
+  expect(chunk(one_turn), 0, "went\nstopped\n", "")
+end)
+
+case("the runner does not run again what the script has run", function()
+  expect(chunk(one_turn .. " tcpmulti.run() print 'behind'"), 0, "went\nstopped\nbehind\n", "")
+end)
+
+case("after stop without run nothing is run", function()
+  expect(chunk(one_turn .. " tcpmulti.stop()"), 0, "", "")
+end)
+
+case("closing the state runs no handlers", function()
+  expect(chunk [[
+    local tcpmulti = require "tcpmulti"
+    local s = tcpmulti.create {
+      on_initialize = function() print "initialize" end,
+      on_disconnected = function() print "disconnected" end,
+      inline_states = { _stop = function() print "stop" end } }
+    s:connect("127.0.0.1", 9)
+    tcpmulti.stop()]], 0, "initialize\n", "")
+end)
+
+harness.main(30)

@@ -2,8 +2,8 @@
 
 A program that reports by TAP counts as its cases, any other as one. A program that crashed, ran out
 of time or ended with an error counts as one failure more if none of its cases failed, and so does a
-program, or a build, that ran no case at all. Prints the failed ones with their output; the last line
-is "N passed, N failed".
+program, or a build, that ran no case at all. Prints the failed ones with their output; the last
+line is "N passed, N failed".
 """
 
 import json

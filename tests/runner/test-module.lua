@@ -20,7 +20,8 @@ harness.case("it loads, and makes nothing global", function()
 end)
 
 harness.case("it connects, runs and ends", function()
-  local port = harness.line_server("127.0.0.1", "welcome\r\n", function(line) return line .. "!\r\n" end)
+  local function answer(line) return line .. "!\r\n" end
+  local port = harness.line_server("127.0.0.1", "welcome\r\n", answer)
   expect(luajit(([[
     local tcpmulti = require "tcpmulti"
     local session = tcpmulti.create {

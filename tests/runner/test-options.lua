@@ -17,8 +17,8 @@ case("-V and --version print the versions", function()
   for _, option in ipairs { "-V", "--version" } do
     local version = run { option }
     expect(version, 0, nil, "")
-    assert(version.output():match "^tcpmulti%-lua %d+%.%d+%.%d+ %(libuv 1%.%d+%.%d+, LuaJIT 2%.1.*%)\n$",
-      version.output())
+    local form = "^tcpmulti%-lua %d+%.%d+%.%d+ %(libuv 1%.%d+%.%d+, LuaJIT 2%.1.*%)\n$"
+    assert(version.output():match(form), version.output())
   end
 end)
 

@@ -81,7 +81,8 @@ end)
 
 case("http: HEAD and GET, pipelined, then close", function()
   expect(run("http", receive:format([[
-      tcpmulti.send(cheap, "HEAD / HTTP/1.1\r\nHost: peer\r\n\r\nGET / HTTP/1.1\r\nHost: peer\r\n\r")
+      tcpmulti.send(cheap, "HEAD / HTTP/1.1\r\nHost: peer\r\n\r\n")
+      tcpmulti.send(cheap, "GET / HTTP/1.1\r\nHost: peer\r\n\r")
       session:delay(function()
         tcpmulti.send(cheap, "\nGET /x HTTP/1.1\r\nHost: peer\r\nConnection: close\r\n\r\n")
       end, 0.05)]], "") .. [[
@@ -91,8 +92,8 @@ case("http: HEAD and GET, pipelined, then close", function()
 end)
 
 case("http: what is no GET or HEAD is refused", function()
-  local refused = run("http", receive:format('tcpmulti.send(cheap, "POST / HTTP/1.1\\r\\n\\r\\n")', "")
-    .. "print(all:match '^[^\\r]*')")
+  local post = [[tcpmulti.send(cheap, "POST / HTTP/1.1\r\n\r\n")]]
+  local refused = run("http", receive:format(post, "") .. "print(all:match '^[^\\r]*')")
   expect(refused, 0, nil, "")
   harness.contains(refused.output(), "HTTP/1.1 405 Method Not Allowed")
 end)

@@ -81,7 +81,10 @@ harness.case("a session that cannot end is ended within 5 seconds", function()
     local tcpmulti = require "tcpmulti"
     io.stdout:setvbuf "no"
     local s = tcpmulti.create { filter = "stream", shutdown_timeout = 60,
-      on_success = function(cheap) tcpmulti.send(cheap, ("x"):rep(16 * 1024 * 1024)) print "ready" end }
+      on_success = function(cheap)
+        tcpmulti.send(cheap, ("x"):rep(16 * 1024 * 1024))
+        print "ready"
+      end }
     s:connect("127.0.0.1", %d)
     tcpmulti.run()]]):format(harness.listen("127.0.0.1", nil, function() end)) }
   await_output(process, "ready")
@@ -166,7 +169,7 @@ harness.case("a signal that luv watches is the script's", function()
   expect(process, 0, "ready\ntaken\ndisconnected\tshutdown\nstop\n", "")
 end)
 
-harness.case("the practice peer outlives a terminal's signal, so that all can end in order", function()
+harness.case("the practice peer outlives a signal of the terminal, so all end in order", function()
   local process = start "print('pid', io.open('/proc/self/stat'):read '*n') tcpmulti.run()"
   await_output(process, "ready")
   local pid = tonumber(process.output():match "pid\t(%d+)")

@@ -1,0 +1,69 @@
+-- What no tool checks: columns, blanks, length of files, and words that speak of work not done.
+local check = require "static.check"
+
+local sources = { ".c", ".h", ".lua", ".build", ".py", ".txt" }
+
+local function each_source(f, ...)
+  local all = { "core", "lua", "scripts", "tests", "meson.build", "meson_options.txt" }
+  for _, folder in ipairs(all) do
+    for _, path in ipairs(check.files(folder, unpack(sources))) do f(path, ...) end
+  end
+end
+
+-- Characters, not bytes.
+local function width(line) return #line:gsub("[\128-\191]", "") end
+
+check.case("lines have at most 100 columns", function(found, looked)
+  each_source(function(path)
+    looked()
+    for number, line in check.lines(path) do
+      if width(line) > 100 then found("%s:%d: %d columns", path, number, width(line)) end
+    end
+  end)
+end)
+
+check.case("no tabs, no blanks at the end, a line end at the end", function(found, looked)
+  each_source(function(path)
+    looked()
+    for number, line in check.lines(path) do
+      if line:find "\t" or line:find "%s$" then found("%s:%d: blanks", path, number) end
+    end
+    if check.read(path):sub(-1) ~= "\n" then found("%s: no line end at the end", path) end
+  end)
+end)
+
+check.case("files of core and lua have at most 600 lines", function(found, looked)
+  for _, folder in ipairs { "core", "lua" } do
+    for _, path in ipairs(check.files(folder, ".c", ".h", ".lua")) do
+      looked()
+      local count = 0
+      for _ in check.lines(path) do count = count + 1 end
+      if count > 600 and not path:match "^lua/types/" then found("%s: %d lines", path, count) end
+    end
+  end
+end)
+
+-- Spelled so that this file has none of them.
+local marks = { "TO" .. "DO", "FIX" .. "ME", "X" .. "XX", "HA" .. "CK" }
+
+check.case("nothing speaks of work not done", function(found, looked)
+  each_source(function(path)
+    looked()
+    for number, line in check.lines(path) do
+      for _, mark in ipairs(marks) do
+        if line:find("%f[%w]" .. mark .. "%f[%W]") then found("%s:%d: %s", path, number, mark) end
+      end
+    end
+  end)
+end)
+
+check.case("every C file opens with what it is for", function(found, looked)
+  for _, folder in ipairs { "core", "lua", "tests" } do
+    for _, path in ipairs(check.files(folder, ".c", ".h")) do
+      looked()
+      if not check.read(path):match "^/%*" then found("%s: no paragraph on top", path) end
+    end
+  end
+end)
+
+check.main()

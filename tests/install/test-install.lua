@@ -1,0 +1,93 @@
+-- meson install into an empty directory, and what a user then builds on it with pkg-config.
+-- usage: test-install.lua BUILD-DIRECTORY
+local harness = require "scripts.harness"
+
+local build, source = arg[1], os.getenv "TCPMULTI_SOURCE" .. "/tests/install/"
+local root = build .. "/tests/install/tree"
+
+-- Runs a shell command in which $root is the tree and $source this folder; its standard output.
+local function shell(command, what)
+  local words = { "root='" .. root .. "' source='" .. source .. "'", command }
+  local run = harness.run("sh", { "-c", table.concat(words, "\n") })
+  harness.equal(0, run.code, ("%s: %s\n%s"):format(what or command, run.output(), run.errors()))
+  return run.output(), run.errors()
+end
+
+-- pkg-config as it answers for the tree: its files say /usr/local, which is $root/usr/local here.
+local function flags(words)
+  return (shell([[export PKG_CONFIG_PATH="$(dirname "$(find "$root" -name tcpmulti.pc)")"
+    prefix=$(pkg-config --variable=prefix tcpmulti)
+    pkg-config --define-variable=prefix="$root$prefix" ]] .. words):gsub("\n", " "))
+end
+
+-- Compiles with the compiler and flags, and returns the program's path.
+local function compile(name, compiler, rest)
+  local program = root .. "/" .. name
+  shell(("%s -Wall -Wextra -Werror -o '%s' %s"):format(compiler, program, rest), name)
+  return program
+end
+
+-- Runs a program against a peer that echoes lines.
+local function try(program)
+  local port = harness.line_server("127.0.0.1", nil, function(line) return line .. "\r\n" end)
+  local library = shell [[dirname "$(find "$root" -name libtcpmulti.so)"]]
+  local run = harness.run("env", { "LD_LIBRARY_PATH=" .. library:gsub("\n", ""), program,
+    "127.0.0.1", port })
+  harness.equal("", run.errors(), "standard error")
+  harness.equal(0, run.code, "exit status")
+  return run.output()
+end
+
+local client_output = "input hello\ndisconnected shutdown\nstopped\n"
+
+harness.case("everything is installed", function()
+  shell [[rm -rf "$root"]]
+  shell(("DESTDIR='%s' meson install -C '%s' --no-rebuild --quiet"):format(root, build))
+  local installed = shell [[cd "$root" && find . -type f -o -type l]]
+  for _, name in ipairs { "bin/tcpmulti-lua", "libtcpmulti.so", "libtcpmulti.so.0", "libtcpmulti.a",
+    "include/tcpmulti.h", "include/tcpmulti_lua.h", "pkgconfig/tcpmulti.pc", "libtcpmulti-lua.so",
+    "pkgconfig/tcpmulti-lua.pc", "lua/5.1/tcpmulti.so", "tcpmulti.lua" } do
+    harness.contains(installed, "/" .. name .. "\n")
+  end
+end)
+
+harness.case("C with the shared library, by pkg-config --cflags --libs", function()
+  harness.equal(client_output, try(compile("client", "cc -std=c11",
+    "$source/client.c " .. flags "--cflags --libs tcpmulti")))
+end)
+
+harness.case("C++ with the shared library", function()
+  harness.equal(client_output, try(compile("client-cpp", "c++ -std=c++17 -x c++",
+    "$source/client.c -x none " .. flags "--cflags --libs tcpmulti")))
+end)
+
+harness.case("C with the static library", function()
+  local libs = flags("--static --cflags --libs tcpmulti"):gsub("%-ltcpmulti", "-l:libtcpmulti.a")
+  local program = compile("client-static", "cc -std=c11", "$source/client.c " .. libs)
+  assert(not shell(("ldd '%s'"):format(program)):find("libtcpmulti", 1, true))
+  harness.equal(client_output, try(program))
+end)
+
+harness.case("the headers alone, as strict C11 and as C++17", function()
+  local strict = "-pedantic-errors -Wconversion -Wshadow -c $source/header.c -DWITH_LUA "
+    .. flags "--cflags tcpmulti"
+  for _, compiler in ipairs { "cc -std=c11 -x c", "c++ -std=c++17 -x c++" } do
+    compile("header.o", compiler, strict)
+  end
+end)
+
+harness.case("a host with its own Lua state, by pkg-config tcpmulti-lua", function()
+  harness.equal("input\thello\ndisconnected\tshutdown\n", try(compile("host", "cc -std=c11",
+    "$source/host.c " .. flags "--cflags --libs tcpmulti-lua luajit")))
+end)
+
+harness.case("the installed runner and module", function()
+  local text = [[local tcpmulti = require "tcpmulti" print(type(tcpmulti.run))]]
+  local runner = [["$(find "$root" -name tcpmulti-lua)" -e '%s']]
+  harness.equal("function\n", shell(runner:format(text)))
+  harness.equal("function\n", shell(([[
+    module=$(find "$root" -name tcpmulti.so)
+    LUA_CPATH="${module%%/*}/?.so" luajit -e '%s']]):format(text)))
+end)
+
+harness.main(60)

@@ -32,17 +32,17 @@ int tcpm_delay(struct tcpm_session *session, struct tcpm_id id, int64_t ms, stru
     struct tcpm__alarm *alarm;
     int result = check_task(session, &task);
 
-    if (result < 0)
-        return result;
-    if (tcpm__check_delay(ms) < 0)
+    if (result == -EINVAL || tcpm__check_delay(ms) < 0)
         return -EINVAL;
     if (id.n != 0) {
         connection = tcpm__check_live(session, id);
         if (connection == NULL)
             return -ESTALE;
-        if (tcpm__has(connection, TCPM__ENDING))
+        if (connection->phase == TCPM_PHASE_SHUTTING)
             return -ESHUTDOWN;
     }
+    if (result < 0)
+        return result;
     result = tcpm__alarm_add(session, connection, due_in(session, ms), task, &alarm);
     if (result == 0 && ret != NULL)
         ret->n = alarm->id;

@@ -56,7 +56,7 @@ end
 -- stream, the record it gives may hold more than its step: what belongs to later steps is put back.
 function cases.X26_streamed()
   local echo = support.peer "echo"
-  local records, step = {}, 1
+  local records, step, partial = {}, 1, ""
   local session = support.session {
     on_success = function(cheap)
       for _, name in ipairs(walk) do
@@ -68,13 +68,10 @@ function cases.X26_streamed()
     on_input = function(cheap, record)
       local length = #filters[walk[step]].send
       if walk[step] == "stream" then
-        if #record > length then
-          cheap:unread(record:sub(length + 1))
-          record = record:sub(1, length)
-        elseif #record < length then
-          cheap:unread(record)
-          return
-        end
+        partial = partial .. record
+        if #partial < length then return end
+        if #partial > length then cheap:unread(partial:sub(length + 1)) end
+        record, partial = partial:sub(1, length), ""
       end
       records[#records + 1] = record
       step = step + 1

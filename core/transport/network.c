@@ -15,6 +15,7 @@ int tcpm__network_init(struct tcpm__network *network, uv_loop_t *loop,
                        const struct tcpm__memory *memory, const struct tcpm__socket_events *events)
 {
     *network = (struct tcpm__network){.loop = loop, .memory = memory, .events = events, .turn = 1};
+    tcpm__slabs_init(&network->requests, memory, sizeof(uv_connect_t));
     network->read_buffer = tcpm__memory_resize(memory, NULL, TCPM__READ_SIZE);
     if (network->read_buffer == NULL)
         return -ENOMEM;
@@ -24,6 +25,7 @@ int tcpm__network_init(struct tcpm__network *network, uv_loop_t *loop,
 
 void tcpm__network_free(struct tcpm__network *network)
 {
+    tcpm__slabs_free(&network->requests);
     tcpm__memory_free(network->memory, network->read_buffer);
     network->read_buffer = NULL;
 }

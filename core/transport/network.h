@@ -8,7 +8,7 @@
 #ifndef TCPM_TRANSPORT_NETWORK_H
 #define TCPM_TRANSPORT_NETWORK_H
 
-#include "base/memory.h"
+#include "base/slab.h"
 
 #include <stdbool.h>
 #include <stddef.h>

@@ -172,7 +172,7 @@ static void take_connect(uv_connect_t *request, int status)
     struct tcpm__socket *socket = socket_of(request->handle);
     struct tcpm__network *network = request->data;
 
-    tcpm__memory_free(network->memory, request);
+    tcpm__slab_give(&network->requests, request);
     if (!given_up(socket))
         network->events->connected(socket->tcp.data, status);
 }
@@ -182,7 +182,7 @@ static void take_connect(uv_connect_t *request, int status)
 int tcpm__socket_connect(struct tcpm__socket *socket, const union tcpm__address *address)
 {
     struct tcpm__network *network = socket->network;
-    uv_connect_t *request = tcpm__memory_resize(network->memory, NULL, sizeof(*request));
+    uv_connect_t *request = tcpm__slab_take(&network->requests);
     int result;
 
     if (request == NULL)
@@ -190,7 +190,7 @@ int tcpm__socket_connect(struct tcpm__socket *socket, const union tcpm__address 
     request->data = network;
     result = uv_tcp_connect(request, &socket->tcp, &address->any, take_connect);
     if (result < 0) {
-        tcpm__memory_free(network->memory, request);
+        tcpm__slab_give(&network->requests, request);
         return result;
     }
     start_reading(socket);

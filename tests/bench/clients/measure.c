@@ -31,7 +31,7 @@ static int read_argument(struct bench_job *job, const char *key, const char *val
     else if (strcmp(key, "operations") == 0)
         job->operations = strtoull(value, NULL, 10);
     else if (strcmp(key, "timeouts") == 0)
-        job->timeouts = atoi(value);
+        job->timeouts = (int) strtol(value, NULL, 10);
     else
         return -1;
     return 0;

@@ -52,18 +52,18 @@ harness.case("everything is installed", function()
 end)
 
 harness.case("C with the shared library, by pkg-config --cflags --libs", function()
-  harness.equal(client_output, try(compile("client", "cc -std=c11",
+  harness.equal(client_output, try(compile("client", "cc",
     "$source/client.c " .. flags "--cflags --libs tcpmulti")))
 end)
 
 harness.case("C++ with the shared library", function()
-  harness.equal(client_output, try(compile("client-cpp", "c++ -std=c++17 -x c++",
+  harness.equal(client_output, try(compile("client-cpp", "c++ -x c++",
     "$source/client.c -x none " .. flags "--cflags --libs tcpmulti")))
 end)
 
 harness.case("C with the static library", function()
   local libs = flags("--static --cflags --libs tcpmulti"):gsub("%-ltcpmulti", "-l:libtcpmulti.a")
-  local program = compile("client-static", "cc -std=c11", "$source/client.c " .. libs)
+  local program = compile("client-static", "cc", "$source/client.c " .. libs)
   assert(not shell(("ldd '%s'"):format(program)):find("libtcpmulti", 1, true))
   harness.equal(client_output, try(program))
 end)
@@ -77,7 +77,7 @@ harness.case("the headers alone, as strict C11 and as C++17", function()
 end)
 
 harness.case("a host with its own Lua state, by pkg-config tcpmulti-lua", function()
-  harness.equal("input\thello\ndisconnected\tshutdown\n", try(compile("host", "cc -std=c11",
+  harness.equal("input\thello\ndisconnected\tshutdown\n", try(compile("host", "cc",
     "$source/host.c " .. flags "--cflags --libs tcpmulti-lua luajit")))
 end)
 

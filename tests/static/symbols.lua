@@ -39,12 +39,13 @@ check.case("libtcpmulti exports the functions of tcpmulti.h", function(found, lo
 end)
 
 local function find_variables(found, looked, library)
-  for _, line in ipairs(check.output(("nm --defined-only '%s'"):format(library))) do
-    local kind, name = line:match "^%x+ (%a) (%S+)"
-    if kind then
+  for _, line in ipairs(check.output(("objdump -t '%s'"):format(library))) do
+    local section, name = line:match "^%x+ .......%s(%S+)%s+%x+%s+(.*)$"
+    if section and line:match "^%x+ ......O" then
       looked()
-      -- D, B, C: data that may be written; R and d of relocated const tables are .data.rel.ro.
-      if kind:match "[DBCbs]" then found("%s: variable %s", library, name) end
+      -- .data.rel.ro: const, but for the addresses in it.
+      local constant = section:match "^%.rodata" or section:match "^%.data%.rel%.ro"
+      if not constant then found("%s: variable %s in %s", library, name, section) end
     end
   end
 end

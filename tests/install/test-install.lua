@@ -90,4 +90,37 @@ harness.case("the installed runner and module", function()
     LUA_CPATH="${module%%/*}/?.so" luajit -e '%s']]):format(text)))
 end)
 
+-- The only example of a language in the README, as a file.
+local function example(language, name)
+  local file = assert(io.open(os.getenv "TCPMULTI_SOURCE" .. "/README.md"))
+  local text = file:read "*a":match("\n```" .. language .. "\n(.-\n)```\n")
+  file:close()
+  assert(text, "the README has no example in " .. language)
+  harness.write_file(root .. "/" .. name, text)
+  return root .. "/" .. name, text
+end
+
+harness.case("the README's C example, 25 lines", function()
+  local path, text = example("c", "hello.c")
+  local lines = select(2, text:gsub("\n", ""))
+  assert(lines <= 30, lines)
+  local program = compile("hello", "cc", path .. " " .. flags "--cflags --libs tcpmulti libuv")
+  local output = try(program)
+  harness.contains(output, "hello came back as it was sent\n")
+  harness.contains(output, "hello: shutdown")
+end)
+
+harness.case("the README's Lua example, 12 lines", function()
+  local path, text = example("lua", "hello.lua")
+  local lines = select(2, text:gsub("\n[^\n]", ""))
+  assert(lines <= 14, lines)
+  local output = shell([["$(find "$root" -name tcpmulti-lua)" --peer echo ]] .. path)
+  local seen = 0
+  for line in output:gmatch "[^\n]+" do
+    assert(line:match "^hello from connection %d+$", line)
+    seen = seen + 1
+  end
+  harness.equal(32, seen, "lines")
+end)
+
 harness.main(60)

@@ -5,6 +5,7 @@
  */
 #include "runner.h"
 
+#include <ctype.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -54,20 +55,28 @@ static size_t smallest(size_t a, size_t b, size_t c)
     return least < c ? least : c;
 }
 
-/* How many characters must be put in, taken out or changed to make b of a; only the first 31 count.
- */
+/* The price of changing one character to another: the wrong case is half a mistake. */
+static size_t change_price(char from, char to)
+{
+    if (from == to)
+        return 0;
+    return tolower((unsigned char) from) == tolower((unsigned char) to) ? 1 : 2;
+}
+
+/* What it costs to make b of a by putting in, taking out and changing characters; only the first 31
+   count. */
 static size_t edit_distance(const char *a, const char *b)
 {
     size_t row[32], length = strnlen(b, 31), diagonal, above;
 
     for (size_t j = 0; j <= length; j++)
-        row[j] = j;
+        row[j] = 2 * j;
     for (size_t i = 0; i < 31 && a[i] != '\0'; i++) {
         diagonal = row[0];
-        row[0] = i + 1;
+        row[0] = 2 * (i + 1);
         for (size_t j = 0; j < length; j++) {
             above = row[j + 1];
-            row[j + 1] = smallest(row[j] + 1, above + 1, diagonal + (a[i] != b[j]));
+            row[j + 1] = smallest(row[j] + 2, above + 2, diagonal + change_price(a[i], b[j]));
             diagonal = above;
         }
     }

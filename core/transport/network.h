@@ -37,6 +37,7 @@ struct tcpm__network {
     uv_loop_t *loop;
     const struct tcpm__memory *memory;
     const struct tcpm__socket_events *events;
+    struct tcpm__slabs requests;   /* uv_connect_t: a burst of attempts must leave no holes */
     char *read_buffer;             /* TCPM__READ_SIZE bytes, used by one read at a time */
     uint64_t now_ms;               /* the last reading of the clock */
     uint32_t spare_descriptors;    /* open now: duplicates, and sockets waiting to be closed */

@@ -1,0 +1,309 @@
+/* See host.h. */
+#include "host.h"
+
+#include <dirent.h>
+
+int host_descriptors(void)
+{
+    DIR *directory = opendir("/proc/self/fd");
+    int count = 0;
+
+    assert_non_null(directory);
+    while (readdir(directory) != NULL)
+        count++;
+    closedir(directory);
+    return count - 3; /* ".", ".." and its own */
+}
+
+/* libuv's first loop opens a pipe for signals that stays for good. */
+static void open_what_stays(void)
+{
+    uv_loop_t loop;
+
+    assert_int_equal(uv_loop_init(&loop), 0);
+    assert_int_equal(uv_loop_close(&loop), 0);
+}
+
+void host_loop_open(struct host *host)
+{
+    memset(host, 0, sizeof *host);
+    open_what_stays();
+    host->descriptors = host_descriptors();
+    assert_int_equal(uv_loop_init(&host->loop), 0);
+    assert_int_equal(uv_timer_init(&host->loop, &host->watchdog), 0);
+    uv_unref((uv_handle_t *) &host->watchdog);
+}
+
+void host_loop_close(struct host *host)
+{
+    uv_close((uv_handle_t *) &host->watchdog, NULL);
+    uv_run(&host->loop, UV_RUN_DEFAULT);
+    assert_int_equal(uv_loop_close(&host->loop), 0);
+    assert_int_equal(host_descriptors(), host->descriptors);
+}
+
+void host_open(struct host *host, const struct tcpm_engine_options *options)
+{
+    host_loop_open(host);
+    assert_int_equal(tcpm_engine_create(&host->loop, options, &host->engine), 0);
+}
+
+static void count_closed(void *user)
+{
+    ((struct host *) user)->closed++;
+}
+
+void host_engine_close(struct host *host)
+{
+    tcpm_engine_close(host->engine, count_closed, host);
+    assert_int_equal(host->closed, 0); /* from the loop only */
+    host_run(host);
+    assert_int_equal(host->closed, 1);
+}
+
+void host_close(struct host *host)
+{
+    host_engine_close(host);
+    host_loop_close(host);
+}
+
+static void on_watchdog(uv_timer_t *watchdog)
+{
+    (void) watchdog;
+    fail_msg("still busy after %d seconds", HOST_PATIENCE);
+}
+
+static void start_watchdog(struct host *host)
+{
+    uv_update_time(&host->loop);
+    uv_timer_start(&host->watchdog, on_watchdog, HOST_PATIENCE * 1000, 0);
+}
+
+void host_run(struct host *host)
+{
+    start_watchdog(host);
+    uv_run(&host->loop, UV_RUN_DEFAULT);
+    uv_timer_stop(&host->watchdog);
+}
+
+void host_run_until(struct host *host, bool (*holds)(void *argument), void *argument)
+{
+    start_watchdog(host);
+    while (!holds(argument))
+        if (uv_run(&host->loop, UV_RUN_ONCE) == 0 && !holds(argument))
+            fail_msg("the loop has nothing left to do, and what was awaited has not happened");
+    uv_timer_stop(&host->watchdog);
+}
+
+/* ---- tracks ---- */
+
+__attribute__((format(printf, 2, 3))) static void note(struct track *track, const char *format, ...)
+{
+    va_list arguments;
+    size_t room = sizeof track->log - track->log_length;
+
+    va_start(arguments, format);
+    int length = vsnprintf(track->log + track->log_length, room, format, arguments);
+    va_end(arguments);
+    track->log_length += (size_t) length < room ? (size_t) length : room - 1;
+}
+
+/* initialize (success (input|flushed)*)? (failure|error|timeout)? disconnected */
+static bool may_follow(const struct track *track, enum event event)
+{
+    bool succeeded = track->count[EVENT_SUCCESS] > 0;
+    bool going = track->last <= EVENT_FLUSHED && track->last != 0;
+
+    switch (event) {
+    case EVENT_INITIALIZE:
+        return track->last == 0;
+    case EVENT_SUCCESS:
+        return track->last == EVENT_INITIALIZE;
+    case EVENT_INPUT:
+    case EVENT_FLUSHED:
+    case EVENT_ERROR:
+        return going && succeeded;
+    case EVENT_FAILURE:
+        return going && !succeeded;
+    case EVENT_TIMEOUT:
+        return going;
+    case EVENT_DISCONNECTED:
+        return track->last != 0 && track->last != EVENT_DISCONNECTED;
+    default:
+        return false;
+    }
+}
+
+static struct track *enter(void *heap, struct tcpm_session *session, struct tcpm_id id,
+                           enum event event)
+{
+    struct track *track = heap;
+
+    if (!may_follow(track, event))
+        fail_msg("event %d after \"%s\"", (int) event, track->log);
+    if (event == EVENT_INITIALIZE) {
+        track->session = session;
+        track->id = id;
+        track->checksum = PEER_CHECKSUM;
+    }
+    assert_ptr_equal(track->session, session);
+    assert_int_equal(track->id.n, id.n);
+    track->last = event;
+    track->count[event]++;
+    if (track->log_length > 0 && event != EVENT_FLUSHED)
+        note(track, " ");
+    return track;
+}
+
+static void leave(struct track *track, enum event event)
+{
+    if (track->hook != NULL)
+        track->hook(track, event);
+}
+
+static void on_initialize(TCPM_ON, const char *addr, unsigned port, const char *bind_addr,
+                          unsigned bind_port)
+{
+    struct track *track = enter(heap, session, id, EVENT_INITIALIZE);
+
+    (void) bind_addr;
+    (void) bind_port;
+    note(track, "initialize");
+    snprintf(track->addr, sizeof track->addr, "%s", addr);
+    track->port = port;
+    leave(track, EVENT_INITIALIZE);
+}
+
+static void on_success(TCPM_ON, int fd, const char *addr, unsigned port)
+{
+    struct track *track = enter(heap, session, id, EVENT_SUCCESS);
+
+    note(track, "success");
+    track->fd = fd;
+    snprintf(track->addr, sizeof track->addr, "%s", addr);
+    track->port = port;
+    leave(track, EVENT_SUCCESS);
+}
+
+static void on_input(TCPM_ON, const void *record, size_t length)
+{
+    struct track *track = enter(heap, session, id, EVENT_INPUT);
+
+    if (length > 60)
+        note(track, "input[%zu]", length);
+    else
+        note(track, "input(%.*s)", (int) length, (const char *) record);
+    track->record = record;
+    track->length = length;
+    track->received += length;
+    track->checksum = peer_checksum(track->checksum, record, length);
+    leave(track, EVENT_INPUT);
+    track->record = NULL;
+}
+
+static void on_flushed(TCPM_ON)
+{
+    leave(enter(heap, session, id, EVENT_FLUSHED), EVENT_FLUSHED);
+}
+
+static void keep_error(struct track *track, const struct tcpm_error *error)
+{
+    assert_true(error->size >= sizeof *error);
+    track->op = error->op;
+    track->code = error->code;
+    snprintf(track->message, sizeof track->message, "%s", error->message);
+    for (const char *at = error->message; *at != '\0'; at++)
+        assert_true(*at >= 0x20 && *at < 0x7f);
+}
+
+static void on_failure(TCPM_ON, const struct tcpm_error *error)
+{
+    struct track *track = enter(heap, session, id, EVENT_FAILURE);
+
+    keep_error(track, error);
+    note(track, "failure(%s,%s)", tcpm_op_name(error->op), tcpm_error_name(error->code));
+    leave(track, EVENT_FAILURE);
+}
+
+static void on_error(TCPM_ON, const struct tcpm_error *error)
+{
+    struct track *track = enter(heap, session, id, EVENT_ERROR);
+
+    keep_error(track, error);
+    note(track, "error(%s,%s)", tcpm_op_name(error->op), tcpm_error_name(error->code));
+    leave(track, EVENT_ERROR);
+}
+
+static void on_timeout(TCPM_ON, enum tcpm_timer timer)
+{
+    struct track *track = enter(heap, session, id, EVENT_TIMEOUT);
+
+    track->timer = timer;
+    note(track, "timeout(%s)", tcpm_timer_name(timer));
+    leave(track, EVENT_TIMEOUT);
+}
+
+static void on_disconnected(TCPM_ON, enum tcpm_reason reason)
+{
+    struct track *track = enter(heap, session, id, EVENT_DISCONNECTED);
+
+    track->reason = reason;
+    note(track, "disconnected(%s)", tcpm_reason_name(reason));
+    leave(track, EVENT_DISCONNECTED);
+}
+
+const struct tcpm_events *track_events(void)
+{
+    static const struct tcpm_events events = {.size = sizeof events,
+                                              .initialize = on_initialize,
+                                              .success = on_success,
+                                              .input = on_input,
+                                              .flushed = on_flushed,
+                                              .failure = on_failure,
+                                              .error = on_error,
+                                              .timeout = on_timeout,
+                                              .disconnected = on_disconnected};
+
+    return &events;
+}
+
+struct tcpm_session *track_session(struct host *host, const struct tcpm_session_options *options)
+{
+    struct tcpm_session_options all = {.size = sizeof all};
+    struct tcpm_session *session = NULL;
+
+    if (options != NULL)
+        all = *options;
+    all.size = sizeof all;
+    if (all.events == NULL)
+        all.events = track_events();
+    assert_int_equal(tcpm_session_create(host->engine, &all, &session), 0);
+    return session;
+}
+
+void track_connect_with(struct track *track, struct tcpm_session *session,
+                        struct tcpm_connect_options options)
+{
+    struct tcpm_id id = {0};
+
+    options.size = sizeof options;
+    options.heap = track;
+    if (options.address == NULL)
+        options.address = "127.0.0.1";
+    assert_int_equal(tcpm_connect(session, &options, &id), 0);
+    assert_int_equal(track->count[EVENT_INITIALIZE], 1);
+    assert_int_equal(id.n, track->id.n);
+}
+
+void track_connect(struct track *track, struct tcpm_session *session, int port)
+{
+    track_connect_with(track, session, (struct tcpm_connect_options){.port = port});
+}
+
+struct tcpm_filter *stream_filter(void)
+{
+    struct tcpm_filter *filter = NULL;
+
+    assert_int_equal(tcpm_filter_stream(&filter), 0);
+    return filter;
+}

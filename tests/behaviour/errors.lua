@@ -31,7 +31,8 @@ function cases.R1_an_unknown_name_fails_while_others_go_on()
       timer:start(500, 0, function()
         timer:close()
         timers[timer] = nil
-        local answer = query:sub(1, 2) .. "\129\131" .. query:sub(5, 6) .. "\0\0\0\0\0\0" .. query:sub(13)
+        local answer = query:sub(1, 2) .. "\129\131" .. query:sub(5, 6) ..
+          "\0\0\0\0\0\0" .. query:sub(13)
         if not server:is_closing() then server:send(answer, from.ip, from.port) end
       end)
     end)
@@ -75,7 +76,8 @@ function cases.R2_connect_without_an_address_or_with_a_bad_port_raises()
   assert_refused(session, "addr", "a\0b", 80)
   assert_refused(session, "addr", "a b", 80)
   assert_refused(session, "addr", "a\r\nb", 80)
-  for _, port in ipairs { 70000, 65536, -1, 1.5, 0 / 0, 1 / 0, "x", "80x", "", "70000", true, {} } do
+  for _, port in ipairs { 70000, 65536, -1, 1.5, 0 / 0, 1 / 0, "x", "80x", "", "70000", true,
+    {} } do
     assert_refused(session, "port", HOST, port)
   end
   assert_refused(session, "port", HOST)
@@ -96,15 +98,15 @@ function cases.R2_service_names_and_decimal_strings_are_ports()
 end
 
 function cases.R3_connect_without_remote_address_raises_and_opens_nothing()
-  local session, log = support.record()
   support.run()
-  session, log = support.record()
+  local session, log = support.record()
   local before = peer.descriptors()
   assert_refused(session, "remote_address", { remote_port = 80 })
   assert_refused(session, "remote_address", { RemotePort = 80 })
   assert_refused(session, "remote_port", { remote_address = HOST })
   assert_refused(session, "remote_adress", { remote_adress = HOST, remote_port = 80 })
-  assert_refused(session, "timeout", { remote_address = HOST, remote_port = 80, connect_timeout = -1 })
+  assert_refused(session, "timeout",
+    { remote_address = HOST, remote_port = 80, connect_timeout = -1 })
   lu.assertEquals(peer.descriptors(), before)
   lu.assertEquals(log:list(), {})
 end
@@ -312,7 +314,8 @@ function cases.R10_a_raise_without_on_exception_ends_everything()
 end
 
 function cases.R11_an_unknown_key_of_create_is_named()
-  for key, hint in pairs { SuccesEvent = "success", on_inputs = "on_input", conect_timeout = "connect_timeout" } do
+  for key, hint in pairs { SuccesEvent = "success", on_inputs = "on_input",
+    conect_timeout = "connect_timeout" } do
     local ok, message = pcall(tcpmulti.create, { [key] = print })
     lu.assertFalse(ok)
     lu.assertStrContains(message, key)

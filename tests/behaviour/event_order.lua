@@ -38,7 +38,8 @@ function cases.E2_a_bind_error_comes_after_connect_has_returned()
   inside = false
   lu.assertEquals(log:list(), { "initialize" })
   support.run()
-  lu.assertEquals(log:list(), { "initialize", "failure bind EADDRNOTAVAIL", "disconnected failure" })
+  lu.assertEquals(log:list(),
+    { "initialize", "failure bind EADDRNOTAVAIL", "disconnected failure" })
 end
 
 function cases.E2_an_error_that_the_kernel_reports_at_once_comes_later_too()
@@ -49,7 +50,8 @@ function cases.E2_an_error_that_the_kernel_reports_at_once_comes_later_too()
   inside = false
   lu.assertEquals(log:list(), { "initialize" })
   support.run()
-  lu.assertEquals(log:list(), { "initialize", "failure connect ENETUNREACH", "disconnected failure" })
+  lu.assertEquals(log:list(),
+    { "initialize", "failure connect ENETUNREACH", "disconnected failure" })
 end
 
 function cases.E3_tcpmulti_connect_initializes_too()
@@ -95,7 +97,8 @@ function cases.E6_data_before_a_reset_is_delivered_first()
   session:connect(HOST, resetter:port())
   support.run()
   lu.assertEquals(log:list(), {
-    "initialize", "success", "input one", "input two", "error read ECONNRESET", "disconnected error",
+    "initialize", "success", "input one", "input two", "error read ECONNRESET",
+    "disconnected error",
   })
   lu.assertEquals(seen[2], 104)
 end

@@ -15,7 +15,9 @@ local filters = {
 }
 
 -- A walk that contains all nine pairs of neighbours.
-local walk = { "line", "line", "block", "block", "stream", "stream", "line", "stream", "block", "line" }
+local walk = {
+  "line", "line", "block", "block", "stream", "stream", "line", "stream", "block", "line",
+}
 
 function cases.X26_the_walk_has_all_nine_transitions()
   local pairs_seen, count = {}, 0

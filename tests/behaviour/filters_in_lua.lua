@@ -207,7 +207,8 @@ function cases.X23_a_stack_of_line_grep_and_map()
   local session, log
   session, log = support.record {
     filter = { "stack", "line",
-      { "grep", get = function(record) return record ~= "drop" end, put = function() return true end },
+      { "grep", get = function(record) return record ~= "drop" end,
+        put = function() return true end },
       { "map", get = function(record) return record:upper() end,
         put = function(record) return record:lower() end } },
     on_success = function(cheap) cheap:send("One", "DROP", "Two") end,
@@ -307,7 +308,9 @@ function cases.X25_connections_share_no_buffer_of_a_filter_in_lua()
 end
 
 function cases.X25_connections_share_no_buffer_of_a_stack()
-  no_shared_buffer { "stack", { "line", literal = "%" }, { "grep", get = function() return true end } }
+  no_shared_buffer {
+    "stack", { "line", literal = "%" }, { "grep", get = function() return true end },
+  }
 end
 
 support.main(cases)

@@ -189,8 +189,8 @@ function cases.H9_after_the_last_event_the_names_answer_and_actions_are_stale()
   local session = support.session()
   local cheap, id = session:connect("127.0.0.1", closer:port())
   support.run()
-  lu.assertEquals({ cheap:id(), cheap:ID(), cheap:addr(), cheap:ADDR(), cheap:port(), cheap:PORT() },
-    { id, id, HOST, HOST, closer:port(), closer:port() })
+  lu.assertEquals({ cheap:id(), cheap:addr(), cheap:port() }, { id, HOST, closer:port() })
+  lu.assertEquals({ cheap:ID(), cheap:ADDR(), cheap:PORT() }, { id, HOST, closer:port() })
   local stale = { nil, "no such connection", "ESTALE" }
   lu.assertEquals({ cheap:send "x" }, stale)
   lu.assertEquals({ cheap:shutdown() }, stale)

@@ -53,7 +53,8 @@ function cases.I2_an_id_from_initialize_serves_later()
   }
   session:connect(HOST, echo:port())
   support.run()
-  lu.assertEquals(log:list(), { "initialize", "success", "input delivered", "disconnected shutdown" })
+  lu.assertEquals(log:list(),
+    { "initialize", "success", "input delivered", "disconnected shutdown" })
 end
 
 function cases.I3_ids_are_unique_over_sessions_and_time()

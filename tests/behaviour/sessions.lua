@@ -169,7 +169,9 @@ function cases.N6_object_states_are_the_same_every_time()
 end
 
 function cases.N7_child_is_no_crash()
-  local session = support.session { inline_states = { _child = function() end, _parent = function() end } }
+  local session = support.session {
+    inline_states = { _child = function() end, _parent = function() end },
+  }
   session:yield "_child"
   support.run()
 end

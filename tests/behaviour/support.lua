@@ -332,12 +332,12 @@ end
 -- asked, and ports and name server are the test's. With names, 127.0.0.1 is the name server. Where
 -- this is not allowed, the output is "unshare failed".
 function support.namespace(names, setup)
-  local resolv = names and "printf 'nameserver 127.0.0.1\\noptions timeout:5 attempts:1\\n' > $d/r && " ..
-    "mount --bind $d/r /etc/resolv.conf && " or ""
+  local resolv = names and "printf 'nameserver 127.0.0.1\\noptions timeout:5 attempts:1\\n'" ..
+    " > $d/r && mount --bind $d/r /etc/resolv.conf && " or ""
   local inside = ("d=$(mktemp -d) && ip link set lo up && %s%s rm -rf $d; exec \"$@\""):format(
     resolv, setup and setup .. " &&" or "")
-  return "unshare -n -m true 2>/dev/null || { echo 'unshare failed'; exit 77; }; unshare -n -m sh -c " ..
-    "'" .. inside:gsub("'", "'\\''") .. "' sh"
+  return "unshare -n -m true 2>/dev/null || { echo 'unshare failed'; exit 77; };" ..
+    " unshare -n -m sh -c '" .. inside:gsub("'", "'\\''") .. "' sh"
 end
 
 -- Runs the runner in a process of its own, standard error joined to its output. Before it may stand
@@ -347,7 +347,8 @@ function support.child(before, script, ...)
   local file = assert(io.open(name, "w"))
   file:write(script)
   file:close()
-  local command = { before, "timeout -k 1 60", os.getenv "TCPMULTI_BUILD" .. "/lua/tcpmulti-lua", name }
+  local runner = os.getenv "TCPMULTI_BUILD" .. "/lua/tcpmulti-lua"
+  local command = { before, "timeout -k 1 60", runner, name }
   for _, argument in ipairs { ... } do command[#command + 1] = "'" .. argument .. "'" end
   local pipe = assert(io.popen("( " .. table.concat(command, " ") .. " ) 2>&1; echo \"exit $?\""))
   local text = pipe:read "*a"

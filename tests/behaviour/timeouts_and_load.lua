@@ -187,8 +187,10 @@ function cases.T_the_deadline_of_one_connection_and_from_a_handler()
     end,
   }
   local a = session:connect { remote_address = HOST, remote_port = silent:port(), deadline = 0.3 }
-  local b = session:connect { remote_address = HOST, remote_port = silent:port(), heap = { late = true } }
-  local c = session:connect { remote_address = HOST, remote_port = support.blackhole(), deadline = 0.2 }
+  local b = session:connect({ late = true }, HOST, silent:port())
+  local c = session:connect {
+    remote_address = HOST, remote_port = support.blackhole(), deadline = 0.2,
+  }
   support.run()
   support.at(a.at - log.start, 0.3)
   support.at(b.at - log.start, 0.6)
@@ -206,7 +208,8 @@ function cases.T_the_deadline_covers_the_shutdown_phase()
   }
   session:connect(HOST, frozen:port())
   support.run()
-  lu.assertEquals(log:list(), { "initialize", "success", "timeout deadline", "disconnected timeout" })
+  lu.assertEquals(log:list(),
+    { "initialize", "success", "timeout deadline", "disconnected timeout" })
   support.at(log:time "timeout", 0.5)
 end
 

@@ -1,0 +1,226 @@
+-- Who may connect when: max_connections, connect_rate, the pull form, and the order of waiting.
+
+local lu = require "luaunit"
+local support = require "behaviour.support"
+
+local cases = support.cases "Admission"
+local HOST = "127.0.0.1"
+
+function cases.max_connections_bounds_sockets_and_keeps_the_order()
+  local echo = support.peer "echo"
+  local open, most, order = 0, 0, {}
+  local session, log
+  session, log = support.record {
+    short = true, max_connections = 7,
+    on_success = function(cheap)
+      order[#order + 1] = cheap.number
+      open = open + 1
+      most = math.max(most, open)
+      cheap:send "hi"
+    end,
+    on_input = function(cheap) cheap:shutdown() end,
+    on_disconnected = function() open = open - 1 end,
+  }
+  for i = 1, 100 do session:connect({ number = i }, HOST, echo:port()) end
+  local live, waiting = session:count()
+  lu.assertEquals(waiting, 93)
+  lu.assertTrue(live == 7 or live == 100)
+  lu.assertEquals(session:stats().waiting, 93)
+  support.run()
+  lu.assertTrue(most <= 7)
+  log:check_grammar()
+  lu.assertEquals(log:count "disconnected shutdown", 100)
+  table.sort(order)
+  for i = 1, 100 do lu.assertEquals(order[i], i) end
+end
+
+function cases.waiting_connects_start_first_come_first_served()
+  local closer = support.peer "close"
+  local order = {}
+  local session = support.session {
+    max_connections = 1,
+    on_success = function(cheap) order[#order + 1] = cheap.number end,
+  }
+  for i = 1, 50 do session:connect({ number = i }, HOST, closer:port()) end
+  support.run()
+  for i = 1, 50 do lu.assertEquals(order[i], i) end
+  lu.assertEquals(#order, 50)
+end
+
+function cases.a_session_at_its_limit_holds_up_no_other()
+  local silent, closer = support.peer "count", support.peer "close"
+  local full = support.session { max_connections = 1 }
+  full:connect(HOST, silent:port())
+  full:connect(HOST, silent:port())
+  local other, log = support.record { on_disconnected = function() full:die() end }
+  other:connect(HOST, closer:port())
+  support.run()
+  lu.assertEquals(log:list(), { "initialize", "success", "error read EOF", "disconnected eof" })
+end
+
+function cases.the_connect_timeout_starts_with_the_attempt()
+  local silent = support.peer "count"
+  local session, log
+  session, log = support.record {
+    max_connections = 1, connect_timeout = 0.3, input_timeout = 0,
+    on_success = function(cheap)
+      support.after(0.7, function() cheap:shutdown() end)
+    end,
+  }
+  session:connect(HOST, silent:port())
+  local waiter = session:connect(HOST, support.blackhole())
+  support.after(0.5, function() lu.assertEquals(waiter:phase(), "waiting") end)
+  support.run()
+  lu.assertEquals(log:list(), { "initialize", "initialize", "success", "disconnected shutdown",
+    "timeout connect", "disconnected timeout" })
+  support.at(log:time "timeout" - log:time "disconnected shutdown", 0.3)
+end
+
+function cases.initialize_runs_at_once_for_those_who_wait()
+  local silent = support.peer "count"
+  local session, log = support.record { max_connections = 1 }
+  for _ = 1, 3 do session:connect(HOST, silent:port()) end
+  lu.assertEquals(log:list(), { "initialize", "initialize", "initialize" })
+  session:die()
+  support.run()
+  lu.assertEquals(log:count "disconnected die", 3)
+  log:check_grammar()
+end
+
+function cases.connect_rate_spreads_the_attempts()
+  local closer = support.peer "close"
+  local session, log = support.record { connect_rate = 50 }
+  for _ = 1, 40 do session:connect(HOST, closer:port()) end
+  support.run()
+  lu.assertEquals(log:count "success", 40)
+  -- The bucket holds a burst; the rest comes at 50 a second.
+  support.within(log:time("success", 40), 0.6, 2, "the last success")
+  local early = 0
+  for i = 1, 40 do if log:time("success", i) < 0.2 then early = early + 1 end end
+  support.within(early, 5, 18, "attempts in the first 0.2 s")
+end
+
+function cases.the_pull_form_asks_only_when_there_is_a_place()
+  local echo = support.peer "echo"
+  local asked, open, most, ended = 0, 0, 0, 0
+  local session
+  session = support.session {
+    max_connections = 10,
+    on_initialize = function() open = open + 1 most = math.max(most, open) end,
+    on_success = function(cheap) cheap:send "x" end,
+    on_input = function(cheap) cheap:shutdown() end,
+    on_disconnected = function() open = open - 1 ended = ended + 1 end,
+  }
+  lu.assertEquals(session:connect(function()
+    asked = asked + 1
+    if asked > 500 then return nil end
+    if asked % 3 == 0 then return { number = asked }, HOST, echo:port() end
+    if asked % 3 == 1 then return { remote_address = HOST, remote_port = echo:port() } end
+    return HOST, echo:port()
+  end), true)
+  lu.assertEquals(asked, 0)
+  lu.assertFalse(pcall(session.connect, session, function() end))
+  support.run(20)
+  lu.assertEquals({ asked, ended, open }, { 501, 500, 0 })
+  lu.assertTrue(most <= 11)
+end
+
+function cases.the_pull_form_comes_after_those_who_wait()
+  local closer = support.peer "close"
+  local order = {}
+  local session = support.session {
+    max_connections = 1,
+    on_success = function(cheap) order[#order + 1] = cheap.name end,
+  }
+  session:connect({ name = "first" }, HOST, closer:port())
+  local pulled = 0
+  session:connect(function()
+    pulled = pulled + 1
+    if pulled <= 2 then return { name = "pulled " .. pulled }, HOST, closer:port() end
+  end)
+  session:connect({ name = "second" }, HOST, closer:port())
+  session:connect({ name = "third" }, HOST, closer:port())
+  support.run()
+  lu.assertEquals(order, { "first", "second", "third", "pulled 1", "pulled 2" })
+end
+
+function cases.a_second_pull_is_possible_when_the_first_has_ended()
+  local closer = support.peer "close"
+  local session, log
+  local function two()
+    local left = 2
+    return function()
+      left = left - 1
+      if left >= 0 then return HOST, closer:port() end
+      if not session.heap.again then
+        session.heap.again = true
+        session:yield "again"
+      end
+    end
+  end
+  session, log = support.record {
+    inline_states = { again = function(s) lu.assertEquals(s:connect(two()), true) end },
+  }
+  session:connect(two())
+  support.run()
+  lu.assertEquals(log:count "disconnected eof", 4)
+end
+
+function cases.a_raise_in_the_pull_function_ends_it_and_is_an_exception()
+  local closer = support.peer "close"
+  local messages = {}
+  local asked = 0
+  local session, log = support.record {
+    on_exception = function(_, message, cheap)
+      messages[#messages + 1] = message
+      lu.assertNil(cheap)
+    end,
+  }
+  session:connect(function()
+    asked = asked + 1
+    if asked == 3 then error "no more targets" end
+    return HOST, closer:port()
+  end)
+  support.run()
+  lu.assertEquals(asked, 3)
+  lu.assertEquals(#messages, 1)
+  lu.assertStrContains(messages[1], "no more targets")
+  lu.assertEquals(log:count "disconnected eof", 2)
+end
+
+function cases.die_ends_the_pull_and_those_who_wait()
+  local silent = support.peer "count"
+  local session, log
+  local asked = 0
+  session, log = support.record {
+    max_connections = 2,
+    on_success = function() session:die() end,
+  }
+  session:connect(function()
+    asked = asked + 1
+    return HOST, silent:port()
+  end)
+  support.run()
+  lu.assertTrue(asked <= 3)
+  lu.assertEquals(log:count "initialize", log:count "disconnected die")
+  lu.assertEquals({ session:connect(HOST, silent:port()) },
+    { nil, "session has stopped", "ESHUTDOWN" })
+end
+
+function cases.connect_while_dying_is_refused()
+  local silent = support.peer "count"
+  local answer
+  local session, log
+  session, log = support.record {
+    on_success = function()
+      session:die()
+      answer = { session:connect(HOST, silent:port()) }
+    end,
+  }
+  session:connect(HOST, silent:port())
+  support.run()
+  lu.assertEquals(answer, { nil, "session is dying", "ESHUTDOWN" })
+  lu.assertEquals(log:list(), { "initialize", "success", "disconnected die" })
+end
+
+support.main(cases)

@@ -1,0 +1,149 @@
+-- What a handler may do, for each handler: shut down its own or another connection, let the session
+-- die, connect, raise, reset, fail, pause, collect garbage. Whatever it does, each connection gets
+-- its events by the grammar and exactly one last one, and run returns.
+
+local lu = require "luaunit"
+local support = require "behaviour.support"
+local tcpmulti = require "tcpmulti"
+
+local cases = support.cases "Reentrancy"
+local HOST = "127.0.0.1"
+
+local handlers = {
+  "on_initialize", "on_success", "on_input", "on_flushed",
+  "on_failure", "on_error", "on_timeout", "on_disconnected",
+}
+
+-- Each action gets the cheap of the event, its session and the cheap of a bystander.
+local actions = {
+  { "shuts_down_itself", function(cheap) cheap:shutdown() end },
+  { "shuts_down_another", function(_, _, other) other:shutdown() end },
+  { "shuts_down_its_output", function(cheap) cheap:shutdown "output" end },
+  { "resets_itself", function(cheap) cheap:reset() end },
+  { "resets_another", function(_, _, other) other:reset() end },
+  { "fails_itself", function(cheap) cheap:fail "the peer is mad" end },
+  { "fails_another", function(_, _, other) other:fail("the other peer is mad", "EPROTO") end },
+  { "lets_the_session_die", function(_, session) session:die() end },
+  { "raises", function() error "raised on purpose" end },
+  { "raises_nil", function() error(nil) end },
+  { "raises_a_table", function() error({}) end },
+  { "connects", function(cheap, session, _, ports)
+    if not cheap.child then
+      for _ = 1, 10 do session:connect({ child = true }, HOST, ports.closer) end
+    end
+  end },
+  { "sends", function(cheap) cheap:send("a", "b", "c") end },
+  { "pauses_and_resumes", function(cheap)
+    cheap:pause()
+    cheap:resume()
+  end },
+  { "switches_filters", function(cheap)
+    cheap:filter "stream"
+    cheap:filter("block", { block_size = 2 })
+    cheap:filter "line"
+  end },
+  { "sets_timeouts", function(cheap)
+    cheap:timeout(0.3)
+    cheap:deadline(0.5)
+  end },
+  { "unreads", function(cheap)
+    if not cheap.unread_once then
+      rawset(cheap, "unread_once", true)
+      cheap:unread "put back\r\n"
+    end
+  end },
+  { "collects_garbage", function() collectgarbage() end },
+  { "yields_a_shutdown", function(cheap, session) session:yield("shutdown", cheap:id()) end },
+  { "does_it_all", function(cheap, _, other)
+    cheap:send "x"
+    cheap:shutdown()
+    cheap:reset()
+    other:reset()
+    cheap:fail "again"
+    cheap:shutdown()
+  end },
+  { "yields_a_coroutine", function() coroutine.yield() end },
+  { "runs_the_loop", function()
+    local ok, message = pcall(tcpmulti.run)
+    lu.assertFalse(ok)
+    lu.assertIsString(message)
+  end },
+}
+
+-- A connection for each ending, so that every handler is reached.
+local function play(handler, action)
+  local ports = {
+    closer = support.peer('send "one\\r\\ntwo\\r\\n"; recv line; close'):port(),
+    resetter = support.peer('send "one\\r\\n"; rst'):port(),
+    silent = support.peer("count"):port(),
+    refused = support.refused(),
+    blackhole = support.blackhole(),
+  }
+  local exceptions = 0
+  local options = {
+    flushed = true, short = true, connect_timeout = 0.1, input_timeout = 0.2,
+    on_exception = function() exceptions = exceptions + 1 end,
+  }
+  local session, log, other
+  if handler ~= "on_success" then
+    options.on_success = function(cheap) cheap:send "hello" end
+  end
+  options[handler] = function(cheap)
+    if handler == "on_success" then cheap:send "hello" end
+    if cheap ~= other then action(cheap, session, other, ports) end
+  end
+  session, log = support.record(options)
+  other = session:connect({ child = true }, HOST, ports.silent)
+  for _, name in ipairs { "closer", "resetter", "silent", "refused", "blackhole" } do
+    session:connect(HOST, ports[name])
+  end
+  support.run(20)
+  log:check_grammar()
+  return log, exceptions
+end
+
+for _, handler in ipairs(handlers) do
+  for _, action in ipairs(actions) do
+    cases[handler .. "_" .. action[1]] = function()
+      local log, exceptions = play(handler, action[2])
+      lu.assertTrue(#log.ids >= 1)
+      if action[1]:find "^raises" or action[1] == "yields_a_coroutine" then
+        lu.assertTrue(exceptions >= 1)
+      else
+        lu.assertEquals(exceptions, 0)
+      end
+    end
+  end
+end
+
+-- Stopping in the middle keeps everything, and run goes on.
+for _, handler in ipairs(handlers) do
+  cases[handler .. "_stops_the_loop_and_run_goes_on"] = function()
+    local stops = 0
+    local closer, refused = support.peer 'send "one\\r\\n"; recv line; close', support.refused()
+    local options = {
+      flushed = true, short = true, connect_timeout = 0.1,
+      on_success = function(cheap) cheap:send "hello" end,
+    }
+    local before = options[handler]
+    options[handler] = function(cheap)
+      if before then before(cheap) end
+      stops = stops + 1
+      tcpmulti.stop()
+    end
+    local session, log = support.record(options)
+    session:connect(HOST, closer:port())
+    session:connect(HOST, refused)
+    session:connect(HOST, support.blackhole())
+    local runs = 0
+    repeat
+      runs = runs + 1
+      support.run()
+    until #log.ids == 3 and log:count "disconnected" == 3 or runs == 20
+    log:check_grammar()
+    lu.assertEquals(log:count "disconnected", 3)
+    lu.assertTrue(stops >= 1)
+  end
+end
+
+support.main(cases)

@@ -1,0 +1,281 @@
+/*
+ * What the files of the binding share: the runtime (one for each Lua state), its sessions and
+ * connections, and the one way in which the loop calls Lua.
+ *
+ * Lua values live in four tables, which every C function of the module has as upvalues:
+ *   cheaps   [slot of the id] = the connection's heap, false for free slots: it never shrinks, so
+ *            storing into it below its end allocates nothing
+ *   places   [base of the session + enum place] = handlers and what else a session owns
+ *   anchors  what C needs to hold, by references of luaL_ref; the first few have names
+ *   core     the parts that are written in Lua, and what they need of C
+ * No pointer of ours is ever in a Lua value but in userdata, so nothing that a script keeps can
+ * dangle: connections are looked up by id, sessions by number.
+ *
+ * C structures that belong to the core's objects (sessions, filters, tasks) may outlive the Lua
+ * state, in a host whose loop has not yet run: they find the runtime through the link, which says
+ * when it has gone.
+ */
+#ifndef TCPM_LUA_BINDING_H
+#define TCPM_LUA_BINDING_H
+
+#include "tcpmulti.h"
+
+#define TCPM__LUA_MODULE "tcpmulti.module" /* the module, in the registry */
+
+#include <lauxlib.h>
+#include <lua.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+enum upvalue {
+    UP_RUNTIME = 1,
+    UP_CHEAPS,
+    UP_PLACES,
+    UP_ANCHORS,
+    UP_CORE,
+    UP_COUNT = UP_CORE,
+};
+
+enum place {
+    PLACE_OBJECT, /* the session as the script sees it */
+    ON_INITIALIZE,
+    ON_SUCCESS,
+    ON_INPUT,
+    ON_FLUSHED,
+    ON_FAILURE,
+    ON_ERROR,
+    ON_TIMEOUT,
+    ON_DISCONNECTED,
+    ON_EXCEPTION,
+    PLACE_INPUT_FILTER, /* a filter written in Lua, which connections get a clone of; or false */
+    PLACE_OUTPUT_FILTER,
+    PLACE_PULL,  /* the function of the pull form, or false */
+    PLACE_COUNT, /* places of a session: base to base + PLACE_COUNT - 1 */
+};
+
+/* The first places are the runtime's own. */
+enum own_place {
+    OWN_FREE, /* unused: tables count from 1 */
+    OWN_NEW_CHEAP,
+    OWN_ENDED, /* weak: [cheap] = address and port of a connection that has ended */
+    OWN_CHEAP_METATABLE,
+    OWN_STRICT_METATABLE, /* of cheaps with options.assert */
+    OWN_SESSION_METATABLE,
+    OWN_FILTER_METATABLE,
+    OWN_TRACEBACK,
+    OWN_TRAMPOLINE,
+    OWN_COUNT,
+};
+_Static_assert((int) OWN_COUNT <= (int) PLACE_COUNT, "the runtime's places are those of session 0");
+
+/* Functions of the Lua parts that C calls; core[part]. */
+enum part {
+    PART_CHECK_CONNECT = 1, /* options -> heap, address, port, bind_address, bind_port, four times
+                               in milliseconds, input filter, output filter */
+    PART_DISPATCH,          /* session, task, cheap or nil: runs a state that was queued */
+    PART_STOPPED,           /* session: runs _stop */
+    PART_INPUT_LINE,        /* session, task, line or nil, message, errname */
+    PART_FILTER,            /* level, spec, options -> a filter: userdata or object */
+};
+
+/* Tells objects of the core whether the runtime is still there. */
+struct link {
+    struct runtime *runtime; /* NULL: the Lua state has been closed */
+    size_t references;
+};
+
+/* One call from the loop into Lua: run is called inside a protected C function that has our
+   upvalues. Each kind of call extends this struct. */
+struct call {
+    void (*run)(lua_State *L, struct call *call);
+};
+
+/* What few connections need. */
+struct extra {
+    struct lua_filter *input, *output; /* the filters in use, where they are written in Lua */
+    char *report;                      /* on_exception has not yet been told; its message */
+    const char *operation; /* shown instead of the core's, for what the core calls "fail" */
+    bool failed;           /* a handler raised: from here on only disconnected, reason "error" */
+    bool forced;           /* and "error" is what really ended it */
+};
+
+/* A live connection, at the slot of its id. */
+struct slot {
+    uint64_t id; /* 0: free */
+    struct session *session;
+    struct extra *extra; /* mostly NULL */
+};
+
+struct session {
+    struct runtime *runtime;   /* NULL: the Lua state has been closed */
+    struct tcpm_session *core; /* NULL: it has stopped */
+    struct tcpm_events events;
+    struct standard_input *input;
+    struct watched *watched; /* signals */
+    double number;           /* in [0] of its object; never used again */
+    int base;                /* of its places */
+    uint32_t handlers;       /* 1 << place, for each handler that is there */
+    bool muted;              /* ended by a fatal error: no more events */
+    bool dying;
+    bool trace, strict; /* of options */
+    bool pulling;
+};
+
+struct runtime {
+    lua_State *main;   /* the state that runs the loop */
+    lua_State *active; /* the state on which callbacks run now: main, but inside of calls */
+    bool framed;       /* the current frame of active is that of run: see protect.c */
+    bool ran, running, stopped; /* run or stop were called; the loop runs; stop was called in it */
+    struct tcpm_engine *engine; /* NULL: closed */
+    struct uv_loop_s *loop;     /* NULL in a host */
+    struct link *link;
+    void (*exception)(const char *traceback, void *user); /* of the host */
+    void *exception_user;
+    struct call *call;             /* the innermost running */
+    struct session *owner;         /* of the innermost handler or state */
+    struct filter_call *filtering; /* the innermost running function of a filter */
+    struct connecting *connecting; /* the innermost running tcpm_connect */
+    struct slot *slots;
+    uint32_t slot_count;
+    uint32_t cheap_count;      /* cheaps[1] to [cheap_count] are there */
+    struct session **sessions; /* by number; [0] is not used */
+    double *numbers;           /* the last number given out for each index */
+    int session_count;
+    int unstopped; /* sessions whose stopped has not yet come */
+    int cheaps_reference, places_reference, anchors_reference;
+    char *fatal; /* the first fatal error, until run has raised it */
+};
+
+/* What a call that may start callbacks on the caller's state saves. */
+struct entry {
+    lua_State *active;
+    bool framed;
+};
+
+/* ---- runtime.c ---- */
+static inline struct runtime *tcpm__lua_runtime(lua_State *L)
+{
+    return lua_touserdata(L, lua_upvalueindex(UP_RUNTIME));
+}
+struct runtime *tcpm__lua_find(lua_State *L); /* from anywhere; NULL: the module is not open */
+struct link *tcpm__lua_link_keep(struct link *link);
+void tcpm__lua_link_drop(struct link *link);
+/* table[key] = false or luaL_unref, from where upvalues cannot be used; they allocate nothing. */
+void tcpm__lua_clear(struct runtime *rt, int table_reference, int key);
+void tcpm__lua_unref(struct runtime *rt, int reference); /* of the anchors */
+void tcpm__lua_end_all(struct runtime *rt); /* every session: reset, stopped, without events */
+
+/* ---- protect.c ---- */
+/* Runs call protected, with owner as the running session. NULL, or the message with its traceback,
+   to be freed by tcpm__lua_message_free. */
+char *tcpm__lua_protect(struct runtime *rt, struct session *owner, struct call *call);
+void tcpm__lua_message_free(char *message);
+int tcpm__lua_traceback(lua_State *L);
+int tcpm__lua_trampoline(lua_State *L);
+/* Around calls of the core from Lua that may start callbacks, initialize or a filter. */
+static inline struct entry tcpm__lua_enter(struct runtime *rt, lua_State *L)
+{
+    struct entry entry = {.active = rt->active, .framed = rt->framed};
+    rt->active = L;
+    rt->framed = false;
+    return entry;
+}
+static inline void tcpm__lua_leave(struct runtime *rt, struct entry entry)
+{
+    rt->active = entry.active;
+    rt->framed = entry.framed;
+}
+
+/* ---- slots.c ---- */
+struct slot *tcpm__lua_slot(struct runtime *rt, uint64_t id); /* NULL: not live */
+/* The live connection that the value at index names, an id or a cheap; else NULL. */
+struct slot *tcpm__lua_slot_at(lua_State *L, struct runtime *rt, int index);
+int tcpm__lua_slots_reserve(struct runtime *rt, uint32_t number); /* 0 or -ENOMEM */
+struct extra *tcpm__lua_extra(struct slot *slot);                 /* NULL: no memory */
+void tcpm__lua_slot_free(struct runtime *rt, struct slot *slot);
+
+/* ---- results.c ---- */
+/* nil, text of code (or message), name of code. */
+int tcpm__lua_failure(lua_State *L, int code);
+int tcpm__lua_failure_text(lua_State *L, int code, const char *message);
+int tcpm__lua_stale(lua_State *L);
+int tcpm__lua_result(lua_State *L, int result); /* true, or as above */
+int64_t tcpm__lua_check_ms(lua_State *L, int argument);
+int tcpm__lua_errnum(int code);
+
+/* ---- session.c ---- */
+struct session *tcpm__lua_session(lua_State *L, struct runtime *rt, int index); /* NULL: stopped */
+/* nil, why this session takes nothing any more, "ESHUTDOWN". */
+int tcpm__lua_session_over(lua_State *L, const struct session *session_or_null);
+void tcpm__lua_die(struct session *session);
+void tcpm__lua_stopped(struct tcpm_session *core, void *user);
+void tcpm__lua_session_end(struct session *session); /* without events */
+
+int tcpm__lua_create(lua_State *L);  /* core.create */
+int tcpm__lua_state(lua_State *L);   /* core.state */
+int tcpm__lua_running(lua_State *L); /* core.running */
+int tcpm__lua_abandon(lua_State *L); /* core.abandon */
+int tcpm__lua_as(lua_State *L);      /* core.as */
+
+/* ---- cheap.c ---- */
+int tcpm__lua_session_send(lua_State *L);
+int tcpm__lua_session_shutdown(lua_State *L);
+
+/* ---- events.c ---- */
+void tcpm__lua_events(struct session *session); /* fills its table; handlers is set */
+
+/* ---- exception.c ---- */
+/* What to do about a handler or state of session that raised; takes message over. */
+void tcpm__lua_exception(struct session *session, char *message); /* in no connection */
+void tcpm__lua_exception_in(struct session *session, uint64_t id, int place, char *message);
+void tcpm__lua_exception_later(struct session *session, uint64_t id, char *message);
+void tcpm__lua_report_pending(struct session *session, struct slot *slot);
+void tcpm__lua_fatal_error(struct runtime *rt, char *message); /* takes message over */
+
+/* ---- connect.c ---- */
+struct connecting {
+    struct lua_filter *input, *output;
+    bool registered;
+};
+int tcpm__lua_connect(lua_State *L);       /* s:connect */
+int tcpm__lua_connect_owner(lua_State *L); /* tcpmulti.connect */
+void tcpm__lua_room(struct tcpm_session *core, void *user);
+
+/* ---- tasks.c ---- */
+int tcpm__lua_watching(const struct session *session, int signum);
+void tcpm__lua_watched_free(struct session *session);
+
+/* ---- stdin.c ---- */
+void tcpm__lua_stdin_room(struct session *session);
+void tcpm__lua_stdin_end(struct session *session);
+int tcpm__lua_stdin(lua_State *L); /* core.stdin */
+
+/* ---- filter.c ---- */
+/* The filters of one call. */
+struct filter_pair {
+    struct tcpm_filter *input, *output;        /* for the core; NULL: not given */
+    struct lua_filter *lua_input, *lua_output; /* those of them that are written in Lua */
+    bool own_input, own_output;                /* made for this pair */
+};
+int tcpm__lua_filter_make(lua_State *L); /* core.filter(kind, options) -> a built-in filter */
+/* Makes the filters at two stack indices; 0: the session's own, where that is written in Lua. */
+int tcpm__lua_filter_pair(lua_State *L, struct runtime *rt, const struct session *session_or_null,
+                          int input, int output, struct filter_pair *pair);
+void tcpm__lua_filter_pair_free(struct filter_pair *pair);
+int tcpm__lua_filter_collect(lua_State *L); /* __gc of built-in filters */
+int tcpm__lua_is_filter(lua_State *L);      /* core.is_filter */
+
+/* ---- run.c, module.c ---- */
+int tcpm__lua_module_run(lua_State *L);  /* tcpmulti.run */
+int tcpm__lua_module_stop(lua_State *L); /* tcpmulti.stop */
+int tcpm__lua_warn(lua_State *L);        /* core.warn */
+int tcpm__lua_time(lua_State *L);        /* core.time */
+
+/* ---- the functions of the module, listed beside their code ---- */
+extern const luaL_Reg tcpm__lua_module_functions[];
+extern const luaL_Reg tcpm__lua_session_functions[]; /* methods of sessions */
+extern const luaL_Reg tcpm__lua_cheap_functions[];   /* methods of cheaps, module functions too */
+extern const luaL_Reg tcpm__lua_task_functions[];    /* of core: alarms, posts, signals */
+
+#endif

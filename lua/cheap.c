@@ -1,0 +1,521 @@
+/*
+ * What a connection's heap can do: the methods of cheaps, which are module functions as well, and
+ * send and shutdown of sessions. Each turns its first argument into a live connection and calls one
+ * function of the core; what has ended, or never was, answers ESTALE.
+ */
+#include "lua_filter.h"
+
+#include <errno.h>
+#include <string.h>
+
+#define RECORDS_ON_STACK 16
+
+/* The live connection at index 1, for getters. */
+static struct slot *find(lua_State *L)
+{
+    return tcpm__lua_slot_at(L, tcpm__lua_runtime(L), 1);
+}
+
+/* The connection at index for calls that change it: not from inside its own filter. */
+static struct slot *find_usable(lua_State *L, int index, int *code)
+{
+    struct runtime *rt = tcpm__lua_runtime(L);
+    struct slot *slot = tcpm__lua_slot_at(L, rt, index);
+    if (slot == NULL) {
+        *code = -ESTALE;
+    } else if (rt->filtering != NULL && tcpm__lua_filter_busy(rt, slot->id)) {
+        *code = -EBUSY;
+        slot = NULL;
+    }
+    return slot;
+}
+
+static struct tcpm_id id_of(const struct slot *slot)
+{
+    return (struct tcpm_id){slot->id};
+}
+
+/* ---- send ---- */
+
+struct batch {
+    struct tcpm_record few[RECORDS_ON_STACK];
+    struct tcpm_record *records;
+    int count;
+};
+
+/* Lays out the records from index first on; strings stay where they are. */
+static void read_records(lua_State *L, int first, struct batch *batch)
+{
+    for (int i = 0; i < batch->count; i++) {
+        int type = lua_type(L, first + i);
+        if (type != LUA_TSTRING && type != LUA_TNUMBER)
+            luaL_error(L, "send: record %d must be a string, not %s", i + 1, lua_typename(L, type));
+        batch->records[i].bytes = lua_tolstring(L, first + i, &batch->records[i].length);
+    }
+}
+
+static void begin_batch(lua_State *L, int first, struct batch *batch)
+{
+    batch->count = lua_gettop(L) - first + 1;
+    batch->records = batch->few;
+    if (batch->count > RECORDS_ON_STACK)
+        batch->records = lua_newuserdata(L, (size_t) batch->count * sizeof *batch->records);
+}
+
+static int send_result(lua_State *L, int result)
+{
+    if (result < 0)
+        return tcpm__lua_failure(L, result);
+    lua_pushboolean(L, 1);
+    if (result == 0)
+        return 1;
+    lua_pushliteral(L, "full");
+    return 2;
+}
+
+/* Through an output filter that is written in Lua: records are any values. */
+static int send_values(lua_State *L, struct slot *slot, int first, struct batch *batch)
+{
+    struct runtime *rt = tcpm__lua_runtime(L);
+    struct lua_filter *filter = tcpm__lua_filter_keep(slot->extra->output);
+    struct session *session = slot->session;
+    struct tcpm_id id = id_of(slot);
+    tcpm__lua_filter_put_begin(L, filter, first, batch->records, batch->count);
+    struct entry entry = tcpm__lua_enter(rt, L);
+    int result = tcpm_send_many(session->core, id, batch->records, (size_t) batch->count);
+    tcpm__lua_leave(rt, entry);
+    tcpm__lua_filter_put_end(L, filter);
+    int results = result < 0 && tcpm__lua_filter_push_message(L, filter) ? 3 : 0;
+    tcpm__lua_filter_drop(filter);
+    return results != 0 ? results : send_result(L, result);
+}
+
+static int send_to(lua_State *L, struct slot *slot, int first)
+{
+    size_t length;
+    if (slot->extra == NULL || slot->extra->output == NULL) {
+        if (lua_gettop(L) == first && lua_type(L, first) == LUA_TSTRING) {
+            const char *record = lua_tolstring(L, first, &length);
+            return send_result(L, tcpm_send(slot->session->core, id_of(slot), record, length));
+        }
+    }
+    struct batch batch;
+    begin_batch(L, first, &batch);
+    if (batch.count <= 0)
+        return tcpm__lua_failure_text(L, -EINVAL, "nothing to send");
+    if (slot->extra != NULL && slot->extra->output != NULL)
+        return send_values(L, slot, first, &batch);
+    read_records(L, first, &batch);
+    return send_result(
+        L, tcpm_send_many(slot->session->core, id_of(slot), batch.records, (size_t) batch.count));
+}
+
+static int cheap_send(lua_State *L)
+{
+    int code;
+    struct slot *slot = find_usable(L, 1, &code);
+    return slot == NULL ? tcpm__lua_failure(L, code) : send_to(L, slot, 2);
+}
+
+/* The connection at index 2 of a session's method; another session's is no such connection. */
+static struct slot *find_own(lua_State *L, int *code)
+{
+    struct session *session = tcpm__lua_session(L, tcpm__lua_runtime(L), 1);
+    struct slot *slot = find_usable(L, 2, code);
+    if (session == NULL) {
+        *code = 0;
+        return NULL;
+    }
+    if (slot != NULL && slot->session != session) {
+        *code = -ESTALE;
+        return NULL;
+    }
+    return slot;
+}
+
+int tcpm__lua_session_send(lua_State *L)
+{
+    int code;
+    struct slot *slot = find_own(L, &code);
+    if (slot == NULL)
+        return code == 0 ? tcpm__lua_session_over(L, NULL) : tcpm__lua_failure(L, code);
+    return send_to(L, slot, 3);
+}
+
+/* ---- its end ---- */
+
+static int shutdown_at(lua_State *L, struct slot *slot, int way)
+{
+    bool output = !lua_isnoneornil(L, way);
+    if (output && (lua_type(L, way) != LUA_TSTRING || strcmp(lua_tostring(L, way), "output") != 0))
+        return luaL_argerror(L, way, "nothing or \"output\" expected");
+    return tcpm__lua_result(L, output ? tcpm_shutdown_output(slot->session->core, id_of(slot))
+                                      : tcpm_shutdown(slot->session->core, id_of(slot)));
+}
+
+static int cheap_shutdown(lua_State *L)
+{
+    int code;
+    struct slot *slot = find_usable(L, 1, &code);
+    return slot == NULL ? tcpm__lua_failure(L, code) : shutdown_at(L, slot, 2);
+}
+
+int tcpm__lua_session_shutdown(lua_State *L)
+{
+    int code;
+    struct slot *slot = find_own(L, &code);
+    if (slot == NULL)
+        return code == 0 ? tcpm__lua_session_over(L, NULL) : tcpm__lua_failure(L, code);
+    return shutdown_at(L, slot, 3);
+}
+
+static int cheap_reset(lua_State *L)
+{
+    int code;
+    struct slot *slot = find_usable(L, 1, &code);
+    if (slot == NULL)
+        return tcpm__lua_failure(L, code);
+    return tcpm__lua_result(L, tcpm_reset(slot->session->core, id_of(slot)));
+}
+
+static int cheap_fail(lua_State *L)
+{
+    int code, error = -EPROTO;
+    const char *message = luaL_checkstring(L, 2);
+    const char *name = luaL_optstring(L, 3, NULL);
+    if (name != NULL && (error = tcpm_error_code(name)) == 0)
+        return luaL_argerror(L, 3, lua_pushfstring(L, "unknown error name '%s'", name));
+    struct slot *slot = find_usable(L, 1, &code);
+    if (slot == NULL)
+        return tcpm__lua_failure(L, code);
+    return tcpm__lua_result(L, tcpm_fail(slot->session->core, id_of(slot), error, message));
+}
+
+/* ---- flow and times ---- */
+
+static int cheap_pause(lua_State *L)
+{
+    int code;
+    struct slot *slot = find_usable(L, 1, &code);
+    if (slot == NULL)
+        return tcpm__lua_failure(L, code);
+    return tcpm__lua_result(L, tcpm_pause(slot->session->core, id_of(slot)));
+}
+
+static int cheap_resume(lua_State *L)
+{
+    int code;
+    struct slot *slot = find_usable(L, 1, &code);
+    if (slot == NULL)
+        return tcpm__lua_failure(L, code);
+    return tcpm__lua_result(L, tcpm_resume(slot->session->core, id_of(slot)));
+}
+
+/* All that is known without a system call. -ESTALE: it has ended. */
+static int read_info(const struct slot *slot, struct tcpm_info *info)
+{
+    memset(info, 0, sizeof *info);
+    info->size = offsetof(struct tcpm_info, peer);
+    return slot == NULL ? -ESTALE : tcpm_info_get(slot->session->core, id_of(slot), info);
+}
+
+static int cheap_timeout(lua_State *L)
+{
+    int code;
+    struct tcpm_info info;
+    if (lua_isnoneornil(L, 2)) {
+        if (read_info(find(L), &info) < 0)
+            return tcpm__lua_stale(L);
+        lua_pushnumber(L, (lua_Number) info.timeout_ms / 1000);
+        return 1;
+    }
+    int64_t ms = tcpm__lua_check_ms(L, 2);
+    struct slot *slot = find_usable(L, 1, &code);
+    if (slot == NULL)
+        return tcpm__lua_failure(L, code);
+    return tcpm__lua_result(L, tcpm_timeout(slot->session->core, id_of(slot), ms));
+}
+
+static int cheap_deadline(lua_State *L)
+{
+    int code;
+    struct tcpm_info info;
+    if (lua_isnoneornil(L, 2)) {
+        if (read_info(find(L), &info) < 0)
+            return tcpm__lua_stale(L);
+        lua_pushnumber(L, (lua_Number) info.deadline_ms / 1000);
+        return 1;
+    }
+    int64_t ms = tcpm__lua_check_ms(L, 2);
+    struct slot *slot = find_usable(L, 1, &code);
+    if (slot == NULL)
+        return tcpm__lua_failure(L, code);
+    return tcpm__lua_result(L, tcpm_deadline(slot->session->core, id_of(slot), ms));
+}
+
+/* ---- what is known of it ---- */
+
+static int cheap_id(lua_State *L)
+{
+    if (lua_istable(L, 1))
+        lua_rawgeti(L, 1, 0);
+    else
+        lua_pushvalue(L, 1);
+    if (lua_type(L, -1) != LUA_TNUMBER)
+        return tcpm__lua_stale(L);
+    return 1;
+}
+
+/* Of a connection that has ended: what disconnected has left for its cheap, port then address. */
+static const char *find_ended(lua_State *L, size_t *length)
+{
+    lua_rawgeti(L, lua_upvalueindex(UP_PLACES), OWN_ENDED);
+    lua_pushvalue(L, 1);
+    lua_rawget(L, -2);
+    return lua_type(L, -1) == LUA_TSTRING ? lua_tolstring(L, -1, length) : NULL;
+}
+
+static int cheap_addr(lua_State *L)
+{
+    struct tcpm_info info;
+    if (read_info(find(L), &info) == 0) {
+        lua_pushstring(L, info.address);
+        return 1;
+    }
+    size_t length;
+    const char *ended = lua_isnoneornil(L, 1) ? NULL : find_ended(L, &length);
+    if (ended == NULL)
+        return tcpm__lua_stale(L);
+    lua_pushlstring(L, ended + 2, length - 2);
+    return 1;
+}
+
+static int cheap_port(lua_State *L)
+{
+    struct tcpm_info info;
+    if (read_info(find(L), &info) == 0) {
+        lua_pushinteger(L, (lua_Integer) info.port);
+        return 1;
+    }
+    size_t length;
+    const char *ended = lua_isnoneornil(L, 1) ? NULL : find_ended(L, &length);
+    if (ended == NULL)
+        return tcpm__lua_stale(L);
+    lua_pushinteger(L, (unsigned char) ended[0] << 8 | (unsigned char) ended[1]);
+    return 1;
+}
+
+static int push_end_point(lua_State *L, const char *address, unsigned port)
+{
+    if (address[0] == '\0') {
+        lua_pushnil(L);
+        return 1;
+    }
+    lua_pushstring(L, address);
+    lua_pushinteger(L, (lua_Integer) port);
+    return 2;
+}
+
+static int cheap_peer(lua_State *L)
+{
+    struct slot *slot = find(L);
+    struct tcpm_info info = {.size = sizeof info};
+    if (slot == NULL || tcpm_info_get(slot->session->core, id_of(slot), &info) < 0)
+        return tcpm__lua_stale(L);
+    return push_end_point(L, info.peer, info.peer_port);
+}
+
+static int cheap_sock(lua_State *L)
+{
+    struct slot *slot = find(L);
+    struct tcpm_info info = {.size = sizeof info};
+    if (slot == NULL || tcpm_info_get(slot->session->core, id_of(slot), &info) < 0)
+        return tcpm__lua_stale(L);
+    return push_end_point(L, info.local, info.local_port);
+}
+
+static int cheap_session(lua_State *L)
+{
+    const struct slot *slot = find(L);
+    if (slot == NULL)
+        return tcpm__lua_stale(L);
+    lua_rawgeti(L, lua_upvalueindex(UP_PLACES), slot->session->base + PLACE_OBJECT);
+    return 1;
+}
+
+static int cheap_phase(lua_State *L)
+{
+    struct tcpm_info info;
+    if (read_info(find(L), &info) < 0)
+        return tcpm__lua_stale(L);
+    lua_pushstring(L, tcpm_phase_name(info.phase));
+    return 1;
+}
+
+static int cheap_queued(lua_State *L)
+{
+    struct tcpm_info info;
+    if (read_info(find(L), &info) < 0)
+        return tcpm__lua_stale(L);
+    lua_pushnumber(L, (lua_Number) info.queued);
+    return 1;
+}
+
+static int cheap_cause(lua_State *L)
+{
+    struct tcpm_info info;
+    struct slot *slot = find(L);
+    if (read_info(slot, &info) < 0)
+        return tcpm__lua_stale(L);
+    if (info.cause.code == 0) {
+        lua_pushnil(L);
+        return 1;
+    }
+    bool renamed =
+        slot->extra != NULL && slot->extra->operation != NULL && info.cause.op == TCPM_OP_FAIL;
+    lua_pushstring(L, renamed ? slot->extra->operation : tcpm_op_name(info.cause.op));
+    lua_pushinteger(L, tcpm__lua_errnum(info.cause.code));
+    lua_pushstring(L, info.cause.message);
+    lua_pushstring(L, tcpm_error_name(info.cause.code));
+    return 4;
+}
+
+/* ---- filters ---- */
+
+/* What a filter written in Lua still holds comes before what it has not been fed. */
+static int cheap_pending(lua_State *L)
+{
+    int code;
+    struct slot *slot = find_usable(L, 1, &code);
+    const void *bytes;
+    size_t length;
+    if (slot == NULL)
+        return tcpm__lua_failure(L, code);
+    struct session *session = slot->session;
+    struct tcpm_id id = id_of(slot);
+    lua_settop(L, 1);
+    if (slot->extra != NULL && slot->extra->input != NULL)
+        tcpm__lua_filter_push_pending(L, slot->extra->input);
+    else
+        lua_pushliteral(L, "");
+    int result = tcpm_pending(session->core, id, &bytes, &length);
+    if (result < 0)
+        return tcpm__lua_failure(L, result);
+    lua_pushlstring(L, bytes, length);
+    lua_concat(L, 2);
+    return 1;
+}
+
+static int cheap_unread(lua_State *L)
+{
+    int code;
+    luaL_checkstring(L, 2);
+    struct slot *slot = find_usable(L, 1, &code);
+    if (slot == NULL)
+        return tcpm__lua_failure(L, code);
+    struct session *session = slot->session;
+    struct tcpm_id id = id_of(slot);
+    lua_settop(L, 2);
+    if (slot->extra != NULL && slot->extra->input != NULL)
+        tcpm__lua_filter_restart(L, slot->extra->input);
+    else
+        lua_pushliteral(L, "");
+    lua_concat(L, 2);
+    size_t length;
+    const char *bytes = lua_tolstring(L, -1, &length);
+    return tcpm__lua_result(L, tcpm_unread(session->core, id, bytes, length));
+}
+
+/* Makes the filter that a call names: a spec at index 2, options at 3. */
+static void read_filter(lua_State *L, const char *direction)
+{
+    luaL_checkany(L, 2);
+    lua_settop(L, 3);
+    lua_rawgeti(L, lua_upvalueindex(UP_CORE), PART_FILTER);
+    lua_insert(L, 2);
+    lua_pushstring(L, direction);
+    lua_call(L, 3, 1);
+}
+
+/* Replaces filters; input and output are stack indices or 0. */
+static int switch_filters(lua_State *L, int input, int output)
+{
+    int code;
+    struct runtime *rt = tcpm__lua_runtime(L);
+    struct slot *slot = find_usable(L, 1, &code);
+    if (slot == NULL)
+        return tcpm__lua_failure(L, code);
+    struct session *session = slot->session;
+    struct tcpm_id id = id_of(slot);
+    struct lua_filter *old = slot->extra == NULL ? NULL : slot->extra->input;
+    if (input != 0 && old != NULL)
+        tcpm__lua_filter_push_pending(L, old);
+    else
+        lua_pushliteral(L, "");
+    size_t length;
+    const char *pending = lua_tolstring(L, -1, &length);
+
+    struct filter_pair filters;
+    int result = tcpm__lua_filter_pair(L, rt, NULL, input, output, &filters);
+    if (result < 0)
+        return tcpm__lua_failure(L, result);
+    slot = tcpm__lua_slot(rt, id.n); /* a filter's clone may have done anything */
+    struct extra *extra = slot == NULL ? NULL : tcpm__lua_extra(slot);
+    result = slot == NULL ? -ESTALE : extra == NULL ? -ENOMEM : 0;
+    if (result == 0)
+        result = tcpm_filter_set(session->core, id, filters.input, filters.output);
+    if (result == 0) {
+        if (input != 0)
+            tcpm__lua_filter_replace(&extra->input, filters.lua_input, id.n);
+        if (output != 0)
+            tcpm__lua_filter_replace(&extra->output, filters.lua_output, id.n);
+        if (length > 0)
+            result = tcpm_unread(session->core, id, pending, length);
+    }
+    tcpm__lua_filter_pair_free(&filters);
+    return tcpm__lua_result(L, result);
+}
+
+static int cheap_filter(lua_State *L)
+{
+    read_filter(L, "both");
+    return switch_filters(L, 2, 2);
+}
+
+static int cheap_input_filter(lua_State *L)
+{
+    read_filter(L, "input");
+    return switch_filters(L, 2, 0);
+}
+
+static int cheap_output_filter(lua_State *L)
+{
+    read_filter(L, "output");
+    return switch_filters(L, 0, 2);
+}
+
+const luaL_Reg tcpm__lua_cheap_functions[] = {
+    {"id", cheap_id},
+    {"addr", cheap_addr},
+    {"port", cheap_port},
+    {"peer", cheap_peer},
+    {"sock", cheap_sock},
+    {"session", cheap_session},
+    {"phase", cheap_phase},
+    {"cause", cheap_cause},
+    {"pending", cheap_pending},
+    {"queued", cheap_queued},
+    {"filter", cheap_filter},
+    {"input_filter", cheap_input_filter},
+    {"output_filter", cheap_output_filter},
+    {"unread", cheap_unread},
+    {"timeout", cheap_timeout},
+    {"deadline", cheap_deadline},
+    {"send", cheap_send},
+    {"shutdown", cheap_shutdown},
+    {"reset", cheap_reset},
+    {"fail", cheap_fail},
+    {"pause", cheap_pause},
+    {"resume", cheap_resume},
+    {NULL, NULL},
+};

@@ -1,0 +1,143 @@
+-- Reading tables of options: aliases resolved, unknown keys named with the nearest known one, each
+-- value checked. Nothing here raises: a problem is returned as nil, message, so that the function
+-- the script has called can raise it at the script's own line.
+local core = ...
+
+local check = {}
+core.check = check
+
+local MAX_SECONDS = 4294967
+local MAX_WHOLE = 2 ^ 53
+
+-- The number of single-character edits between two words.
+local function distance(a, b)
+  local row = {}
+  for j = 0, #b do row[j] = j end
+  for i = 1, #a do
+    local diagonal = row[0]
+    row[0] = i
+    for j = 1, #b do
+      local cost = a:byte(i) == b:byte(j) and 0 or 1
+      local best = math.min(row[j] + 1, row[j - 1] + 1, diagonal + cost)
+      diagonal, row[j] = row[j], best
+    end
+  end
+  return row[#b]
+end
+
+-- The known name nearest to a wrong one; nil when none is near.
+function check.nearest(name, known)
+  local best, best_distance = nil, math.max(2, math.floor(#name / 3)) + 1
+  for candidate in pairs(known) do
+    local steps = distance(name:lower(), candidate:lower())
+    if steps < best_distance or steps == best_distance and best and candidate < best then
+      best, best_distance = candidate, steps
+    end
+  end
+  return best
+end
+
+-- A value as an error message shows it.
+function check.describe(value)
+  if type(value) == "string" then
+    local text = #value > 40 and value:sub(1, 40) .. "..." or value
+    return ("'%s'"):format((text:gsub("[^ -~]", "?")))
+  elseif type(value) == "number" or type(value) == "boolean" or value == nil then
+    return tostring(value)
+  end
+  return "a " .. type(value)
+end
+
+function check.unknown(what, name, known)
+  local nearest = type(name) == "string" and check.nearest(name, known)
+  return ("%s: unknown option %s%s"):format(what, check.describe(name),
+    nearest and (" (did you mean '%s'?)"):format(nearest) or "")
+end
+
+-- Reads given into a new table. known: name = function(value) -> converted value, or nil, what was
+-- expected. Keys in skip (a set) are left out.
+function check.read(what, given, known, skip)
+  local result, spelled = {}, {}
+  for key, value in pairs(given) do
+    if not (skip and skip[key]) then
+      local name = core.aliases.options[key] or key
+      local convert = known[name]
+      if not convert then return nil, check.unknown(what, key, known) end
+      if spelled[name] then
+        return nil, ("%s: '%s' and '%s' are the same option"):format(what, spelled[name], key)
+      end
+      spelled[name] = key
+      local converted, expected = convert(value)
+      if converted == nil then
+        return nil, ("%s: %s must be %s, not %s"):format(what, key, expected, check.describe(value))
+      end
+      result[name] = converted
+    end
+  end
+  return result
+end
+
+-- ---- kinds of values ----
+
+function check.callable(value)
+  if type(value) == "function" then return value end
+  return nil, "a function"
+end
+
+function check.table(value)
+  if type(value) == "table" then return value end
+  return nil, "a table"
+end
+
+function check.boolean(value)
+  if type(value) == "boolean" then return value end
+  return nil, "true or false"
+end
+
+function check.name(value)
+  if type(value) == "string" and value ~= "" then return value end
+  return nil, "a string that is not empty"
+end
+
+-- Any value: what remains is for another to check.
+function check.any(value) return value end
+
+-- Seconds as milliseconds, rounded up; negative ones become 0.
+function check.delay(value)
+  if type(value) ~= "number" or value ~= value or value > MAX_SECONDS then return nil end
+  local ms = math.ceil(value * 1000 - 1e-6)
+  if value > 0 and ms < 1 then return 1 end
+  return math.max(ms, 0)
+end
+
+-- A timeout in the core's terms: milliseconds, -1 for none.
+function check.seconds(value)
+  local ms = type(value) == "number" and value >= 0 and check.delay(value)
+  if not ms then
+    return nil, ("a number of seconds from 0 (none) to %d"):format(MAX_SECONDS)
+  end
+  return ms == 0 and -1 or ms
+end
+
+function check.whole(lowest)
+  return function(value)
+    if type(value) == "number" and value >= lowest and value <= MAX_WHOLE
+      and value == math.floor(value) then
+      return value
+    end
+    return nil, ("a whole number, %d or more"):format(lowest)
+  end
+end
+
+-- One of the keys of a table; gives what stands there.
+function check.choice(choices)
+  local names = {}
+  for name in pairs(choices) do names[#names + 1] = ("'%s'"):format(name) end
+  table.sort(names)
+  local expected = table.concat(names, " or ")
+  return function(value)
+    local chosen = choices[value]
+    if chosen == nil then return nil, expected end
+    return chosen
+  end
+end

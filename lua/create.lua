@@ -1,0 +1,162 @@
+-- create and the table form of connect: every option is checked here, once, and handed to C in the
+-- core's own terms (milliseconds, -1 for none).
+local core, tcpmulti = ...
+local check = core.check
+
+local CHECK_CONNECT = 1
+local PRIVATE = 1 -- a session keeps what only the library needs in [1]
+
+local session_options = {
+  on_initialize = check.callable,
+  on_success = check.callable,
+  on_input = check.callable,
+  on_flushed = check.callable,
+  on_failure = check.callable,
+  on_error = check.callable,
+  on_timeout = check.callable,
+  on_disconnected = check.callable,
+  on_exception = check.callable,
+  alias = check.name,
+  args = check.table,
+  heap = check.table,
+  connect_timeout = check.seconds,
+  input_timeout = check.seconds,
+  shutdown_timeout = check.seconds,
+  deadline = check.seconds,
+  timeout = check.seconds,
+  filter = check.any,
+  input_filter = check.any,
+  output_filter = check.any,
+  domain = check.choice { any = 0, inet = 4, inet6 = 6 },
+  max_connections = check.whole(1),
+  connect_rate = check.whole(1),
+  high_mark = check.whole(1),
+  low_mark = check.whole(1),
+  max_queued = check.whole(1),
+  nodelay = check.boolean,
+  keepalive = check.whole(0),
+  inline_states = check.table,
+  object_states = check.table,
+  package_states = check.table,
+  options = check.table,
+}
+
+local flags = { trace = check.boolean, default = check.boolean, assert = check.boolean }
+
+local connect_options = {
+  remote_address = check.name,
+  remote_port = check.any,
+  bind_address = check.name,
+  bind_port = check.any,
+  connect_timeout = check.seconds,
+  input_timeout = check.seconds,
+  shutdown_timeout = check.seconds,
+  deadline = check.seconds,
+  filter = check.any,
+  input_filter = check.any,
+  output_filter = check.any,
+  heap = check.table,
+}
+
+-- Replaces the three filter options by two filters; nil, message if one is wrong.
+local function read_filters(what, options)
+  local filter = options.filter
+  if filter ~= nil then
+    local direction = "both"
+    if options.input_filter ~= nil then direction = "output" end
+    if options.output_filter ~= nil then
+      direction = direction == "both" and "input" or "neither"
+    end
+    local made, message = core.read_filter(what .. ": filter", filter, nil, direction)
+    if not made then return nil, message end
+    filter = made
+  end
+  for _, direction in ipairs { "input", "output" } do
+    local name = direction .. "_filter"
+    local given = options[name]
+    if given == nil then
+      options[name] = filter
+    else
+      local made, message = core.read_filter(what .. ": " .. name, given, nil, direction)
+      if not made then return nil, message end
+      options[name] = made
+    end
+  end
+  return true
+end
+
+-- ---- create ----
+
+local function read_create(options)
+  if type(options) ~= "table" then
+    return nil, "tcpmulti.create: a table of options expected, not " .. check.describe(options)
+  end
+  local o, message = check.read("tcpmulti.create", options, session_options)
+  if not o then return nil, message end
+  local f
+  f, message = check.read("tcpmulti.create: options", o.options or {}, flags)
+  if not f then return nil, message end
+  o.trace, o.warn, o.assert = f.trace, f.default, f.assert
+  o.connect_timeout = o.connect_timeout or o.timeout
+  o.no_nodelay = o.nodelay == false and 1 or 0
+  if o.alias and core.find_alias(o.alias) then
+    return nil, ("tcpmulti.create: alias '%s' is taken"):format(o.alias)
+  end
+  local ok
+  ok, message = read_filters("tcpmulti.create", o)
+  if not ok then return nil, message end
+  o.states, message = core.read_states(o)
+  if not o.states then return nil, message end
+  return o
+end
+
+function tcpmulti.create(options)
+  local o, message = read_create(options)
+  if not o then error(message, 2) end
+  local session = setmetatable({
+    [0] = 0,
+    [PRIVATE] = {
+      states = o.states,
+      trace = o.trace,
+      warn = o.warn,
+      names = {},
+      alarms = {},
+    },
+    heap = o.heap or {},
+    alias = o.alias,
+  }, core.session_metatable)
+  local ok, problem, errname = core.create(o, session)
+  if not ok then return nil, problem, errname end
+  if o.alias then core.set_alias(session, o.alias) end
+  local start = o.states._start
+  if start then
+    local args = o.args or {}
+    ok, problem = pcall(core.as, session, start, session, unpack(args, 1, args.n or #args))
+    if not ok then
+      core.abandon(session)
+      error(problem, 0)
+    end
+  end
+  return session
+end
+
+-- ---- connect{…} ----
+
+local function read_connect(options)
+  local o, message = check.read("connect", options, connect_options)
+  if not o then return nil, message end
+  if o.remote_address == nil then return nil, "connect: remote_address is missing" end
+  if o.remote_port == nil then return nil, "connect: remote_port is missing" end
+  local ok
+  ok, message = read_filters("connect", o)
+  if not ok then return nil, message end
+  return o
+end
+
+-- Called by C, which was called by the script: level 3.
+core[CHECK_CONNECT] = function(options)
+  local o, message = read_connect(options)
+  if not o then error(message, 3) end
+  return o.heap, o.remote_address, o.remote_port, o.bind_address, o.bind_port, o.connect_timeout,
+    o.input_timeout, o.shutdown_timeout, o.deadline, o.input_filter, o.output_filter
+end

@@ -1,0 +1,400 @@
+/*
+ * The events of the core as calls of the session's handlers: the hot path. Each event fills a
+ * struct on the C stack and passes it to the trampoline, which fetches the handler by one integer
+ * index, the cheap by another, pushes the arguments and calls. A handler that a session does not
+ * have stays NULL in its table of events, so that neither the core nor this file does any work for
+ * it; initialize, failure, error and disconnected are always there, because the binding itself
+ * needs them.
+ */
+#include "lua_filter.h"
+#include "protect.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+struct event {
+    struct call call;
+    struct session *session;
+    struct tcpm_id id;
+    int place;
+    int (*push)(lua_State *L, const struct event *event); /* gives the number of arguments */
+    const char *text, *text2;
+    size_t length;
+    unsigned port, port2;
+    int number;
+    const struct tcpm_error *error;
+    struct slot *slot;
+};
+
+static bool has_handler(const struct session *session, int place)
+{
+    return (session->handlers >> place & 1) != 0;
+}
+
+static void run_event(lua_State *L, struct call *call)
+{
+    const struct event *event = (const struct event *) call;
+    lua_rawgeti(L, lua_upvalueindex(UP_PLACES), event->session->base + event->place);
+    lua_rawgeti(L, lua_upvalueindex(UP_CHEAPS), (int) TCPM_ID_SLOT(event->id));
+    lua_call(L, 1 + event->push(L, event), 0);
+}
+
+static void print_trace(const struct event *event)
+{
+    static const char *const names[PLACE_COUNT] = {
+        [ON_INITIALIZE] = "initialize", [ON_SUCCESS] = "success",
+        [ON_INPUT] = "input",           [ON_FLUSHED] = "flushed",
+        [ON_FAILURE] = "failure",       [ON_ERROR] = "error",
+        [ON_TIMEOUT] = "timeout",       [ON_DISCONNECTED] = "disconnected",
+        [ON_EXCEPTION] = "exception",
+    };
+    fprintf(stderr, "tcpmulti: session %.0f, connection %.0f: %s\n", event->session->number,
+            (double) event->id.n, names[event->place]);
+}
+
+static void deliver(struct event *event)
+{
+    struct session *session = event->session;
+    if (session->trace)
+        print_trace(event);
+    char *message = tcpm__lua_protect(session->runtime, session, &event->call);
+    if (message != NULL)
+        tcpm__lua_exception_in(session, event->id.n, event->place, message);
+}
+
+/* The connection, if its session still wants events; tells on_exception first of what is pending
+   since initialize. */
+static struct slot *find_listener(struct session *session, struct tcpm_id id)
+{
+    if (session->runtime == NULL || session->muted)
+        return NULL;
+    struct slot *slot = tcpm__lua_slot(session->runtime, id.n);
+    if (slot == NULL || slot->extra == NULL || !slot->extra->failed)
+        return slot;
+    if (slot->extra->report != NULL)
+        tcpm__lua_report_pending(session, slot);
+    return NULL;
+}
+
+static int push_nothing(lua_State *L, const struct event *event)
+{
+    lua_pushnumber(L, (lua_Number) event->id.n);
+    return 1;
+}
+
+/* ---- initialize ---- */
+
+static int push_initialize(lua_State *L, const struct event *event)
+{
+    lua_pushstring(L, event->text);
+    lua_pushinteger(L, (lua_Integer) event->port);
+    if (event->text2 == NULL)
+        lua_pushnil(L);
+    else
+        lua_pushstring(L, event->text2);
+    if (event->port2 == 0)
+        lua_pushnil(L);
+    else
+        lua_pushinteger(L, (lua_Integer) event->port2);
+    return 4;
+}
+
+/* Enters the new connection into the tables. Everything that may fail comes first. */
+static void register_connection(lua_State *L, struct event *event)
+{
+    struct runtime *rt = event->session->runtime;
+    uint32_t number = TCPM_ID_SLOT(event->id);
+    if (tcpm__lua_slots_reserve(rt, number) < 0)
+        luaL_error(L, "not enough memory");
+    lua_rawgeti(L, lua_upvalueindex(UP_PLACES), OWN_NEW_CHEAP);
+    lua_pushnumber(L, (lua_Number) event->id.n);
+    lua_rawseti(L, -2, 0);
+    while (rt->cheap_count < number) {
+        lua_pushboolean(L, 0);
+        lua_rawseti(L, lua_upvalueindex(UP_CHEAPS), (int) rt->cheap_count + 1);
+        rt->cheap_count++;
+    }
+    struct slot *slot = &rt->slots[number];
+    *slot = (struct slot){.id = event->id.n, .session = event->session};
+    struct connecting *connecting = rt->connecting;
+    if (connecting->input != NULL || connecting->output != NULL) {
+        struct extra *extra = tcpm__lua_extra(slot);
+        if (extra == NULL) {
+            slot->id = 0;
+            luaL_error(L, "not enough memory");
+        }
+        extra->input = tcpm__lua_filter_keep(connecting->input);
+        extra->output = tcpm__lua_filter_keep(connecting->output);
+        tcpm__lua_filter_attach(extra->input, event->id.n);
+        tcpm__lua_filter_attach(extra->output, event->id.n);
+    }
+    lua_rawseti(L, lua_upvalueindex(UP_CHEAPS), (int) number);
+    connecting->registered = true;
+}
+
+static void run_initialize(lua_State *L, struct call *call)
+{
+    struct event *event = (struct event *) call;
+    register_connection(L, event);
+    if (has_handler(event->session, ON_INITIALIZE))
+        run_event(L, call);
+}
+
+static void on_initialize(TCPM_ON, const char *addr, unsigned port, const char *bind_addr,
+                          unsigned bind_port)
+{
+    struct session *owner = heap;
+    struct connecting *connecting = owner->runtime->connecting;
+    struct event event = {
+        .call.run = run_initialize,
+        .session = owner,
+        .id = id,
+        .place = ON_INITIALIZE,
+        .push = push_initialize,
+        .text = addr,
+        .port = port,
+        .text2 = bind_addr,
+        .port2 = bind_port,
+    };
+    char *message = tcpm__lua_protect(owner->runtime, owner, &event.call);
+    if (owner->trace)
+        print_trace(&event);
+    if (message == NULL)
+        return;
+    if (connecting->registered) {
+        tcpm__lua_exception_later(owner, id.n, message);
+    } else {
+        tcpm__lua_message_free(message); /* connect answers ENOMEM */
+        tcpm_reset(session, id);
+    }
+}
+
+/* ---- while it is open ---- */
+
+static int push_success(lua_State *L, const struct event *event)
+{
+    lua_pushinteger(L, event->number);
+    lua_pushstring(L, event->text);
+    lua_pushinteger(L, (lua_Integer) event->port);
+    lua_pushnumber(L, (lua_Number) event->id.n);
+    lua_pushnumber(L, (lua_Number) event->id.n);
+    return 5;
+}
+
+static void on_success(TCPM_ON, int fd, const char *addr, unsigned port)
+{
+    (void) session;
+    struct session *owner = heap;
+    struct event event = {
+        .call.run = run_event,
+        .session = owner,
+        .id = id,
+        .place = ON_SUCCESS,
+        .push = push_success,
+        .text = addr,
+        .port = port,
+        .number = fd,
+    };
+    if (find_listener(owner, id) != NULL)
+        deliver(&event);
+}
+
+static int push_record(lua_State *L, const struct event *event)
+{
+    struct extra *extra = event->slot->extra;
+    if (extra != NULL && tcpm__lua_filter_token(extra->input, event->text))
+        tcpm__lua_filter_push_record(L, extra->input);
+    else
+        lua_pushlstring(L, event->text, event->length);
+    lua_pushnumber(L, (lua_Number) event->id.n);
+    return 2;
+}
+
+static void on_input(TCPM_ON, const void *record, size_t length)
+{
+    (void) session;
+    struct session *owner = heap;
+    struct event event;
+    event.slot = find_listener(owner, id);
+    if (event.slot == NULL)
+        return;
+    event.call.run = run_event;
+    event.session = owner;
+    event.id = id;
+    event.place = ON_INPUT;
+    event.push = push_record;
+    event.text = record;
+    event.length = length;
+    deliver(&event);
+}
+
+static void on_flushed(TCPM_ON)
+{
+    (void) session;
+    struct session *owner = heap;
+    struct event event = {
+        .call.run = run_event,
+        .session = owner,
+        .id = id,
+        .place = ON_FLUSHED,
+        .push = push_nothing,
+    };
+    if (find_listener(owner, id) != NULL)
+        deliver(&event);
+}
+
+/* ---- its end ---- */
+
+static int push_error(lua_State *L, const struct event *event)
+{
+    const struct tcpm_error *error = event->error;
+    const struct extra *extra = event->slot->extra;
+    lua_pushstring(L, extra != NULL && extra->operation != NULL && error->op == TCPM_OP_FAIL
+                          ? extra->operation
+                          : tcpm_op_name(error->op));
+    lua_pushinteger(L, tcpm__lua_errnum(error->code));
+    lua_pushstring(L, error->message);
+    lua_pushnumber(L, (lua_Number) event->id.n);
+    lua_pushstring(L, tcpm_error_name(error->code));
+    return 5;
+}
+
+/* A filter that raised: on_exception hears of it first. With neither that nor a handler for the
+   error itself it is fatal. False: nobody listens any more. */
+static bool report_filter(struct session *owner, struct slot *slot, int place)
+{
+    if (slot->extra == NULL || slot->extra->report == NULL)
+        return true;
+    if (has_handler(owner, ON_EXCEPTION) || !has_handler(owner, place)) {
+        tcpm__lua_report_pending(owner, slot);
+        return !owner->muted;
+    }
+    tcpm__lua_message_free(slot->extra->report);
+    slot->extra->report = NULL;
+    return true;
+}
+
+static void deliver_error(struct session *owner, struct tcpm_id id, int place,
+                          const struct tcpm_error *error)
+{
+    struct event event = {
+        .call.run = run_event,
+        .session = owner,
+        .id = id,
+        .place = place,
+        .push = push_error,
+        .error = error,
+        .slot = find_listener(owner, id),
+    };
+    if (event.slot != NULL && report_filter(owner, event.slot, place) && has_handler(owner, place))
+        deliver(&event);
+}
+
+static void on_failure(TCPM_ON, const struct tcpm_error *error)
+{
+    (void) session;
+    deliver_error(heap, id, ON_FAILURE, error);
+}
+
+static void on_error(TCPM_ON, const struct tcpm_error *error)
+{
+    (void) session;
+    deliver_error(heap, id, ON_ERROR, error);
+}
+
+static int push_timer(lua_State *L, const struct event *event)
+{
+    lua_pushnumber(L, (lua_Number) event->id.n);
+    lua_pushstring(L, event->text);
+    return 2;
+}
+
+static void on_timeout(TCPM_ON, enum tcpm_timer timer)
+{
+    (void) session;
+    struct session *owner = heap;
+    struct event event = {
+        .call.run = run_event,
+        .session = owner,
+        .id = id,
+        .place = ON_TIMEOUT,
+        .push = push_timer,
+        .text = tcpm_timer_name(timer),
+    };
+    if (find_listener(owner, id) != NULL)
+        deliver(&event);
+}
+
+/* addr and port answer for as long as the script keeps the cheap: [cheap] = port, then address. */
+static void remember_address(lua_State *L, const struct event *event)
+{
+    char text[2 + 256];
+    size_t length = strlen(event->text);
+    if (length > sizeof text - 2)
+        return;
+    text[0] = (char) (event->port >> 8);
+    text[1] = (char) (event->port & 0xff);
+    memcpy(text + 2, event->text, length);
+    lua_rawgeti(L, lua_upvalueindex(UP_PLACES), OWN_ENDED);
+    lua_rawgeti(L, lua_upvalueindex(UP_CHEAPS), (int) TCPM_ID_SLOT(event->id));
+    lua_pushlstring(L, text, length + 2);
+    lua_rawset(L, -3);
+    lua_pop(L, 1);
+}
+
+static void run_disconnected(lua_State *L, struct call *call)
+{
+    struct event *event = (struct event *) call;
+    remember_address(L, event);
+    if (!has_handler(event->session, ON_DISCONNECTED))
+        return;
+    event->text = tcpm_reason_name((enum tcpm_reason) event->number);
+    if (event->slot->extra != NULL && event->slot->extra->forced)
+        event->text = tcpm_reason_name(TCPM_REASON_ERROR);
+    run_event(L, call);
+}
+
+static void on_disconnected(TCPM_ON, enum tcpm_reason reason)
+{
+    struct session *owner = heap;
+    struct runtime *rt = owner->runtime;
+    struct tcpm_info info = {.size = offsetof(struct tcpm_info, peer)};
+    find_listener(owner, id);
+    if (rt == NULL || owner->muted || tcpm__lua_slot(rt, id.n) == NULL)
+        return;
+    struct event event = {
+        .call.run = run_disconnected,
+        .session = owner,
+        .id = id,
+        .place = ON_DISCONNECTED,
+        .push = push_timer,
+        .number = (int) reason,
+        .slot = tcpm__lua_slot(rt, id.n),
+    };
+    if (tcpm_info_get(session, id, &info) == 0) {
+        event.text = info.address;
+        event.port = info.port;
+        deliver(&event);
+    }
+    struct slot *slot = tcpm__lua_slot(rt, id.n);
+    if (slot != NULL)
+        tcpm__lua_slot_free(rt, slot);
+}
+
+void tcpm__lua_events(struct session *session)
+{
+    session->events = (struct tcpm_events){
+        .size = sizeof session->events,
+        .initialize = on_initialize,
+        .success = has_handler(session, ON_SUCCESS) ? on_success : NULL,
+        .input = has_handler(session, ON_INPUT) ? on_input : NULL,
+        .flushed = has_handler(session, ON_FLUSHED) ? on_flushed : NULL,
+        .failure = on_failure,
+        .error = on_error,
+        .timeout = has_handler(session, ON_TIMEOUT) ? on_timeout : NULL,
+        .disconnected = on_disconnected,
+        .room = tcpm__lua_room,
+        .stopped = tcpm__lua_stopped,
+    };
+}

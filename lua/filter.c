@@ -1,0 +1,159 @@
+/*
+ * Filters as Lua values. A built-in one is userdata that holds the core's specification, checked
+ * once and cheap to switch to; one that is written in Lua is the script's table. Specifications by
+ * name and option are read by the part written in Lua (filters.lua), which calls core.filter with
+ * checked options.
+ */
+#include "lua_filter.h"
+
+#include <errno.h>
+#include <string.h>
+
+static int64_t integer_option(lua_State *L, const char *name)
+{
+    lua_getfield(L, 2, name);
+    int64_t value = (int64_t) lua_tonumber(L, -1);
+    lua_pop(L, 1);
+    return value;
+}
+
+/* The table of options keeps the string alive. */
+static const char *string_option(lua_State *L, const char *name, size_t *length)
+{
+    lua_getfield(L, 2, name);
+    const char *text = lua_tolstring(L, -1, length);
+    lua_pop(L, 1);
+    return text;
+}
+
+static int make_line(lua_State *L, struct tcpm_filter **ret)
+{
+    struct tcpm_line_options options = {
+        .size = sizeof options,
+        .ends = integer_option(L, "ends"),
+        .max_length = integer_option(L, "max_length"),
+    };
+    options.input_literal = string_option(L, "input_literal", &options.input_literal_length);
+    options.output_literal = string_option(L, "output_literal", &options.output_literal_length);
+    return tcpm_filter_line(&options, ret);
+}
+
+static int make_block(lua_State *L, struct tcpm_filter **ret)
+{
+    size_t length;
+    struct tcpm_block_options options = {
+        .size = sizeof options,
+        .block_size = integer_option(L, "block_size"),
+        .length = string_option(L, "length", &length),
+        .offset = integer_option(L, "offset"),
+        .adjust = integer_option(L, "adjust"),
+        .header = integer_option(L, "header"),
+        .max_length = integer_option(L, "max_length"),
+    };
+    return tcpm_filter_block(&options, ret);
+}
+
+/* core.filter(kind, options) -> userdata, or nil, message, errname. */
+int tcpm__lua_filter_make(lua_State *L)
+{
+    const char *kind = luaL_checkstring(L, 1);
+    luaL_checktype(L, 2, LUA_TTABLE);
+    struct tcpm_filter **box = lua_newuserdata(L, sizeof *box);
+    int result;
+    *box = NULL;
+    lua_rawgeti(L, lua_upvalueindex(UP_PLACES), OWN_FILTER_METATABLE);
+    lua_setmetatable(L, -2);
+    if (strcmp(kind, "line") == 0)
+        result = make_line(L, box);
+    else if (strcmp(kind, "block") == 0)
+        result = make_block(L, box);
+    else if (strcmp(kind, "netstring") == 0)
+        result = tcpm_filter_netstring(integer_option(L, "max_length"), box);
+    else
+        result = tcpm_filter_stream(box);
+    if (result == -EINVAL)
+        return tcpm__lua_failure_text(L, result, "the options do not fit together");
+    return result < 0 ? tcpm__lua_failure(L, result) : 1;
+}
+
+static bool is_filter(lua_State *L, int index)
+{
+    if (lua_type(L, index) != LUA_TUSERDATA || !lua_getmetatable(L, index))
+        return false;
+    lua_rawgeti(L, lua_upvalueindex(UP_PLACES), OWN_FILTER_METATABLE);
+    bool same = lua_rawequal(L, -1, -2) != 0;
+    lua_pop(L, 2);
+    return same;
+}
+
+/* core.is_filter(value) -> whether it is a built-in one. */
+int tcpm__lua_is_filter(lua_State *L)
+{
+    lua_pushboolean(L, is_filter(L, 1));
+    return 1;
+}
+
+int tcpm__lua_filter_collect(lua_State *L)
+{
+    struct tcpm_filter **box = lua_touserdata(L, 1);
+    tcpm_filter_free(*box);
+    *box = NULL;
+    return 0;
+}
+
+/* The filter at index for one direction. */
+static int open_one(lua_State *L, struct runtime *rt, int index, struct tcpm_filter **core,
+                    struct lua_filter **lua, bool *own)
+{
+    struct tcpm_filter **box = lua_touserdata(L, index);
+    if (box != NULL) {
+        *core = *box;
+        return *box == NULL ? -ESHUTDOWN : 0;
+    }
+    int result = tcpm__lua_filter_open(L, rt, index, core, lua);
+    *own = result == 0;
+    return result;
+}
+
+/* Pushes the session's own filter, if it is written in Lua, and gives its index, else 0. */
+static int push_own(lua_State *L, const struct session *session, int place)
+{
+    lua_rawgeti(L, lua_upvalueindex(UP_PLACES), session->base + place);
+    if (lua_istable(L, -1))
+        return lua_gettop(L);
+    lua_pop(L, 1);
+    return 0;
+}
+
+int tcpm__lua_filter_pair(lua_State *L, struct runtime *rt, const struct session *session_or_null,
+                          int input, int output, struct filter_pair *pair)
+{
+    *pair = (struct filter_pair){0};
+    if (session_or_null != NULL && input == 0)
+        input = push_own(L, session_or_null, PLACE_INPUT_FILTER);
+    if (session_or_null != NULL && output == 0)
+        output = push_own(L, session_or_null, PLACE_OUTPUT_FILTER);
+    int result = 0;
+    if (input != 0)
+        result = open_one(L, rt, input, &pair->input, &pair->lua_input, &pair->own_input);
+    if (result == 0 && output != 0 && input != 0 && lua_rawequal(L, input, output)) {
+        pair->output = pair->input; /* the same one twice: one instance for both directions */
+        pair->lua_output = tcpm__lua_filter_keep(pair->lua_input);
+    } else if (result == 0 && output != 0) {
+        result = open_one(L, rt, output, &pair->output, &pair->lua_output, &pair->own_output);
+    }
+    if (result < 0)
+        tcpm__lua_filter_pair_free(pair);
+    return result;
+}
+
+void tcpm__lua_filter_pair_free(struct filter_pair *pair)
+{
+    if (pair->own_input)
+        tcpm_filter_free(pair->input);
+    if (pair->own_output)
+        tcpm_filter_free(pair->output);
+    tcpm__lua_filter_drop(pair->lua_input);
+    tcpm__lua_filter_drop(pair->lua_output);
+    *pair = (struct filter_pair){0};
+}

@@ -1,0 +1,264 @@
+-- Specifications of filters: names with options, and objects. A built-in filter is userdata that C
+-- makes of checked options; everything else is a table with the methods of a filter.
+local core, tcpmulti = ...
+local check = core.check
+
+local FILTER = 5
+
+local length = check.choice {
+  u8 = "u8", u16be = "u16be", u16le = "u16le", u24be = "u24be", u24le = "u24le",
+  u32be = "u32be", u32le = "u32le", u64be = "u64be", ascii0 = "ascii0", varint = "varint",
+}
+
+local function literal(value)
+  if type(value) == "string" and value ~= "" then return value end
+  return nil, "a string that is not empty"
+end
+
+local function codec(value)
+  if type(value) == "table" and type(value[1]) == "function" and type(value[2]) == "function" then
+    return value
+  end
+  return nil, "a table of two functions, encode and decode"
+end
+
+local function integer(value)
+  if type(value) == "number" and value == math.floor(value) and math.abs(value) < 2 ^ 31 then
+    return value
+  end
+  return nil, "a whole number"
+end
+
+local kinds = {}
+
+-- Makes the userdata, or says why the options do not fit together.
+local function built_in(what, kind, options)
+  local filter, message = core.filter(kind, options)
+  if not filter then return nil, what .. ": " .. message end
+  return filter
+end
+
+kinds.stream = {
+  options = {},
+  make = function(what) return built_in(what, "stream", {}) end,
+}
+
+kinds.netstring = {
+  options = { max_length = check.whole(1) },
+  make = function(what, options) return built_in(what, "netstring", options) end,
+}
+
+kinds.line = {
+  options = {
+    ends = check.choice { any = 0, lf = 1, auto = 2 },
+    literal = literal,
+    input_literal = literal,
+    output_literal = literal,
+    max_length = check.whole(1),
+  },
+  make = function(what, o)
+    if o.literal and (o.input_literal or o.output_literal) then
+      return nil, what .. ": literal is for both directions; give it or the other two"
+    end
+    if o.ends and (o.literal or o.input_literal) then
+      return nil, what .. ": ends and a literal for the input exclude each other"
+    end
+    o.input_literal = o.literal or o.input_literal
+    o.output_literal = o.literal or o.output_literal
+    return built_in(what, "line", o)
+  end,
+}
+
+kinds.block = {
+  options = {
+    block_size = check.whole(1),
+    length = length,
+    length_codec = codec,
+    offset = check.whole(0),
+    adjust = integer,
+    header = check.boolean,
+    max_length = check.whole(1),
+  },
+  make = function(what, o)
+    local given = (o.block_size and 1 or 0) + (o.length and 1 or 0) + (o.length_codec and 1 or 0)
+    if given ~= 1 then
+      return nil, what .. ": give one of block_size, length and length_codec"
+    end
+    if not o.length and (o.offset or o.adjust) then
+      return nil, what .. ": offset and adjust go with length"
+    end
+    if o.block_size and (o.header ~= nil or o.max_length) then
+      return nil, what .. ": block_size is all that a block of fixed size takes"
+    end
+    if o.offset and o.offset > 0 and not o.header then
+      return nil, what .. ": offset needs header = true"
+    end
+    if o.length_codec then return core.combinators.codec_block(o) end
+    o.header = o.header and 1 or 0
+    return built_in(what, "block", o)
+  end,
+}
+
+local function get_and_put(name)
+  return {
+    options = { get = check.callable, put = check.callable, code = check.callable },
+    make = function(what, o)
+      if o.code and (o.get or o.put) then
+        return nil, what .. ": code is for both directions; give it or the other two"
+      end
+      local get, put = o.code or o.get, o.code or o.put
+      if not get and not put then return nil, what .. ": get or put is missing" end
+      return core.combinators[name](get, put)
+    end,
+  }
+end
+
+kinds.map = get_and_put("map")
+kinds.grep = get_and_put("grep")
+
+kinds.record_block = {
+  options = { block_size = check.whole(1), check_put = check.boolean },
+  make = function(what, o)
+    if not o.block_size then return nil, what .. ": block_size is missing" end
+    return core.combinators.record_block(o.block_size, o.check_put)
+  end,
+}
+
+kinds.stack = {
+  options = { filters = check.table },
+  make = function(what, o)
+    local stages = {}
+    for i, spec in ipairs(o.filters or {}) do
+      local stage, message = core.read_filter(("%s: filter %d"):format(what, i), spec, nil,
+        "neither")
+      if not stage then return nil, message end
+      stages[i] = stage
+    end
+    if #stages == 0 then return kinds.stream.make(what) end
+    return core.combinators.stack(stages)
+  end,
+}
+
+-- ---- from a specification ----
+
+local defaults = {} -- [name] = the filter of that name without options
+
+local function make(what, name, options, skip)
+  local canonical = core.aliases.filters[name] or name
+  local kind = kinds[canonical]
+  if not kind then
+    local nearest = check.nearest(name, kinds)
+    return nil, ("%s: unknown filter %s%s"):format(what, check.describe(name),
+      nearest and (" (did you mean '%s'?)"):format(nearest) or "")
+  end
+  if options == nil then
+    local filter = defaults[canonical]
+    if filter then return filter end
+  elseif type(options) ~= "table" then
+    return nil, ("%s: the options of %s must be a table, not %s"):format(what, canonical,
+      check.describe(options))
+  end
+  what = ("%s: %s"):format(what, canonical)
+  local o, message = check.read(what, options or {}, kind.options, skip)
+  if not o then return nil, message end
+  local filter
+  filter, message = kind.make(what, o)
+  if filter and options == nil then defaults[canonical] = filter end
+  return filter, message
+end
+
+-- { "name", option = … }; the stack's filters may follow its name.
+local function make_of_table(what, spec)
+  local options, positional = {}, {}
+  for key, value in pairs(spec) do
+    if key ~= 1 then
+      if type(key) == "number" then positional[key - 1] = value else options[key] = value end
+    end
+  end
+  if next(positional) ~= nil then
+    if (core.aliases.filters[spec[1]] or spec[1]) ~= "stack" then
+      return nil, ("%s: options of %s have names"):format(what, check.describe(spec[1]))
+    end
+    options.filters = positional
+  end
+  return make(what, spec[1], next(options) ~= nil and options or nil)
+end
+
+local needed = {
+  both = { "feed", "get_one", "put", "clone" },
+  input = { "feed", "get_one", "clone" },
+  output = { "put", "clone" },
+  neither = { "clone" },
+}
+
+local function check_object(what, object, direction)
+  for _, name in ipairs(needed[direction]) do
+    if type(object[name]) ~= "function" then
+      return nil, ("%s: the filter has no method '%s'"):format(what, name)
+    end
+  end
+  return object
+end
+
+-- A filter of any specification, for a direction: both, input, output, or neither of them (where
+-- it will be used shows later). nil, message for what is none.
+function core.read_filter(what, spec, options, direction)
+  if type(spec) == "string" then return make(what, spec, options) end
+  if options ~= nil then return nil, what .. ": options go with the name of a filter" end
+  if core.is_filter(spec) then return spec end
+  if type(spec) ~= "table" then
+    return nil, ("%s: a name, { name, … } or a filter expected, not %s"):format(what,
+      check.describe(spec))
+  end
+  if spec.get_one ~= nil or spec.put ~= nil then
+    if type(spec[1]) ~= "string" then return check_object(what, spec, direction) end
+  end
+  if type(spec[1]) ~= "string" then
+    return nil, what .. ": the table is neither { name, … } nor a filter: it has no get_one"
+  end
+  return make_of_table(what, spec)
+end
+
+-- Called by methods in C, which the script has called: level 3.
+core[FILTER] = function(spec, options, direction)
+  local filter, message = core.read_filter("filter", spec, options, direction)
+  if not filter then error(message, 3) end
+  return filter
+end
+
+-- ---- tcpmulti.filters ----
+
+local filters = {}
+tcpmulti.filters = filters
+
+local function constructor(name, arrange)
+  filters[name] = function(...)
+    local options = arrange and arrange(...) or ...
+    local filter, message = make("tcpmulti.filters", name, options)
+    if not filter then error(message, 2) end
+    return filter
+  end
+end
+
+-- map(get, put), or map { get = …, put = … }
+local function two_functions(get, put)
+  if type(get) == "table" then return get end
+  return { get = get, put = put }
+end
+
+constructor("stream")
+constructor("line")
+constructor("block")
+constructor("netstring")
+constructor("map", two_functions)
+constructor("grep", two_functions)
+constructor("record_block", function(size, check_put)
+  if type(size) == "table" then return size end
+  return { block_size = size, check_put = check_put }
+end)
+constructor("stack", function(list, ...)
+  if type(list) == "table" and list.filters == nil and list.Filters == nil then
+    return { filters = list }
+  end
+  return list, ...
+end)

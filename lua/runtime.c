@@ -1,0 +1,394 @@
+/*
+ * Opening and closing the module on a Lua state: the runtime with its tables, the functions with
+ * their upvalues, the parts that are written in Lua, and in a plain luajit the loop and the engine.
+ *
+ * The runtime is userdata that the registry holds, so it outlives every finalizer that lua_close
+ * runs; closing it only empties it, and what is called afterwards finds no connection and no
+ * session.
+ */
+#include "lua_filter.h"
+#include "parts.h"
+#include "protect.h"
+#include "tcpmulti_lua.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <uv.h>
+
+#define RUNTIME_KEY "tcpmulti.runtime"
+
+struct runtime *tcpm__lua_find(lua_State *L)
+{
+    lua_getfield(L, LUA_REGISTRYINDEX, RUNTIME_KEY);
+    struct runtime *rt = lua_touserdata(L, -1);
+    lua_pop(L, 1);
+    return rt;
+}
+
+struct link *tcpm__lua_link_keep(struct link *link)
+{
+    link->references++;
+    return link;
+}
+
+void tcpm__lua_link_drop(struct link *link)
+{
+    if (link != NULL && --link->references == 0)
+        free(link);
+}
+
+void tcpm__lua_clear(struct runtime *rt, int table_reference, int key)
+{
+    lua_State *L = rt->active;
+    lua_rawgeti(L, LUA_REGISTRYINDEX, table_reference);
+    lua_pushboolean(L, 0);
+    lua_rawseti(L, -2, key);
+    lua_pop(L, 1);
+}
+
+void tcpm__lua_unref(struct runtime *rt, int reference)
+{
+    lua_State *L = rt->active;
+    lua_rawgeti(L, LUA_REGISTRYINDEX, rt->anchors_reference);
+    luaL_unref(L, -1, reference);
+    lua_pop(L, 1);
+}
+
+void tcpm__lua_end_all(struct runtime *rt)
+{
+    for (int i = 1; i < rt->session_count; i++)
+        if (rt->sessions[i] != NULL && !rt->sessions[i]->muted)
+            tcpm__lua_session_end(rt->sessions[i]);
+}
+
+/* ---- closing ---- */
+
+static void engine_closed(void *user)
+{
+    *(bool *) user = true;
+}
+
+static void close_loop(struct runtime *rt)
+{
+    bool closed = false;
+    tcpm_engine_close(rt->engine, engine_closed, &closed);
+    while (!closed)
+        uv_run(rt->loop, UV_RUN_ONCE);
+    /* descriptors of s:stdin are closed in the turn after */
+    while (uv_loop_close(rt->loop) == UV_EBUSY && uv_run(rt->loop, UV_RUN_NOWAIT) != 0)
+        ;
+    if (uv_loop_close(rt->loop) != UV_EBUSY)
+        free(rt->loop);
+}
+
+/* In a host, sessions live on in its engine until its loop has run; they know nobody any more. */
+static void close_runtime(struct runtime *rt, lua_State *L)
+{
+    if (rt->engine == NULL)
+        return;
+    rt->active = L;
+    rt->framed = false;
+    tcpm__lua_end_all(rt);
+    if (rt->loop != NULL)
+        close_loop(rt);
+    rt->engine = NULL;
+    rt->loop = NULL;
+    for (int i = 1; i < rt->session_count; i++)
+        if (rt->sessions[i] != NULL)
+            rt->sessions[i]->runtime = NULL;
+    rt->session_count = 0;
+    rt->slot_count = 0;
+    free(rt->sessions);
+    free(rt->numbers);
+    free(rt->slots);
+    tcpm__lua_message_free(rt->fatal);
+    rt->fatal = NULL;
+    rt->link->runtime = NULL;
+    tcpm__lua_link_drop(rt->link);
+}
+
+static int collect_runtime(lua_State *L)
+{
+    close_runtime(lua_touserdata(L, 1), L);
+    return 0;
+}
+
+void tcpm_lua_close(lua_State *L)
+{
+    struct runtime *rt = L == NULL ? NULL : tcpm__lua_find(L);
+    if (rt != NULL)
+        close_runtime(rt, L);
+}
+
+/* ---- opening ---- */
+
+/* The tables of a module that is being opened, by their place on the stack. */
+enum opening { AT_RUNTIME = 1, AT_CHEAPS, AT_PLACES, AT_ANCHORS, AT_CORE, AT_MODULE, AT_METHODS };
+
+static void push_closure(lua_State *L, lua_CFunction function)
+{
+    for (int at = AT_RUNTIME; at <= AT_CORE; at++)
+        lua_pushvalue(L, at);
+    lua_pushcclosure(L, function, UP_COUNT);
+}
+
+static void set_functions(lua_State *L, int table, const luaL_Reg *list)
+{
+    for (; list->name != NULL; list++) {
+        push_closure(L, list->func);
+        lua_setfield(L, table, list->name);
+    }
+}
+
+static void set_place(lua_State *L, enum own_place place)
+{
+    lua_rawseti(L, AT_PLACES, place);
+}
+
+/* The runtime's own places, in order: the table is to have an array, and it must never need to
+   grow when C puts something back. */
+static void fill_own_places(lua_State *L)
+{
+    for (int place = OWN_FREE; place < PLACE_COUNT; place++) {
+        lua_pushboolean(L, 0);
+        set_place(L, place);
+    }
+    lua_newtable(L); /* of what has ended, while the script keeps it */
+    lua_createtable(L, 0, 1);
+    lua_pushliteral(L, "k");
+    lua_setfield(L, -2, "__mode");
+    lua_setmetatable(L, -2);
+    set_place(L, OWN_ENDED);
+    lua_createtable(L, 0, 2);
+    lua_pushvalue(L, AT_METHODS);
+    lua_setfield(L, -2, "__index");
+    set_place(L, OWN_CHEAP_METATABLE);
+    lua_createtable(L, 0, 1);
+    lua_pushcfunction(L, tcpm__lua_filter_collect);
+    lua_setfield(L, -2, "__gc");
+    set_place(L, OWN_FILTER_METATABLE);
+    lua_pushcfunction(L, tcpm__lua_traceback);
+    set_place(L, OWN_TRACEBACK);
+    push_closure(L, tcpm__lua_trampoline);
+    set_place(L, OWN_TRAMPOLINE);
+}
+
+static int reference(lua_State *L, int at)
+{
+    lua_pushvalue(L, at);
+    return luaL_ref(L, LUA_REGISTRYINDEX);
+}
+
+static struct runtime *push_runtime(lua_State *L)
+{
+    struct runtime *rt = lua_newuserdata(L, sizeof *rt);
+    memset(rt, 0, sizeof *rt);
+    lua_createtable(L, 0, 1);
+    lua_pushcfunction(L, collect_runtime);
+    lua_setfield(L, -2, "__gc");
+    lua_setmetatable(L, -2);
+    rt->main = rt->active = L;
+    return rt;
+}
+
+/* One part written in Lua: it gets core and the module, and adds to them. */
+static void load_part(lua_State *L, const struct tcpm__lua_part *part)
+{
+    if (luaL_loadbuffer(L, part->source, part->length, part->name) != 0)
+        lua_error(L);
+    lua_pushvalue(L, AT_CORE);
+    lua_pushvalue(L, AT_MODULE);
+    lua_call(L, 2, 0);
+}
+
+/* What the Lua parts find in core beside the functions. */
+static void fill_core(lua_State *L)
+{
+    static const luaL_Reg functions[] = {
+        {"create", tcpm__lua_create},
+        {"abandon", tcpm__lua_abandon},
+        {"state", tcpm__lua_state},
+        {"running", tcpm__lua_running},
+        {"as", tcpm__lua_as},
+        {"stdin", tcpm__lua_stdin},
+        {"filter", tcpm__lua_filter_make},
+        {"is_filter", tcpm__lua_is_filter},
+        {"warn", tcpm__lua_warn},
+        {"time", tcpm__lua_time},
+        {NULL, NULL},
+    };
+    for (int part = PART_CHECK_CONNECT; part <= PART_FILTER; part++) {
+        lua_pushboolean(L, 0);
+        lua_rawseti(L, AT_CORE, part);
+    }
+    set_functions(L, AT_CORE, functions);
+    set_functions(L, AT_CORE, tcpm__lua_task_functions);
+    lua_newtable(L);
+    set_functions(L, lua_gettop(L), tcpm__lua_session_functions);
+    lua_setfield(L, AT_CORE, "session_methods");
+    lua_pushvalue(L, AT_METHODS);
+    lua_setfield(L, AT_CORE, "cheap_methods");
+    lua_pushvalue(L, AT_PLACES);
+    lua_setfield(L, AT_CORE, "places");
+}
+
+/* The metatables that the Lua parts have made. */
+static void take_metatable(lua_State *L, const char *name, enum own_place place)
+{
+    lua_getfield(L, AT_CORE, name);
+    set_place(L, place);
+}
+
+static void open_parts(lua_State *L)
+{
+    for (const struct tcpm__lua_part *part = tcpm__lua_parts; part->name != NULL; part++)
+        load_part(L, part);
+    take_metatable(L, "session_metatable", OWN_SESSION_METATABLE);
+    take_metatable(L, "strict_metatable", OWN_STRICT_METATABLE);
+}
+
+/* Builds everything but the engine; leaves the module on top of the stack, which must be empty. */
+static struct runtime *open_tables(lua_State *L)
+{
+    struct runtime *rt = push_runtime(L);
+    for (int at = AT_CHEAPS; at <= AT_METHODS; at++)
+        lua_newtable(L);
+    lua_pushinteger(L, 0); /* luaL_unref's free list, so that it never needs memory */
+    lua_rawseti(L, AT_ANCHORS, 0);
+    rt->cheaps_reference = reference(L, AT_CHEAPS);
+    rt->places_reference = reference(L, AT_PLACES);
+    rt->anchors_reference = reference(L, AT_ANCHORS);
+    fill_own_places(L);
+    set_functions(L, AT_METHODS, tcpm__lua_cheap_functions);
+    set_functions(L, AT_MODULE, tcpm__lua_cheap_functions);
+    set_functions(L, AT_MODULE, tcpm__lua_module_functions);
+    lua_pushstring(L, tcpm_version());
+    lua_setfield(L, AT_MODULE, "version");
+    fill_core(L);
+    open_parts(L);
+    lua_settop(L, AT_METHODS);
+    lua_pushvalue(L, AT_RUNTIME);
+    lua_setfield(L, LUA_REGISTRYINDEX, RUNTIME_KEY);
+    lua_pushvalue(L, AT_MODULE);
+    lua_setfield(L, LUA_REGISTRYINDEX, TCPM__LUA_MODULE);
+    lua_settop(L, AT_MODULE);
+    return rt;
+}
+
+static int make_link(struct runtime *rt)
+{
+    rt->link = calloc(1, sizeof *rt->link);
+    if (rt->link == NULL)
+        return -ENOMEM;
+    *rt->link = (struct link){.runtime = rt, .references = 1};
+    return 0;
+}
+
+/* A loop and an engine of our own. */
+static int open_engine(struct runtime *rt)
+{
+    uv_loop_t *loop = malloc(sizeof *loop);
+    int result = loop == NULL ? -ENOMEM : uv_loop_init(loop);
+    if (result < 0) {
+        free(loop);
+        return result;
+    }
+    result = tcpm_engine_create(loop, NULL, &rt->engine);
+    if (result == 0)
+        result = make_link(rt);
+    if (result == 0) {
+        rt->loop = loop;
+        return 0;
+    }
+    if (rt->engine != NULL) {
+        rt->loop = loop;
+        close_loop(rt);
+        rt->engine = NULL;
+        rt->loop = NULL;
+    } else if (uv_loop_close(loop) == 0) {
+        free(loop);
+    }
+    return result;
+}
+
+int luaopen_tcpmulti(lua_State *L)
+{
+    struct runtime *rt = tcpm__lua_find(L);
+    if (rt != NULL && rt->engine != NULL) {
+        lua_getfield(L, LUA_REGISTRYINDEX, TCPM__LUA_MODULE);
+        return 1;
+    }
+    lua_settop(L, 0);
+    rt = open_tables(L);
+    int result = open_engine(rt);
+    if (result < 0)
+        return luaL_error(L, "tcpmulti: cannot start: %s", tcpm_error_text(result));
+    return 1;
+}
+
+/* ---- in a host ---- */
+
+struct host {
+    struct tcpm_engine *engine;
+    struct tcpm_lua_options options;
+    int result;
+};
+
+static int open_in_host(lua_State *L)
+{
+    const struct host *host = lua_touserdata(L, 1);
+    lua_settop(L, 0);
+    struct runtime *rt = open_tables(L);
+    lua_getfield(L, LUA_REGISTRYINDEX, "_LOADED");
+    lua_pushvalue(L, AT_MODULE);
+    lua_setfield(L, -2, "tcpmulti");
+    lua_settop(L, AT_MODULE);
+    if (make_link(rt) < 0)
+        luaL_error(L, "not enough memory");
+    rt->engine = host->engine;
+    rt->exception = host->options.exception;
+    rt->exception_user = host->options.user;
+    return 1;
+}
+
+/* As the core reads its options: older hosts know less, newer ones must not ask for more. */
+static int read_options(const struct tcpm_lua_options *given, struct tcpm_lua_options *options)
+{
+    *options = (struct tcpm_lua_options){0};
+    if (given == NULL)
+        return 0;
+    if (given->size < sizeof given->size)
+        return -EINVAL;
+    size_t known = given->size < sizeof *options ? given->size : sizeof *options;
+    memcpy(options, given, known);
+    for (size_t i = known; i < given->size; i++)
+        if (((const char *) given)[i] != 0)
+            return -E2BIG;
+    return 0;
+}
+
+int tcpm_lua_open(lua_State *L, struct tcpm_engine *engine,
+                  const struct tcpm_lua_options *options_or_null)
+{
+    struct host host = {.engine = engine};
+    if (L == NULL || engine == NULL)
+        return -EINVAL;
+    int result = read_options(options_or_null, &host.options);
+    if (result < 0)
+        return result;
+    const struct runtime *open = tcpm__lua_find(L);
+    if (open != NULL && open->engine != NULL)
+        return -EBUSY;
+    if (!lua_checkstack(L, LUA_MINSTACK))
+        return -ENOMEM;
+    lua_pushcfunction(L, open_in_host);
+    lua_pushlightuserdata(L, &host);
+    if (lua_pcall(L, 1, 1, 0) == 0) {
+        tcpm__lua_find(L)->main = L;
+        tcpm__lua_find(L)->active = L;
+        return 0;
+    }
+    lua_pop(L, 1);
+    return -ENOMEM;
+}

@@ -1,0 +1,30 @@
+/*
+ * What the runner tcpmulti-lua may ask of the module it has opened by luaopen_tcpmulti. Not
+ * installed: hosts use tcpmulti_lua.h.
+ */
+#ifndef TCPM_LUA_RUNTIME_H
+#define TCPM_LUA_RUNTIME_H
+
+struct lua_State;
+struct uv_loop_s;
+
+/* The loop that tcpmulti.run() runs; NULL before luaopen_tcpmulti and after tcpm_lua_close. */
+struct uv_loop_s *tcpm__lua_loop(struct lua_State *L);
+
+/* 1 if the script has called tcpmulti.run() or tcpmulti.stop(). */
+int tcpm__lua_ran(struct lua_State *L);
+
+/* The function behind tcpmulti.run, to be called by lua_call or lua_pcall. */
+int tcpm__lua_run(struct lua_State *L);
+
+/* The fatal path for errors outside of our handlers (luv's callbacks): the loop stops, all sessions
+   are reset without events, and run() raises message. The first message counts. */
+void tcpm__lua_fatal(struct lua_State *L, const char *message);
+
+/* tcpmulti's die for every session, as on the first SIGINT or SIGTERM. */
+void tcpm__lua_die_all(struct lua_State *L);
+
+/* 1 if a live session watches this signal by s:sig. */
+int tcpm__lua_watches(struct lua_State *L, int signum);
+
+#endif

@@ -1,0 +1,407 @@
+-- Sessions beyond their connections: named states, what is queued for them, alarms, aliases,
+-- signals and standard input. The core runs tasks; the names are kept here.
+--
+-- A task is a table: state, the arguments from 1 to n, and for alarms their number and time.
+local core, tcpmulti = ...
+local check = core.check
+
+local DISPATCH, STOPPED, INPUT_LINE = 2, 3, 4
+local PRIVATE = 1
+local BUILT_IN = { connect = true, send = true, shutdown = true, die = true }
+
+local methods = core.session_methods
+local session_metatable = { __index = methods }
+core.session_metatable = session_metatable
+
+function session_metatable.__tostring(session)
+  return ("tcpmulti session %s (%s)"):format(session.alias or "without alias", core.state(session))
+end
+
+-- ---- reading the states that create is given ----
+
+-- Adds object = { events } or { event = method } pairs, as functions that look the method up when
+-- they are called.
+local function add_pairs(what, list, states, ignored, with_object)
+  if #list % 2 ~= 0 then return nil, what .. " must hold pairs of a table and its events" end
+  for i = 1, #list, 2 do
+    local object, events = list[i], list[i + 1]
+    if type(object) ~= "table" and type(object) ~= "userdata" or type(events) ~= "table" then
+      return nil, ("%s: entry %d must be an object and a table of events"):format(what, i)
+    end
+    for key, method in pairs(events) do
+      local event = type(key) == "number" and method or key
+      if type(event) ~= "string" or type(method) ~= "string" then
+        return nil, ("%s: entry %d: events and methods are strings"):format(what, i)
+      end
+      if type(object[method]) ~= "function" then
+        return nil, ("%s: there is no method '%s' for event '%s'"):format(what, method, event)
+      end
+      if BUILT_IN[event] then
+        ignored[event] = true
+      elseif with_object then
+        states[event] = function(session, ...) return object[method](object, session, ...) end
+      else
+        states[event] = function(session, ...) return object[method](session, ...) end
+      end
+    end
+  end
+  return true
+end
+
+local function add_inline(list, states, ignored)
+  for name, handler in pairs(list) do
+    if type(name) ~= "string" or type(handler) ~= "function" then
+      return nil, ("tcpmulti.create: inline_states: %s must be a function, not %s"):format(
+        check.describe(name), check.describe(handler))
+    end
+    if BUILT_IN[name] then
+      ignored[name] = true
+    else
+      states[name] = handler
+    end
+  end
+  return true
+end
+
+local function warn_ignored(ignored)
+  local names = {}
+  for name in pairs(ignored) do names[#names + 1] = name end
+  if #names == 0 then return end
+  table.sort(names)
+  core.warn(("states named %s are built in; those given to create are ignored"):format(
+    table.concat(names, ", ")))
+end
+
+-- name -> function(session, …). Where a name is given twice, inline states win over those of
+-- objects, and these over those of packages.
+function core.read_states(options)
+  local states, ignored = {}, {}
+  local ok, message = add_pairs("tcpmulti.create: package_states", options.package_states or {},
+    states, ignored, false)
+  if ok then
+    ok, message = add_pairs("tcpmulti.create: object_states", options.object_states or {}, states,
+      ignored, true)
+  end
+  if ok then ok, message = add_inline(options.inline_states or {}, states, ignored) end
+  if not ok then return nil, message end
+  for name in pairs(BUILT_IN) do states[name] = methods[name] end
+  warn_ignored(ignored)
+  return states
+end
+
+-- ---- running them ----
+
+local function name_of(state) return type(state) == "string" and state or tostring(state) end
+
+local function run(session, private, state, ...)
+  if private.trace then
+    core.warn(("%s: state %s"):format(tostring(session), name_of(state)))
+  end
+  local handler = type(state) == "function" and state or private.states[state]
+  if handler then return handler(session, ...) end
+  local default = private.states._default
+  if default then return default(session, state, { n = select("#", ...), ... }) end
+  if private.warn then
+    core.warn(("%s: there is no state named '%s'"):format(tostring(session), name_of(state)))
+  end
+  return nil, ("no state named '%s'"):format(name_of(state)), "ESRCH"
+end
+
+-- The task of an alarm is over: forgets its name and number.
+local function forget(private, task)
+  local names = task.names
+  if names and names[task.state] == task then names[task.state] = nil end
+  private.alarms[task.alarm] = nil
+end
+
+core[DISPATCH] = function(session, task, cheap)
+  local private = session[PRIVATE]
+  if task.alarm then forget(private, task) end
+  if cheap then return run(session, private, task.state, cheap, unpack(task, 1, task.n)) end
+  return run(session, private, task.state, unpack(task, 1, task.n))
+end
+
+core[STOPPED] = function(session)
+  local private = session[PRIVATE]
+  if private.trace then core.warn(("%s: state _stop"):format(tostring(session))) end
+  local stop = private.states._stop
+  if stop then stop(session) end
+end
+
+core[INPUT_LINE] = function(session, task, line, ...)
+  return run(session, session[PRIVATE], task.state, line, ...)
+end
+
+local function check_session(session, name)
+  if getmetatable(session) ~= session_metatable then
+    error(("bad argument #1 to '%s' (session expected, got %s)"):format(name, type(session)), 3)
+  end
+end
+
+local function check_state(state, name)
+  if type(state) ~= "string" and type(state) ~= "function" then
+    error(("%s: the state must be a name or a function, not %s"):format(name,
+      check.describe(state)), 3)
+  end
+end
+
+local function post(session, state, ...)
+  return core.post(session, { state = state, n = select("#", ...), ... })
+end
+
+local function call(session, state, ...)
+  return core.as(session, run, session, session[PRIVATE], state, ...)
+end
+
+function methods.yield(session, state, ...)
+  check_session(session, "yield")
+  check_state(state, "yield")
+  return post(session, state, ...)
+end
+
+function methods.call(session, state, ...)
+  check_session(session, "call")
+  check_state(state, "call")
+  return call(session, state, ...)
+end
+
+-- ---- aliases ----
+
+local aliases = setmetatable({}, { __mode = "v" })
+
+-- The session of a name; one that is dying has lost its names.
+function core.find_alias(name)
+  local session = aliases[name]
+  return session and core.state(session) == "live" and session or nil
+end
+
+function core.set_alias(session, name)
+  aliases[name] = session
+  session.alias = name
+end
+
+local function find_session(destination)
+  if getmetatable(destination) == session_metatable then return destination end
+  return type(destination) == "string" and core.find_alias(destination) or nil
+end
+
+local function no_session(destination)
+  return nil, ("no session %s"):format(check.describe(destination)), "ESRCH"
+end
+
+function tcpmulti.post(destination, state, ...)
+  check_state(state, "post")
+  local session = find_session(destination)
+  if not session then return no_session(destination) end
+  return post(session, state, ...)
+end
+
+function tcpmulti.call(destination, state, ...)
+  check_state(state, "call")
+  local session = find_session(destination)
+  if not session then return no_session(destination) end
+  return call(session, state, ...)
+end
+
+local function over(session)
+  local state = core.state(session)
+  if state == "live" then return false end
+  return true, state == "dying" and "session is dying" or "session has stopped"
+end
+
+function methods.alias_set(session, name)
+  check_session(session, "alias_set")
+  local alias, expected = check.name(name)
+  if not alias then error("alias_set: the alias must be " .. expected, 2) end
+  local ended, why = over(session)
+  if ended then return nil, why, "ESHUTDOWN" end
+  local owner = core.find_alias(name)
+  if owner and owner ~= session then
+    return nil, ("alias '%s' is taken"):format(name), "EEXIST"
+  end
+  core.set_alias(session, name)
+  return true
+end
+
+function methods.alias_remove(session, name)
+  check_session(session, "alias_remove")
+  local ended, why = over(session)
+  if ended then return nil, why, "ESHUTDOWN" end
+  if core.find_alias(name) ~= session then
+    return nil, ("the session has no alias %s"):format(check.describe(name)), "ESRCH"
+  end
+  aliases[name] = nil
+  if session.alias == name then session.alias = nil end
+  return true
+end
+
+-- ---- alarms ----
+
+local function check_delay(seconds, name)
+  local ms = check.delay(seconds)
+  if not ms then
+    error(("%s: the time must be a number of seconds, not %s"):format(name,
+      check.describe(seconds)), 3)
+  end
+  return ms
+end
+
+-- Starts an alarm; gives its number, or nil, message, errname.
+local function start(session, names, seconds, ms, task)
+  local number, message, errname = core.delay(session, ms, task)
+  if not number then return nil, message, errname end
+  task.alarm, task.names, task.time = number, names, core.time() + seconds
+  session[PRIVATE].alarms[number] = task
+  return number
+end
+
+-- Removes the alarm of a task. False: it has gone off, or has been dropped.
+local function remove(session, task)
+  forget(session[PRIVATE], task)
+  return core.remove(session, task.alarm)
+end
+
+function methods.delay(session, state, seconds, ...)
+  check_session(session, "delay")
+  check_state(state, "delay")
+  local ms = seconds ~= nil and check_delay(seconds, "delay")
+  local names = session[PRIVATE].names
+  local earlier = names[state]
+  local removed = earlier and remove(session, earlier)
+  if not ms then
+    if removed then return true end
+    return nil, ("no alarm of state '%s'"):format(name_of(state)), "ESRCH"
+  end
+  local task = { state = state, n = select("#", ...), ... }
+  local number, message, errname = start(session, names, seconds, ms, task)
+  if not number then return nil, message, errname end
+  names[state] = task
+  return true
+end
+
+function methods.delay_set(session, state, seconds, ...)
+  check_session(session, "delay_set")
+  check_state(state, "delay_set")
+  local ms = check_delay(seconds, "delay_set")
+  return start(session, nil, seconds, ms, { state = state, n = select("#", ...), ... })
+end
+
+function methods.alarm_set(session, state, epoch, ...)
+  check_session(session, "alarm_set")
+  check_state(state, "alarm_set")
+  local seconds = type(epoch) == "number" and epoch - core.time() or epoch
+  local ms = check_delay(seconds, "alarm_set")
+  return start(session, nil, seconds, ms, { state = state, n = select("#", ...), ... })
+end
+
+local function no_alarm(number)
+  return nil, ("no alarm %s"):format(check.describe(number)), "ESRCH"
+end
+
+function methods.delay_adjust(session, number, seconds)
+  check_session(session, "delay_adjust")
+  local ms = check_delay(seconds, "delay_adjust")
+  local task = number ~= nil and session[PRIVATE].alarms[number]
+  if not task or not core.adjust(session, task.alarm, ms) then return no_alarm(number) end
+  task.time = core.time() + seconds
+  return true
+end
+
+function methods.alarm_remove(session, number)
+  check_session(session, "alarm_remove")
+  local task = number ~= nil and session[PRIVATE].alarms[number]
+  if not task or not remove(session, task) then return no_alarm(number) end
+  return task.state, task.time, unpack(task, 1, task.n)
+end
+
+function methods.alarm_remove_all(session)
+  check_session(session, "alarm_remove_all")
+  local list, removed = {}, {}
+  for _, task in pairs(session[PRIVATE].alarms) do list[#list + 1] = task end
+  table.sort(list, function(a, b) return a.time < b.time end)
+  for _, task in ipairs(list) do
+    if remove(session, task) then
+      removed[#removed + 1] = { task.state, task.time, unpack(task, 1, task.n) }
+    end
+  end
+  return removed
+end
+
+-- Alarms of connections. The names of one are kept alive by its alarms only: [cheap] = names.
+local names_of = setmetatable({}, { __mode = "kv" })
+
+local function cheap_delay(cheap, state, seconds, ...)
+  check_state(state, "delay")
+  local ms = seconds ~= nil and check_delay(seconds, "delay")
+  local session, message, errname = core.cheap_methods.session(cheap)
+  if not session then return nil, message, errname end
+  cheap = session:fetch(cheap)
+  local names = names_of[cheap] or {}
+  local earlier = names[state]
+  local removed = earlier and remove(session, earlier)
+  if not ms then
+    if removed then return true end
+    return nil, ("no alarm of state '%s'"):format(name_of(state)), "ESRCH"
+  end
+  local task = { state = state, n = select("#", ...), ... }
+  local number
+  number, message, errname = core.cheap_delay(cheap, ms, task)
+  if not number then return nil, message, errname end
+  task.alarm, task.names, task.time = number, names, core.time() + seconds
+  names[state] = task
+  names_of[cheap] = names
+  return true
+end
+
+core.cheap_methods.delay = cheap_delay
+tcpmulti.delay = cheap_delay
+
+-- ---- signals and standard input ----
+
+function methods.sig(session, name, state)
+  check_session(session, "sig")
+  if type(name) ~= "string" then
+    error("sig: the signal must be a name like 'INT', not " .. check.describe(name), 2)
+  end
+  if state ~= nil then check_state(state, "sig") end
+  local task = state ~= nil and { state = state, n = 1, (name:gsub("^SIG", "")) } or nil
+  local ok, message, errname = core.sig(session, name, task)
+  if ok == nil and message == nil then
+    error("sig: unknown signal " .. check.describe(name), 2)
+  end
+  return ok, message, errname
+end
+
+local positive = check.whole(1)
+
+function methods.stdin(session, state, max_length)
+  check_session(session, "stdin")
+  if state ~= nil then check_state(state, "stdin") end
+  if max_length ~= nil and not positive(max_length) then
+    error("stdin: max_length must be a whole number, 1 or more, not "
+      .. check.describe(max_length), 2)
+  end
+  return core.stdin(session, state ~= nil and { state = state } or nil, max_length)
+end
+
+-- ---- cheaps ----
+
+-- With options.assert, a field that would hide a method is an error.
+core.strict_metatable = {
+  __index = core.cheap_methods,
+  __newindex = function(cheap, key, value)
+    if core.cheap_methods[key] ~= nil then
+      error(("field '%s' hides a method of the connection"):format(key), 2)
+    end
+    rawset(cheap, key, value)
+  end,
+}
+
+for perl, name in pairs(core.aliases.methods) do
+  core.cheap_methods[perl] = core.cheap_methods[name]
+  tcpmulti[perl] = core.cheap_methods[name]
+end
+
+-- Module functions that take any connection of this Lua state.
+tcpmulti.send = core.cheap_methods.send
+tcpmulti.shutdown = core.cheap_methods.shutdown

@@ -1,0 +1,282 @@
+/*
+ * Queued states, alarms and signals: thin functions over the core's tasks, for the part written in
+ * Lua (states.lua), which keeps the names. A task is a Lua table there; here it is an anchor, so
+ * that the core can drop it at any time.
+ */
+#include "binding.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+
+struct task {
+    struct call call;
+    struct session *session;
+    uint64_t id; /* of its connection; 0: the session's */
+    int anchor;
+};
+
+/* Signals that s:sig watches; each has a task that stays. */
+struct watched {
+    struct watched *next;
+    int signum;
+};
+
+static void run_dispatch(lua_State *L, struct call *call)
+{
+    const struct task *task = (const struct task *) call;
+    lua_rawgeti(L, lua_upvalueindex(UP_CORE), PART_DISPATCH);
+    lua_rawgeti(L, lua_upvalueindex(UP_PLACES), task->session->base + PLACE_OBJECT);
+    lua_rawgeti(L, lua_upvalueindex(UP_ANCHORS), task->anchor);
+    if (task->id == 0)
+        lua_pushnil(L);
+    else
+        lua_rawgeti(L, lua_upvalueindex(UP_CHEAPS), (int) TCPM_ID_SLOT((struct tcpm_id){task->id}));
+    lua_call(L, 3, 0);
+}
+
+static void drop_task(void *argument)
+{
+    struct task *task = argument;
+    if (task->session->runtime != NULL)
+        tcpm__lua_unref(task->session->runtime, task->anchor);
+    free(task);
+}
+
+static void dispatch(struct task *task)
+{
+    struct session *session = task->session;
+    if (session->runtime == NULL || session->muted)
+        return;
+    char *message = tcpm__lua_protect(session->runtime, session, &task->call);
+    if (message != NULL)
+        tcpm__lua_exception(session, message);
+}
+
+static void run_task(struct tcpm_session *core, void *user, void *argument)
+{
+    (void) core;
+    (void) user;
+    dispatch(argument);
+    drop_task(argument);
+}
+
+/* Each time the signal comes: the task stays. */
+static void run_signal(struct tcpm_session *core, void *user, void *argument)
+{
+    (void) core;
+    (void) user;
+    dispatch(argument);
+}
+
+/* Takes the Lua table at index for the core. NULL: no memory. */
+static struct task *make_task(lua_State *L, struct session *session, uint64_t id, int index)
+{
+    luaL_checktype(L, index, LUA_TTABLE);
+    lua_pushvalue(L, index);
+    int anchor = luaL_ref(L, lua_upvalueindex(UP_ANCHORS));
+    struct task *task = malloc(sizeof *task);
+    if (task == NULL) {
+        tcpm__lua_unref(session->runtime, anchor);
+        return NULL;
+    }
+    *task = (struct task){
+        .call.run = run_dispatch,
+        .session = session,
+        .id = id,
+        .anchor = anchor,
+    };
+    return task;
+}
+
+static int task_failure(lua_State *L, const struct session *session, int code)
+{
+    return code == -ESHUTDOWN ? tcpm__lua_session_over(L, session) : tcpm__lua_failure(L, code);
+}
+
+/* core.post(session, task) -> true, or nil, message, errname. */
+static int core_post(lua_State *L)
+{
+    struct session *session = tcpm__lua_session(L, tcpm__lua_runtime(L), 1);
+    if (session == NULL)
+        return tcpm__lua_session_over(L, NULL);
+    struct task *task = make_task(L, session, 0, 2);
+    if (task == NULL)
+        return tcpm__lua_failure(L, -ENOMEM);
+    struct tcpm_task core = {.run = run_task, .drop = drop_task, .argument = task};
+    int result = tcpm_post(session->core, core);
+    if (result < 0)
+        drop_task(task);
+    return result < 0 ? task_failure(L, session, result) : tcpm__lua_result(L, 0);
+}
+
+static int start_alarm(lua_State *L, struct session *session, uint64_t id, double ms, int index)
+{
+    struct task *task = make_task(L, session, id, index);
+    if (task == NULL)
+        return tcpm__lua_failure(L, -ENOMEM);
+    struct tcpm_task core = {.run = run_task, .drop = drop_task, .argument = task};
+    struct tcpm_alarm alarm;
+    int result = tcpm_delay(session->core, (struct tcpm_id){id}, (int64_t) ms, core, &alarm);
+    if (result < 0) {
+        drop_task(task);
+        return task_failure(L, session, result);
+    }
+    lua_pushnumber(L, (lua_Number) alarm.n);
+    return 1;
+}
+
+/* core.delay(session, ms, task) -> alarm number, or nil, message, errname. */
+static int core_delay(lua_State *L)
+{
+    struct session *session = tcpm__lua_session(L, tcpm__lua_runtime(L), 1);
+    if (session == NULL)
+        return tcpm__lua_session_over(L, NULL);
+    return start_alarm(L, session, 0, luaL_checknumber(L, 2), 3);
+}
+
+/* core.cheap_delay(cheap, ms, task) -> the same. */
+static int core_cheap_delay(lua_State *L)
+{
+    struct slot *slot = tcpm__lua_slot_at(L, tcpm__lua_runtime(L), 1);
+    if (slot == NULL)
+        return tcpm__lua_stale(L);
+    return start_alarm(L, slot->session, slot->id, luaL_checknumber(L, 2), 3);
+}
+
+static struct tcpm_alarm check_alarm(lua_State *L, int index)
+{
+    return (struct tcpm_alarm){(uint64_t) luaL_checknumber(L, index)};
+}
+
+/* core.adjust(session, alarm, ms) -> true, or nil, message, errname. */
+static int core_adjust(lua_State *L)
+{
+    struct session *session = tcpm__lua_session(L, tcpm__lua_runtime(L), 1);
+    if (session == NULL)
+        return tcpm__lua_session_over(L, NULL);
+    int64_t ms = (int64_t) luaL_checknumber(L, 3);
+    return tcpm__lua_result(L, tcpm_delay_adjust(session->core, check_alarm(L, 2), ms));
+}
+
+/* core.remove(session, alarm) -> true, or nil, message, errname. */
+static int core_remove(lua_State *L)
+{
+    struct runtime *rt = tcpm__lua_runtime(L);
+    struct session *session = tcpm__lua_session(L, rt, 1);
+    if (session == NULL)
+        return tcpm__lua_session_over(L, NULL);
+    struct tcpm_alarm alarm = check_alarm(L, 2);
+    struct entry entry = tcpm__lua_enter(rt, L);
+    int result = tcpm_alarm_remove(session->core, alarm);
+    tcpm__lua_leave(rt, entry);
+    return tcpm__lua_result(L, result);
+}
+
+/* ---- signals ---- */
+
+static int signal_number(const char *name)
+{
+    static const struct {
+        const char *name;
+        int signum;
+    } signals[] = {
+        {"HUP", SIGHUP},   {"INT", SIGINT},   {"QUIT", SIGQUIT}, {"USR1", SIGUSR1},
+        {"USR2", SIGUSR2}, {"TERM", SIGTERM}, {"CHLD", SIGCHLD}, {"CONT", SIGCONT},
+        {"TSTP", SIGTSTP}, {"TTIN", SIGTTIN}, {"TTOU", SIGTTOU}, {"WINCH", SIGWINCH},
+        {"ALRM", SIGALRM}, {"PIPE", SIGPIPE}, {"URG", SIGURG},   {"IO", SIGIO},
+    };
+    if (strncmp(name, "SIG", 3) == 0)
+        name += 3;
+    for (size_t i = 0; i < sizeof signals / sizeof *signals; i++)
+        if (strcmp(name, signals[i].name) == 0)
+            return signals[i].signum;
+    return 0;
+}
+
+int tcpm__lua_watching(const struct session *session, int signum)
+{
+    for (const struct watched *watched = session->watched; watched; watched = watched->next)
+        if (watched->signum == signum)
+            return 1;
+    return 0;
+}
+
+void tcpm__lua_watched_free(struct session *session)
+{
+    while (session->watched != NULL) {
+        struct watched *watched = session->watched;
+        session->watched = watched->next;
+        free(watched);
+    }
+}
+
+static void forget_signal(struct session *session, int signum)
+{
+    struct watched **place = &session->watched;
+    while (*place != NULL && (*place)->signum != signum)
+        place = &(*place)->next;
+    if (*place == NULL)
+        return;
+    struct watched *watched = *place;
+    *place = watched->next;
+    free(watched);
+}
+
+static int start_watch(lua_State *L, struct session *session, int signum, int index)
+{
+    struct task *task = make_task(L, session, 0, index);
+    struct watched *watched = malloc(sizeof *watched);
+    if (task == NULL || watched == NULL) {
+        if (task != NULL)
+            drop_task(task);
+        free(watched);
+        return tcpm__lua_failure(L, -ENOMEM);
+    }
+    struct tcpm_task core = {.run = run_signal, .drop = drop_task, .argument = task};
+    int result = tcpm_sig(session->core, signum, core);
+    if (result < 0) {
+        drop_task(task);
+        free(watched);
+        return task_failure(L, session, result);
+    }
+    forget_signal(session, signum);
+    *watched = (struct watched){.next = session->watched, .signum = signum};
+    session->watched = watched;
+    return tcpm__lua_result(L, 0);
+}
+
+/* core.sig(session, name, task or nil) -> true, or nil, message, errname; nothing for a name that
+   is not one of a signal. */
+static int core_sig(lua_State *L)
+{
+    struct runtime *rt = tcpm__lua_runtime(L);
+    struct session *session = tcpm__lua_session(L, rt, 1);
+    int signum = signal_number(luaL_checkstring(L, 2));
+    if (signum == 0)
+        return 0;
+    if (session == NULL)
+        return tcpm__lua_session_over(L, NULL);
+    lua_settop(L, 3);
+    struct entry entry = tcpm__lua_enter(rt, L);
+    int results;
+    if (lua_isnil(L, 3)) {
+        forget_signal(session, signum);
+        results = tcpm__lua_result(L, tcpm_sig(session->core, signum, (struct tcpm_task){0}));
+    } else {
+        results = start_watch(L, session, signum, 3);
+    }
+    tcpm__lua_leave(rt, entry);
+    return results;
+}
+
+const luaL_Reg tcpm__lua_task_functions[] = {
+    {"post", core_post},
+    {"delay", core_delay},
+    {"cheap_delay", core_cheap_delay},
+    {"adjust", core_adjust},
+    {"remove", core_remove},
+    {"sig", core_sig},
+    {NULL, NULL},
+};

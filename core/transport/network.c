@@ -8,6 +8,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <sys/eventfd.h>
+#include <sys/mman.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -53,14 +54,15 @@ static void forget_handle(uv_handle_t *handle)
     tcpm__network_forget(network);
 }
 
-/* libuv aborts when its table cannot grow. A probe of the same size goes first: what it can get,
-   the table will get. */
-static bool memory_suffices(const struct tcpm__network *network, uint64_t limit)
+/* libuv aborts when its table cannot grow. A probe of the same size goes first: what it can get, the
+   table will get. Not by the allocator, which would take the size for a usual one and stop giving
+   large blocks back. */
+static bool memory_suffices(uint64_t limit)
 {
-    void *probe = tcpm__memory_resize(network->memory, NULL, (limit + 2) * 2 * sizeof(void *));
+    size_t size = (limit + 2) * 2 * sizeof(void *);
+    void *probe = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 
-    tcpm__memory_free(network->memory, probe);
-    return probe != NULL;
+    return probe != MAP_FAILED && munmap(probe, size) == 0;
 }
 
 int tcpm__network_presize(struct tcpm__network *network, uint64_t limit)
@@ -70,7 +72,7 @@ int tcpm__network_presize(struct tcpm__network *network, uint64_t limit)
 
     if (limit > 1048576)
         limit = 1048576;
-    if (!memory_suffices(network, limit))
+    if (!memory_suffices(limit))
         return -ENOMEM;
     fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     if (fd < 0)

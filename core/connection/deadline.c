@@ -107,7 +107,8 @@ int64_t tcpm__deadline_left(const struct tcpm__connection *connection)
 
     if (connection->deadline_ms == 0 || connection->phase == TCPM_PHASE_WAITING)
         return (int64_t) connection->deadline_ms;
-    return connection->deadline_ms > now ? (int64_t) (connection->deadline_ms - now) : 1;
+    /* without the one more for rounding */
+    return connection->deadline_ms > now + 1 ? (int64_t) (connection->deadline_ms - now - 1) : 1;
 }
 
 static enum tcpm_timer timer_of_phase(enum tcpm_phase phase)

@@ -60,6 +60,7 @@ static void open_module(lua_State *L, const struct tcpm__runner_peer *peer)
     lua_pushliteral(L, "tcpmulti");
     lua_call(L, 1, 1);
     if (peer->pid > 0) {
+        lua_getfield(L, -1, "peer");
         tcpm__runner_peer_push(L, peer);
         lua_setfield(L, -2, "peer");
     }

@@ -100,8 +100,27 @@ int tcpm__runner_peer_start(struct tcpm__runner_peer *peer, const char *mode)
     return result < 0 ? result : -ECHILD;
 }
 
+/* tcpmulti.peer(cheap) goes on to work although tcpmulti.peer is a table now. */
+static int call_peer(lua_State *L)
+{
+    lua_pushvalue(L, lua_upvalueindex(1));
+    lua_replace(L, 1);
+    lua_call(L, lua_gettop(L) - 1, LUA_MULTRET);
+    return lua_gettop(L);
+}
+
+static void push_metatable(lua_State *L, int function)
+{
+    lua_createtable(L, 0, 1);
+    lua_pushvalue(L, function);
+    lua_pushcclosure(L, call_peer, 1);
+    lua_setfield(L, -2, "__call");
+}
+
 void tcpm__runner_peer_push(struct lua_State *L, const struct tcpm__runner_peer *peer)
 {
+    int function = lua_gettop(L);
+
     lua_createtable(L, 0, 4);
     lua_createtable(L, PEER_ADDRESSES, 0);
     for (int i = 1; i <= PEER_ADDRESSES; i++) {
@@ -115,6 +134,9 @@ void tcpm__runner_peer_push(struct lua_State *L, const struct tcpm__runner_peer 
     lua_setfield(L, -2, "port");
     lua_pushstring(L, peer->mode);
     lua_setfield(L, -2, "mode");
+    push_metatable(L, function);
+    lua_setmetatable(L, -2);
+    lua_replace(L, function);
 }
 
 void tcpm__runner_peer_stop(struct tcpm__runner_peer *peer)

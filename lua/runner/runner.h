@@ -46,7 +46,8 @@ int tcpm__runner_output_finish(int status);
 
 /* ---- signals.c: SIGINT and SIGTERM ---- */
 struct tcpm__runner_signals {
-    uv_signal_t watchers[2]; /* what a session that watches the signal has too; see there */
+    uv_async_t wake;         /* sent by the handler */
+    uv_signal_t watchers[2]; /* keep libuv from resetting the handler */
     uv_timer_t limit;        /* ends what has not ended in time; armed by the first signal */
     struct lua_State *L;
     int dying; /* the signal that ends the sessions; 0: none */
@@ -86,6 +87,7 @@ struct tcpm__runner_peer {
 bool tcpm__runner_peer_mode_known(const char *mode);
 /* 0, or a negative errno. Forks: call it while the process has one thread and no Lua state. */
 int tcpm__runner_peer_start(struct tcpm__runner_peer *peer, const char *mode);
+/* Replaces the module's function peer on the stack's top by a table that can be called like it. */
 void tcpm__runner_peer_push(struct lua_State *L, const struct tcpm__runner_peer *peer);
 void tcpm__runner_peer_stop(struct tcpm__runner_peer *peer);
 

@@ -4,9 +4,10 @@
  * compiled and deaf to hooks, so they are kept by a plain handler and a POSIX timer, not by the
  * loop.
  *
- * The loop has watchers as well, which do the shutting down. They are started first and the plain
- * handler is put in front of libuv's, which it calls; as long as a watcher is active, libuv leaves
- * the disposition alone when sessions begin and cease to watch the same signal.
+ * The handler wakes the loop, which does the shutting down, or passes the signal on to libuv when
+ * the script itself watches it. To stay in front of libuv's own handler, ours is set after a watcher
+ * has been started: as long as that one is active, libuv leaves the disposition alone when others
+ * begin and cease to watch the same signal.
  */
 #include "runner.h"
 
@@ -28,7 +29,8 @@ struct caught {
     volatile sig_atomic_t unanswered; /* the signal that the loop has yet to act on; 0: none */
     volatile sig_atomic_t dying;      /* the signal that ends the sessions; 0: none */
     timer_t limit;
-    struct sigaction libuv[2];
+    uv_async_t *wake;
+    struct sigaction libuv[2]; /* libuv's handler, which tells its watchers */
 };
 
 static struct caught *caught_signals(void)
@@ -69,7 +71,7 @@ static void take_signal(int signum)
     caught->seen[index] = 1;
     caught->unanswered = signum;
     arm_limit(caught, LIMIT_MS);
-    caught->libuv[index].sa_handler(signum);
+    uv_async_send(caught->wake);
     errno = error;
 }
 
@@ -115,16 +117,25 @@ static void end_run(uv_timer_t *timer)
     tcpm__lua_fatal(signals->L, "interrupted: not every session has ended within the time limit");
 }
 
-/* From the loop, behind take_signal. */
-static void answer_signal(uv_signal_t *watcher, int signum)
+static void pass_on(struct caught *caught, int signum)
 {
-    struct tcpm__runner_signals *signals = watcher->data;
+    arm_limit(caught, 0);
+    caught->unanswered = 0;
+    caught->libuv[signal_index(signum)].sa_handler(signum);
+}
+
+/* From the loop, behind take_signal. */
+static void answer_signal(uv_async_t *wake)
+{
+    struct tcpm__runner_signals *signals = wake->data;
     struct caught *caught = caught_signals();
     long left = limit_left_ms(caught);
+    int signum = caught->unanswered;
 
+    if (signum == 0)
+        return;
     if (script_watches(signals, signum)) {
-        arm_limit(caught, 0);
-        caught->unanswered = 0;
+        pass_on(caught, signum);
         return;
     }
     caught->dying = signals->dying = signum;
@@ -146,6 +157,12 @@ static int start_limit(struct caught *caught)
     return 0;
 }
 
+static void hold_place(uv_signal_t *watcher, int signum)
+{
+    (void) watcher;
+    (void) signum;
+}
+
 static int start_watcher(struct tcpm__runner_signals *signals, uv_loop_t *loop, int signum)
 {
     int index = signal_index(signum), result;
@@ -155,9 +172,8 @@ static int start_watcher(struct tcpm__runner_signals *signals, uv_loop_t *loop, 
     result = uv_signal_init(loop, watcher);
     if (result != 0)
         return result;
-    watcher->data = signals;
     uv_unref((uv_handle_t *) watcher);
-    result = uv_signal_start(watcher, answer_signal, signum);
+    result = uv_signal_start(watcher, hold_place, signum);
     if (result != 0)
         return result;
     return sigaction(signum, &action, &caught_signals()->libuv[index]) == 0 ? 0 : -errno;
@@ -166,7 +182,8 @@ static int start_watcher(struct tcpm__runner_signals *signals, uv_loop_t *loop, 
 int tcpm__runner_signals_start(struct tcpm__runner_signals *signals, uv_loop_t *loop,
                                struct lua_State *L)
 {
-    int result = start_limit(caught_signals());
+    struct caught *caught = caught_signals();
+    int result = start_limit(caught);
 
     if (result != 0)
         return result;
@@ -174,6 +191,12 @@ int tcpm__runner_signals_start(struct tcpm__runner_signals *signals, uv_loop_t *
     uv_timer_init(loop, &signals->limit);
     signals->limit.data = signals;
     uv_unref((uv_handle_t *) &signals->limit);
+    result = uv_async_init(loop, &signals->wake, answer_signal);
+    if (result != 0)
+        return result;
+    signals->wake.data = signals;
+    uv_unref((uv_handle_t *) &signals->wake);
+    caught->wake = &signals->wake;
     result = start_watcher(signals, loop, SIGINT);
     return result != 0 ? result : start_watcher(signals, loop, SIGTERM);
 }
@@ -194,5 +217,6 @@ void tcpm__runner_signals_close(struct tcpm__runner_signals *signals)
 {
     close_handle((uv_handle_t *) &signals->watchers[0]);
     close_handle((uv_handle_t *) &signals->watchers[1]);
+    close_handle((uv_handle_t *) &signals->wake);
     close_handle((uv_handle_t *) &signals->limit);
 }

@@ -1,11 +1,12 @@
 -- What the tests of the runner share: running chunks, and looking at what came out.
 local harness = require "scripts.harness"
+local uv = require "luv"
 
-local support = {}
+local support = { runner = assert(uv.fs_realpath(arg[1])) }
 
 -- Runs the runner with these words; options as for harness.start.
-function support.run(words, options) return harness.run(arg[1], words, options) end
-function support.start(words, options) return harness.start(arg[1], words, options) end
+function support.run(words, options) return harness.run(support.runner, words, options) end
+function support.start(words, options) return harness.start(support.runner, words, options) end
 
 -- Writes a script to a directory that ends with the case; returns its path.
 function support.script(text, name)

@@ -16,7 +16,7 @@ harness.case("it loads, and makes nothing global", function()
     for name in pairs(_G) do before[name] = true end
     local tcpmulti = require "tcpmulti"
     for name in pairs(_G) do assert(before[name], name) end
-    print(type(tcpmulti.create), tcpmulti.peer)]], 0, "function\tnil\n", "")
+    print(type(tcpmulti.create), type(tcpmulti.peer))]], 0, "function\tfunction\n", "")
 end)
 
 harness.case("it connects, runs and ends", function()

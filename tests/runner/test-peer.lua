@@ -14,6 +14,20 @@ case("tcpmulti.peer says where it is", function()
     "127.0.0.1\t32\t127.0.0.1\t127.0.0.32\techo\n", "")
 end)
 
+case("tcpmulti.peer(cheap) works as without it", function()
+  expect(run("echo", [[
+    local tcpmulti = require "tcpmulti"
+    local session = tcpmulti.create { on_success = function(cheap)
+      local addr, port = tcpmulti.peer(cheap)
+      assert(addr == "127.0.0.9" and port == tcpmulti.peer.port)
+      addr, port = cheap:peer()
+      assert(addr == "127.0.0.9" and port == tcpmulti.peer.port)
+      tcpmulti.shutdown(cheap)
+      print "same"
+    end }
+    session:connect(tcpmulti.peer.addrs[9], tcpmulti.peer.port)]]), 0, "same\n", "")
+end)
+
 case("it listens on all 32 addresses", function()
   expect(run("echo", [[
     local tcpmulti = require "tcpmulti"

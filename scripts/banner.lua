@@ -4,8 +4,8 @@
 --        Without targets they are read from standard input, one a line. Waits 5 s if not given.
 --
 --   $ echo "127.0.0.1:22 [::1]:25 127.0.0.1:80" | tr ' ' '\n' | tcpmulti-lua scripts/banner.lua
---   127.0.0.1:22 SSH-2.0-OpenSSH_9.2p1 Debian-2\u000d\u000a
---   [::1]:25 220 mail.example ESMTP\u000d\u000a
+--   127.0.0.1:22 SSH-2.0-OpenSSH_9.2p1 Debian-2\u000D\u000A
+--   [::1]:25 220 mail.example ESMTP\u000D\u000A
 --   127.0.0.1:80 (connect: connection refused)
 local tcpmulti = require "tcpmulti"
 local most = 256 -- bytes of a banner

@@ -13,7 +13,7 @@ local ffi = require "ffi"
 ffi.cdef "int isatty(int fd);"
 
 local peer, wanted, lines = tcpmulti.peer, tonumber(arg[1] or 10000), tonumber(arg[2] or 10)
-if not (peer and wanted and lines) or wanted < 1 or lines < 1 or arg[3] then
+if type(peer) ~= "table" or not (wanted and lines) or wanted < 1 or lines < 1 or arg[3] then
   io.stderr:write("usage: tcpmulti-lua --peer echo scripts/demo.lua [CONNECTIONS [LINES]]\n")
   os.exit(2)
 end

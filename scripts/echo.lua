@@ -6,7 +6,7 @@
 --   30 connections, 6000 bytes: 30 came back as sent, 0 did not
 local tcpmulti = require "tcpmulti"
 
-local peer = tcpmulti.peer or {}
+local peer = type(tcpmulti.peer) == "table" and tcpmulti.peer or {}
 local address, port = arg[1] or peer.addr, arg[2] or peer.port
 local connections, length = 30, 200
 if not (address and port) or arg[3] then

@@ -19,7 +19,7 @@ end
 
 local options = { ["-t"] = 100, ["-w"] = 2 }
 while options[arg[1]] do
-  local name, value = table.remove(arg, 1), tonumber(table.remove(arg, 1))
+  local name, value = table.remove(arg, 1), tonumber(table.remove(arg, 1) or "")
   options[name] = value and value > 0 and value or usage(name .. " needs a number above 0")
 end
 local host = table.remove(arg, 1) or usage("which host?")

@@ -11,8 +11,8 @@
 --   2: disconnected: shutdown
 local tcpmulti = require "tcpmulti"
 
-local peer = tcpmulti.peer or { addr = "127.0.0.1", port = 25 }
-local target = { arg[1] or peer.addr, tonumber(arg[2] or peer.port) }
+local peer = type(tcpmulti.peer) == "table" and tcpmulti.peer or {}
+local target = { arg[1] or peer.addr or "127.0.0.1", tonumber(arg[2] or peer.port or 25) }
 if not target[2] or arg[3] then
   io.stderr:write("usage: tcpmulti-lua scripts/synopsis_long.lua [ADDRESS [PORT]]\n")
   os.exit(2)
@@ -42,7 +42,8 @@ tcpmulti.create {
     cheap.records = cheap.records + 1
     cheap:session():yield("count_record")
     cheap:session():yield("show", ("%d: record %d: %s"):format(cheap.number, cheap.records, record))
-    cheap:session():yield(cheap.records < 3 and "send" or "shutdown", id, "Some Stuff")
+    if cheap.records < 3 then cheap:session():yield("send", id, "Some Stuff") end
+    if cheap.records == 3 then cheap:session():yield("shutdown", id) end
   end,
   on_failure = handle_error,
   on_error = handle_error,

@@ -72,6 +72,8 @@ tls_advertise_hosts =
 host_lookup =
 rfc1413_hosts =
 queue_only = true
+smtp_accept_max = 200
+smtp_connect_backlog = 200
 acl_smtp_rcpt = check_rcpt
 begin acl
 check_rcpt:

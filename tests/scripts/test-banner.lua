@@ -7,28 +7,25 @@ harness.case("the banner of sshd", function()
   local banner = harness.script("banner.lua", { "127.0.0.1:" .. port })
   harness.equal("", banner.errors(), "standard error")
   harness.equal(0, banner.code, "exit status")
-  local from, version = banner.output():match("^(%S+) SSH%-2%.0%-(.*)\\u000d\\u000a\n$")
+  local from, version = banner.output():match("^(%S+) SSH%-2%.0%-(.*)\\u000D\\u000A\n$")
   harness.equal("127.0.0.1:" .. port, from, "the target")
   assert(version:match("^OpenSSH_[%w. +~-]+$"), banner.output())
 end)
 
 harness.case("the banner of an SMTP server, 50 times at once", function()
   local port = servers.exim()
-  local targets = {}
-  for i = 1, 50 do targets[i] = "127.0.0.1:" .. port end
+  local targets = { "-w", "30" }
+  for i = 3, 52 do targets[i] = "127.0.0.1:" .. port end
   local banner = harness.script("banner.lua", targets)
   harness.equal(0, banner.code, "exit status " .. banner.errors())
   local lines, greetings = 0, 0
   for line in banner.output():gmatch("[^\n]+") do
     lines = lines + 1
-    local greeted = line:match(" 220 mail%.example ESMTP Exim .*\\u000d\\u000a$")
+    local greeted = line:match(" 220 mail%.example ESMTP Exim .*\\u000D\\u000A$")
     if greeted then greetings = greetings + 1 end
   end
   harness.equal(50, lines, "lines")
-  assert(greetings >= 15, banner.output()) -- exim takes 20 at once, and tells the others so
-  for line in banner.output():gmatch("[^\n]+") do
-    assert(line:match(" 220 ") or line:match(" 421 "), line)
-  end
+  harness.equal(50, greetings, "greetings")
 end)
 
 harness.case("bytes that would control a terminal come out escaped", function()
@@ -46,10 +43,10 @@ harness.case("bytes that would control a terminal come out escaped", function()
   harness.equal(0, banner.code, "exit status " .. banner.errors())
   assert(not banner.output():find("[^ -~\n]"), banner.output())
   for _, line in ipairs {
-    targets[1] .. " \\u001b]0;owned\\u0007\\u001b[2J\\u000d\\u000a\n",
-    targets[2] .. " \\u0000\\u0001\\u0002", "\\u00fd\\u00fe\\u00ff",
-    targets[3] .. " \\u009b1m\\u000a\n",
-    targets[4] .. " a\\u0022\\u005cb\\u007f\\u000a\n",
+    targets[1] .. " \\u001B]0;owned\\u0007\\u001B[2J\\u000D\\u000A\n",
+    targets[2] .. " \\u0000\\u0001\\u0002", "\\u00FD\\u00FE\\u00FF",
+    targets[3] .. " \\u009B1m\\u000A\n",
+    targets[4] .. " a\\u0022\\u005Cb\\u007F\\u000A\n",
   } do
     harness.contains(banner.output(), line, "output")
   end
@@ -69,7 +66,7 @@ harness.case("targets from standard input: a pipe, a file, one a line, 500 of th
   local from_file = harness.run("sh", { "-c", 'exec "$1" "$2" < "$3"', "sh", arg[1], script, path })
   harness.equal(0, from_file.code, "exit status " .. from_file.errors())
   for _, banner in ipairs { from_pipe, from_file } do
-    local _, lines = banner.output():gsub(" hello\\u000a\n", "")
+    local _, lines = banner.output():gsub(" hello\\u000A\n", "")
     harness.equal(500, lines, "banners")
   end
 end)
@@ -101,8 +98,8 @@ harness.case("IPv6 in brackets, a service name", function()
   harness.listen(address, 8080, function(client) client:write("eighty\n") end)
   local banner = harness.script("banner.lua", { ("[::1]:%d"):format(port), address .. ":http-alt" })
   harness.equal(0, banner.code, "exit status " .. banner.errors())
-  harness.contains(banner.output(), ("[::1]:%d six\\u000a\n"):format(port), "output")
-  harness.contains(banner.output(), address .. ":http-alt eighty\\u000a\n", "output")
+  harness.contains(banner.output(), ("[::1]:%d six\\u000A\n"):format(port), "output")
+  harness.contains(banner.output(), address .. ":http-alt eighty\\u000A\n", "output")
 end)
 
 harness.case("a bad target is named, escaped, and the others go on; exit status 1", function()
@@ -112,10 +109,10 @@ harness.case("a bad target is named, escaped, and the others go on; exit status 
   local lines = { "nonsense", "a\27[2Jb:22", "127.0.0.1:99999", ":25", good }
   local banner = harness.script("banner.lua", {}, { stdin = table.concat(lines, "\n") })
   harness.equal(1, banner.code, "exit status")
-  harness.contains(banner.output(), " hello\\u000a\n", "output")
+  harness.contains(banner.output(), " hello\\u000A\n", "output")
   assert(not banner.errors():find("[^ -~\n]"), banner.errors())
   harness.contains(banner.errors(), "not a HOST:PORT: nonsense: ", "errors")
-  harness.contains(banner.errors(), "not a HOST:PORT: a\\u001b[2Jb:22: ", "errors")
+  harness.contains(banner.errors(), "not a HOST:PORT: a\\u001B[2Jb:22: ", "errors")
   harness.contains(banner.errors(), "not a HOST:PORT: 127.0.0.1:99999: ", "errors")
   harness.contains(banner.errors(), "not a HOST:PORT: :25: ", "errors")
 end)

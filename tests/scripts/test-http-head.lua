@@ -72,7 +72,7 @@ harness.case("bare line feeds, an interim reply, a head in single bytes, control
     web_server(address, { "HTTP/1.1 200 \27[2J\r\nA: \155b\r\n\r\n" }),
   }
   local status = { "200 OK\n  A: b\n", "200 OK\n  A: b\n", "204 No Content\n  A: b\n",
-    "200 \\u001b[2J\n  A: \\u009bb\n" }
+    "200 \\u001B[2J\n  A: \\u009Bb\n" }
   local urls = {}
   for i, port in ipairs(ports) do urls[i] = address .. ":" .. port .. "/" end
   local head = harness.script("http_head.lua", urls)

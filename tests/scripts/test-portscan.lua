@@ -9,9 +9,22 @@ local function sorted_lines(text)
   return lines
 end
 
+-- The ports on which somebody listens on all addresses: not ours, but found too.
+local function ports_of_others()
+  local ports = {}
+  for _, path in ipairs { "/proc/net/tcp", "/proc/net/tcp6" } do
+    for line in io.lines(path) do
+      local port = line:match("^%s*%d+: 0+:(%x+) %x+:%x+ 0A ")
+      if port then ports[tonumber(port, 16)] = true end
+    end
+  end
+  return ports
+end
+
 harness.case("all 65,535 ports: every listener is found, and nothing else", function()
   local address, expected = harness.address(), {}
-  for i = 1, 13 do expected[i] = address .. " " .. harness.listen(address) end
+  for port in pairs(ports_of_others()) do expected[#expected + 1] = address .. " " .. port end
+  for _ = 1, 13 do expected[#expected + 1] = address .. " " .. harness.listen(address) end
   table.sort(expected)
   local scan = harness.script("portscan.lua", { address, "1-65535" })
   harness.equal(0, scan.code, "exit status " .. scan.errors())
@@ -19,7 +32,8 @@ harness.case("all 65,535 ports: every listener is found, and nothing else", func
   local found, summary = scan.output():match("^(.*\n)(65535 ports in [^\n]*)\n$")
   assert(summary, scan.output())
   harness.equal(table.concat(expected, "\n"), table.concat(sorted_lines(found), "\n"), "open ports")
-  harness.contains(summary, "13 open, 65522 ECONNREFUSED", "summary")
+  local numbers = ("%d open, %d ECONNREFUSED"):format(#expected, 65535 - #expected)
+  harness.contains(summary, numbers, "summary")
 end)
 
 harness.case("ranges, single ports, service names; with commas and as several arguments", function()
@@ -37,16 +51,18 @@ harness.case("ranges, single ports, service names; with commas and as several ar
   assert(lines[4]:match("^9 ports in [%d.]+ s: 3 open, 6 ECONNREFUSED$"), lines[4])
 end)
 
--- A listener whose queue is full does not answer: attempts last until their timeout.
+-- A listener whose queue is full does not answer: attempts last until their timeout. libuv takes
+-- the first connection, the queue holds the second, and that is all it holds.
 local function silent_port(address)
-  local server = uv.new_tcp()
+  local server, taken = uv.new_tcp(), false
   assert(server:bind(address, 0))
-  assert(server:listen(0, function() end))
+  assert(server:listen(0, function() taken = true end))
   local port = server:getsockname().port
-  local fillers = {}
-  for i = 1, 4 do
-    fillers[i] = uv.new_tcp()
-    fillers[i]:connect(address, port, function() end)
+  local fillers = { uv.new_tcp(), uv.new_tcp() }
+  for _, filler in ipairs(fillers) do
+    local failure = harness.await(function(go_on) filler:connect(address, port, go_on) end)
+    assert(not failure, failure)
+    harness.wait_until(5, "the first connection", function() return taken end)
   end
   return port, function()
     for _, filler in ipairs(fillers) do filler:close() end

@@ -3,7 +3,7 @@ local harness = require "scripts.harness"
 local servers = require "scripts.servers"
 
 local function info(port, name)
-  local answer = harness.run("redis-cli", { "-p", port, "INFO" })
+  local answer = harness.run("redis-cli", { "-p", port, "INFO", "ALL" })
   return tonumber(answer.output():match("\n" .. name .. ":(%d+)")), answer.output()
 end
 

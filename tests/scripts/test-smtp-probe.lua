@@ -77,7 +77,7 @@ harness.case("replies of several lines, in pieces, with bare line feeds; bytes e
   local probe = harness.script("smtp_probe.lua", { target })
   harness.equal(0, probe.code, "exit status " .. probe.errors())
   local text = transcript(probe, target)
-  harness.contains(text, "\n< 220-hello\n< 220-\\u001b[2J\\u009b\n< 220\n> EHLO", "text")
+  harness.contains(text, "\n< 220-hello\n< 220-\\u001B[2J\\u009B\n< 220\n> EHLO", "text")
   harness.contains(text, "\n< 250-one\n< 250-TWO\n< 250 THREE\n> MAIL", "text")
 end)
 

@@ -24,7 +24,7 @@ harness.case("synopsis_short: prints the lines of those that talk, sends empty l
   harness.equal(0, short.code, "exit status " .. short.errors())
   for _, line in ipairs {
     "20105: Connection Received\n", "20131: Connection Received\n",
-    "20140: Connection Received\n", "20105: SSH-2.0-test\n", "20131: \\u001b[31mred\n",
+    "20140: Connection Received\n", "20105: SSH-2.0-test\n", "20131: \\u001B[31mred\n",
     "20131: second\n",
   } do
     harness.contains(short.output(), address .. ":" .. line, "output")
@@ -53,8 +53,8 @@ harness.case("synopsis_long: both connections send, count their records and hang
   for number = 1, 2 do
     at = 1
     for _, line in ipairs {
-      ("connected to %s:%d"):format(address, port), "record 1: got Some Data\\u001b",
-      "record 2: got Some Stuff\\u001b", "record 3: got Some Stuff\\u001b",
+      ("connected to %s:%d"):format(address, port), "record 1: got Some Data\\u001B",
+      "record 2: got Some Stuff\\u001B", "record 3: got Some Stuff\\u001B",
       "disconnected: shutdown",
     } do
       local first, last = text:find(("%d: %s\n"):format(number, line), at, true)

@@ -203,6 +203,7 @@ int tcpm__lua_stale(lua_State *L);
 int tcpm__lua_result(lua_State *L, int result); /* true, or as above */
 int64_t tcpm__lua_check_ms(lua_State *L, int argument);
 int tcpm__lua_errnum(int code);
+const char *tcpm__lua_errstr(const struct tcpm_error *error);
 
 /* ---- session.c ---- */
 struct session *tcpm__lua_session(lua_State *L, struct runtime *rt, int index); /* NULL: stopped */

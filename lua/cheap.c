@@ -375,7 +375,7 @@ static int cheap_cause(lua_State *L)
         slot->extra != NULL && slot->extra->operation != NULL && info.cause.op == TCPM_OP_FAIL;
     lua_pushstring(L, renamed ? slot->extra->operation : tcpm_op_name(info.cause.op));
     lua_pushinteger(L, tcpm__lua_errnum(info.cause.code));
-    lua_pushstring(L, info.cause.message);
+    lua_pushstring(L, tcpm__lua_errstr(&info.cause));
     lua_pushstring(L, tcpm_error_name(info.cause.code));
     return 4;
 }

@@ -130,6 +130,8 @@ static void register_connection(lua_State *L, struct event *event)
         tcpm__lua_filter_attach(extra->output, event->id.n);
     }
     lua_rawseti(L, lua_upvalueindex(UP_CHEAPS), (int) number);
+    lua_pushboolean(L, 0); /* else the last one would live for as long as the module */
+    lua_rawseti(L, lua_upvalueindex(UP_PLACES), OWN_NEW_CHEAP);
     connecting->registered = true;
 }
 
@@ -254,7 +256,7 @@ static int push_error(lua_State *L, const struct event *event)
                           ? extra->operation
                           : tcpm_op_name(error->op));
     lua_pushinteger(L, tcpm__lua_errnum(error->code));
-    lua_pushstring(L, error->message);
+    lua_pushstring(L, tcpm__lua_errstr(error));
     lua_pushnumber(L, (lua_Number) event->id.n);
     lua_pushstring(L, tcpm_error_name(error->code));
     return 5;

@@ -58,6 +58,12 @@ int64_t tcpm__lua_check_ms(lua_State *L, int argument)
     return seconds > 0 && ms < 1 ? 1 : (int64_t) ms;
 }
 
+/* The errstr of events: the peer's FIN is "EOF", the rest is the core's text. */
+const char *tcpm__lua_errstr(const struct tcpm_error *error)
+{
+    return error->code == TCPM_EOF ? "EOF" : error->message;
+}
+
 /* The errnum of events: 0 for the end of the file, else positive. */
 int tcpm__lua_errnum(int code)
 {

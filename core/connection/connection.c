@@ -87,8 +87,7 @@ static void destroy(struct tcpm__connection *connection)
     tcpm__codec_drop(connection->out);
     if (!connection->inline_address)
         tcpm__memory_free(&engine->memory, connection->address.target);
-    if (tcpm__has(connection, TCPM__MESSAGE_OWNED))
-        tcpm__memory_free(&engine->memory, (void *) (uintptr_t) connection->message);
+    tcpm__connection_forget_cause(connection);
     session->phases[connection->phase]--;
     session->live--;
     tcpm__pool_give(&engine->connections, connection);
@@ -175,6 +174,17 @@ void tcpm__connection_cause(struct tcpm__connection *connection, enum tcpm_op op
         connection->flags |= TCPM__MESSAGE_OWNED;
 }
 
+/* What is known, but waits behind records or a pause, does not end the connection any more. */
+void tcpm__connection_forget_cause(struct tcpm__connection *connection)
+{
+    if (tcpm__has(connection, TCPM__MESSAGE_OWNED))
+        tcpm__memory_free(&tcpm__engine_of(connection)->memory,
+                          (void *) (uintptr_t) connection->message);
+    connection->flags &= ~(uint32_t) TCPM__MESSAGE_OWNED;
+    connection->message = NULL;
+    connection->code = 0;
+}
+
 void tcpm__connection_end(struct tcpm__connection *connection, enum tcpm_reason reason)
 {
     if (tcpm__has(connection, TCPM__ENDING))
@@ -195,6 +205,7 @@ void tcpm__connection_fail(struct tcpm__connection *connection, enum tcpm_op op,
 {
     if (tcpm__has(connection, TCPM__ENDING))
         return;
+    tcpm__connection_forget_cause(connection);
     tcpm__connection_cause(connection, op, code, message);
     tcpm__connection_end(connection, tcpm__has(connection, TCPM__HAD_SUCCESS)
                                          ? TCPM_REASON_ERROR

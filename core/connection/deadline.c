@@ -128,6 +128,7 @@ static enum tcpm_op op_of_phase(enum tcpm_phase phase)
 static void time_out(struct tcpm__connection *connection, enum tcpm_timer timer)
 {
     connection->timed_out = (uint8_t) timer;
+    tcpm__connection_forget_cause(connection);
     tcpm__connection_cause(connection, op_of_phase(connection->phase), -ETIMEDOUT, NULL);
     tcpm__connection_end(connection, TCPM_REASON_TIMEOUT);
 }

@@ -47,6 +47,7 @@ int tcpm__connection_create(struct tcpm_session *session,
 void tcpm__connection_set_phase(struct tcpm__connection *connection, enum tcpm_phase phase);
 void tcpm__connection_cause(struct tcpm__connection *connection, enum tcpm_op op, int code,
                             const char *message);
+void tcpm__connection_forget_cause(struct tcpm__connection *connection);
 /* Decides how it ends; the last events follow in the ready pass. The first decision stands. */
 void tcpm__connection_end(struct tcpm__connection *connection, enum tcpm_reason reason);
 /* cause, then end by error, or before success by failure. */

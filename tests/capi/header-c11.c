@@ -1,0 +1,7 @@
+/* The public header as strict C11. */
+#include "header.h"
+
+int main(void)
+{
+    return use_header();
+}

@@ -1,5 +1,5 @@
--- JSON as far as the benchmark needs it: writes any table, reads one flat object in a line, which is
--- what clients print and what the file of rounds consists of.
+-- JSON as far as the benchmark needs it: writes any table, reads one flat object in a line, which
+-- is what clients print and what the file of rounds consists of.
 local M = {}
 
 local ESCAPES = { ['"'] = '\\"', ["\\"] = "\\\\", ["\n"] = "\\n", ["\t"] = "\\t" }

@@ -82,8 +82,8 @@ local function stop_server(server)
   server.pipe:close()
 end
 
--- `server_words`: program and arguments of the server. `client_words`: those of the client, to which
--- the port is added. Returns the figures, or nil and what went wrong.
+-- `server_words`: program and arguments of the server. `client_words`: those of the client, to
+-- which the port is added. Returns the figures, or nil and what went wrong.
 function M.measure(cores, server_words, client_words)
   local server, message = start_server(cores and cores.server, server_words)
   if not server then

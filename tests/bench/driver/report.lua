@@ -1,5 +1,5 @@
--- Turns the rounds into figures: per workload and competitor the median cost, its ratio to the floor
--- by pairs, and which side was busy; prints them as a table.
+-- Turns the rounds into figures: per workload and competitor the median cost, its ratio to the
+-- floor by pairs, and which side was busy; prints them as a table.
 local statistics = require "driver.statistics"
 
 local M = {}
@@ -109,7 +109,8 @@ local function pad(text, width)
 end
 
 local function print_row(row, unit, output)
-  local title = "  " .. row.title .. (row.share < 1 and (" (1/%g of the work)"):format(1 / row.share) or "")
+  local part = row.share < 1 and (" (1/%g of the work)"):format(1 / row.share) or ""
+  local title = "  " .. row.title .. part
   local text = pad(title, 34)
     .. pad(significant(row.cost.median) .. " " .. unit, 22)
     .. pad(ratio_text(row.ratio), 20)

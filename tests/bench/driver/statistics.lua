@@ -17,7 +17,11 @@ function M.spread(values)
   if #values == 0 then
     return nil
   end
-  return { median = M.median(values), min = math.min(unpack(values)), max = math.max(unpack(values)) }
+  return {
+    median = M.median(values),
+    min = math.min(unpack(values)),
+    max = math.max(unpack(values)),
+  }
 end
 
 -- Quotients of what both have, round by round.

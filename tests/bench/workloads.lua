@@ -1,6 +1,6 @@
 -- What is measured. Of each workload: the name on the command line; `work`, what the client is
--- told; the mode of the server; connections open at a time; operations in a full, a quick and a guard
--- run; rounds; and how a cost is told. In a bulk run an operation is a byte.
+-- told; the mode of the server; connections open at a time; operations in a full, a quick and a
+-- guard run; rounds; and how a cost is told. In a bulk run an operation is a byte.
 local MILLION, GIB = 1000000, 1073741824
 
 local function pingpong(connections, timeouts)

@@ -1,6 +1,6 @@
 -- luv on LuaJIT, as its own examples are written: a tcp and a timer handle per connection, the
--- timer started again for each message, closures for callbacks. Lines are cut with string.find; when
--- a read is exactly one line, nothing is copied. Run by tests/bench/run.
+-- timer started again for each message, closures for callbacks. Lines are cut with string.find;
+-- when a read is exactly one line, nothing is copied. Run by tests/bench/run.
 local uv = require "luv"
 local measure = dofile((arg[0]:gsub("[^/]*$", "")) .. "measure.lua")
 

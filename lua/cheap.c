@@ -10,9 +10,22 @@
 
 #define RECORDS_ON_STACK 16
 
-/* The live connection at index 1, for getters. */
+static void check_cheap(lua_State *L)
+{
+    int type = LUA_TNIL;
+    if (lua_istable(L, 1)) {
+        lua_rawgeti(L, 1, 0);
+        type = lua_type(L, -1);
+        lua_pop(L, 1);
+    }
+    if (type != LUA_TNUMBER)
+        luaL_typerror(L, 1, "connection heap");
+}
+
+/* The live connection of the cheap at index 1, for getters. What never was a cheap is misuse. */
 static struct slot *find(lua_State *L)
 {
+    check_cheap(L);
     return tcpm__lua_slot_at(L, tcpm__lua_runtime(L), 1);
 }
 
@@ -28,6 +41,13 @@ static struct slot *find_usable(lua_State *L, int index, int *code)
         slot = NULL;
     }
     return slot;
+}
+
+/* The connection of the cheap at index 1 for calls that change it. */
+static struct slot *find_changeable(lua_State *L, int *code)
+{
+    check_cheap(L);
+    return find_usable(L, 1, code);
 }
 
 static struct tcpm_id id_of(const struct slot *slot)
@@ -172,7 +192,7 @@ int tcpm__lua_session_shutdown(lua_State *L)
 static int cheap_reset(lua_State *L)
 {
     int code;
-    struct slot *slot = find_usable(L, 1, &code);
+    struct slot *slot = find_changeable(L, &code);
     if (slot == NULL)
         return tcpm__lua_failure(L, code);
     return tcpm__lua_result(L, tcpm_reset(slot->session->core, id_of(slot)));
@@ -185,7 +205,7 @@ static int cheap_fail(lua_State *L)
     const char *name = luaL_optstring(L, 3, NULL);
     if (name != NULL && (error = tcpm_error_code(name)) == 0)
         return luaL_argerror(L, 3, lua_pushfstring(L, "unknown error name '%s'", name));
-    struct slot *slot = find_usable(L, 1, &code);
+    struct slot *slot = find_changeable(L, &code);
     if (slot == NULL)
         return tcpm__lua_failure(L, code);
     return tcpm__lua_result(L, tcpm_fail(slot->session->core, id_of(slot), error, message));
@@ -196,7 +216,7 @@ static int cheap_fail(lua_State *L)
 static int cheap_pause(lua_State *L)
 {
     int code;
-    struct slot *slot = find_usable(L, 1, &code);
+    struct slot *slot = find_changeable(L, &code);
     if (slot == NULL)
         return tcpm__lua_failure(L, code);
     return tcpm__lua_result(L, tcpm_pause(slot->session->core, id_of(slot)));
@@ -205,7 +225,7 @@ static int cheap_pause(lua_State *L)
 static int cheap_resume(lua_State *L)
 {
     int code;
-    struct slot *slot = find_usable(L, 1, &code);
+    struct slot *slot = find_changeable(L, &code);
     if (slot == NULL)
         return tcpm__lua_failure(L, code);
     return tcpm__lua_result(L, tcpm_resume(slot->session->core, id_of(slot)));
@@ -230,7 +250,7 @@ static int cheap_timeout(lua_State *L)
         return 1;
     }
     int64_t ms = tcpm__lua_check_ms(L, 2);
-    struct slot *slot = find_usable(L, 1, &code);
+    struct slot *slot = find_changeable(L, &code);
     if (slot == NULL)
         return tcpm__lua_failure(L, code);
     return tcpm__lua_result(L, tcpm_timeout(slot->session->core, id_of(slot), ms));
@@ -247,7 +267,7 @@ static int cheap_deadline(lua_State *L)
         return 1;
     }
     int64_t ms = tcpm__lua_check_ms(L, 2);
-    struct slot *slot = find_usable(L, 1, &code);
+    struct slot *slot = find_changeable(L, &code);
     if (slot == NULL)
         return tcpm__lua_failure(L, code);
     return tcpm__lua_result(L, tcpm_deadline(slot->session->core, id_of(slot), ms));
@@ -257,12 +277,8 @@ static int cheap_deadline(lua_State *L)
 
 static int cheap_id(lua_State *L)
 {
-    if (lua_istable(L, 1))
-        lua_rawgeti(L, 1, 0);
-    else
-        lua_pushvalue(L, 1);
-    if (lua_type(L, -1) != LUA_TNUMBER)
-        return tcpm__lua_stale(L);
+    check_cheap(L);
+    lua_rawgeti(L, 1, 0);
     return 1;
 }
 
@@ -283,7 +299,7 @@ static int cheap_addr(lua_State *L)
         return 1;
     }
     size_t length;
-    const char *ended = lua_isnoneornil(L, 1) ? NULL : find_ended(L, &length);
+    const char *ended = find_ended(L, &length);
     if (ended == NULL)
         return tcpm__lua_stale(L);
     lua_pushlstring(L, ended + 2, length - 2);
@@ -298,7 +314,7 @@ static int cheap_port(lua_State *L)
         return 1;
     }
     size_t length;
-    const char *ended = lua_isnoneornil(L, 1) ? NULL : find_ended(L, &length);
+    const char *ended = find_ended(L, &length);
     if (ended == NULL)
         return tcpm__lua_stale(L);
     lua_pushinteger(L, (unsigned char) ended[0] << 8 | (unsigned char) ended[1]);
@@ -386,7 +402,7 @@ static int cheap_cause(lua_State *L)
 static int cheap_pending(lua_State *L)
 {
     int code;
-    struct slot *slot = find_usable(L, 1, &code);
+    struct slot *slot = find_changeable(L, &code);
     const void *bytes;
     size_t length;
     if (slot == NULL)
@@ -410,7 +426,7 @@ static int cheap_unread(lua_State *L)
 {
     int code;
     luaL_checkstring(L, 2);
-    struct slot *slot = find_usable(L, 1, &code);
+    struct slot *slot = find_changeable(L, &code);
     if (slot == NULL)
         return tcpm__lua_failure(L, code);
     struct session *session = slot->session;
@@ -442,7 +458,7 @@ static int switch_filters(lua_State *L, int input, int output)
 {
     int code;
     struct runtime *rt = tcpm__lua_runtime(L);
-    struct slot *slot = find_usable(L, 1, &code);
+    struct slot *slot = find_changeable(L, &code);
     if (slot == NULL)
         return tcpm__lua_failure(L, code);
     struct session *session = slot->session;

@@ -49,7 +49,12 @@ function check.describe(value)
 end
 
 function check.unknown(what, name, known)
-  local nearest = type(name) == "string" and check.nearest(name, known)
+  local spellings = {}
+  for spelling in pairs(known) do spellings[spelling] = true end
+  for spelling, option in pairs(core.aliases.options) do
+    if known[option] then spellings[spelling] = true end
+  end
+  local nearest = type(name) == "string" and check.nearest(name, spellings)
   return ("%s: unknown option %s%s"):format(what, check.describe(name),
     nearest and (" (did you mean '%s'?)"):format(nearest) or "")
 end
@@ -102,17 +107,16 @@ end
 -- Any value: what remains is for another to check.
 function check.any(value) return value end
 
--- Seconds as milliseconds, rounded up; negative ones become 0.
+-- Seconds as milliseconds, rounded up; nil for what is no time.
 function check.delay(value)
-  if type(value) ~= "number" or value ~= value or value > MAX_SECONDS then return nil end
-  local ms = math.ceil(value * 1000 - 1e-6)
-  if value > 0 and ms < 1 then return 1 end
-  return math.max(ms, 0)
+  if type(value) ~= "number" or not (value >= 0 and value <= MAX_SECONDS) then return nil end
+  local ms = math.max(math.ceil(value * 1000 - 1e-6), 0)
+  return value > 0 and ms < 1 and 1 or ms
 end
 
 -- A timeout in the core's terms: milliseconds, -1 for none.
 function check.seconds(value)
-  local ms = type(value) == "number" and value >= 0 and check.delay(value)
+  local ms = check.delay(value)
   if not ms then
     return nil, ("a number of seconds from 0 (none) to %d"):format(MAX_SECONDS)
   end

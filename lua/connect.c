@@ -36,6 +36,12 @@ static void check_address(lua_State *L, int index, const char *what)
             luaL_error(L, "connect: %s must not contain control characters or spaces", what);
 }
 
+/* As the form in use calls it: 'remote_port' is an option, port an argument. */
+static const char *name_of(const struct request *request, const char *option, const char *argument)
+{
+    return request->times != 0 ? option : argument;
+}
+
 static int64_t check_port_number(lua_State *L, double port, int lowest, const char *what)
 {
     if (!(port >= lowest && port <= 65535) || port != (double) (int) port) {
@@ -52,41 +58,43 @@ static bool is_decimal(const char *text)
 }
 
 /* A number, decimal digits or the name of a service. */
-static void check_port(lua_State *L, int index, struct tcpm_connect_options *options)
+static void check_port(lua_State *L, int index, const char *what,
+                       struct tcpm_connect_options *options)
 {
     size_t length;
     if (lua_type(L, index) == LUA_TNUMBER) {
-        options->port = check_port_number(L, lua_tonumber(L, index), 1, "port");
+        options->port = check_port_number(L, lua_tonumber(L, index), 1, what);
         return;
     }
     if (lua_type(L, index) != LUA_TSTRING)
         luaL_error(L,
-                   "connect: port must be a number from 1 to 65535 or the name of a service, "
-                   "not %s",
-                   lua_isnoneornil(L, index) ? "nil" : luaL_typename(L, index));
+                   "connect: %s must be a number from 1 to 65535 or the name of a service, not %s",
+                   what, lua_isnoneornil(L, index) ? "nil" : luaL_typename(L, index));
     const char *text = lua_tolstring(L, index, &length);
     if (length == 0 || length > MAX_SERVICE || strlen(text) != length)
-        luaL_error(L, "connect: port must be the name of a service with 1 to %d bytes",
+        luaL_error(L, "connect: %s must be the name of a service with 1 to %d bytes", what,
                    MAX_SERVICE);
     if (is_decimal(text))
-        options->port = check_port_number(L, strtod(text, NULL), 1, "port");
+        options->port = check_port_number(L, strtod(text, NULL), 1, what);
     else
         options->service = text;
 }
 
-static void check_bind(lua_State *L, int index, struct tcpm_connect_options *options)
+static void check_bind(lua_State *L, int index, const struct request *request,
+                       struct tcpm_connect_options *options)
 {
+    const char *what = name_of(request, "bind_port", "bind port");
     if (!lua_isnoneornil(L, index)) {
-        check_address(L, index, "bind address");
+        check_address(L, index, name_of(request, "bind_address", "bind address"));
         options->bind_address = lua_tostring(L, index);
     }
     if (lua_isnoneornil(L, index + 1))
         return;
     if (lua_type(L, index + 1) != LUA_TNUMBER &&
         !(lua_type(L, index + 1) == LUA_TSTRING && is_decimal(lua_tostring(L, index + 1))))
-        luaL_error(L, "connect: bind port must be a number from 0 to 65535, not %s",
+        luaL_error(L, "connect: %s must be a number from 0 to 65535, not %s", what,
                    luaL_typename(L, index + 1));
-    options->bind_port = check_port_number(L, lua_tonumber(L, index + 1), 0, "bind port");
+    options->bind_port = check_port_number(L, lua_tonumber(L, index + 1), 0, what);
 }
 
 static int64_t milliseconds(lua_State *L, int index)
@@ -150,10 +158,10 @@ static int open_connection(lua_State *L, struct session *session, struct request
 {
     struct runtime *rt = session->runtime;
     struct tcpm_connect_options options = {.size = sizeof options, .heap = session};
-    check_address(L, request.address, "address");
+    check_address(L, request.address, name_of(&request, "remote_address", "address"));
     options.address = lua_tostring(L, request.address);
-    check_port(L, request.address + 1, &options);
-    check_bind(L, request.address + 2, &options);
+    check_port(L, request.address + 1, name_of(&request, "remote_port", "port"), &options);
+    check_bind(L, request.address + 2, &request, &options);
     if (request.times != 0) {
         options.connect_timeout_ms = milliseconds(L, request.times);
         options.input_timeout_ms = milliseconds(L, request.times + 1);

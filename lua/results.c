@@ -50,7 +50,8 @@ int tcpm__lua_result(lua_State *L, int result)
    the multiplication itself adds: 1.1 s are 1100 ms. */
 int64_t tcpm__lua_check_ms(lua_State *L, int argument)
 {
-    double seconds = luaL_checknumber(L, argument);
+    luaL_checktype(L, argument, LUA_TNUMBER);
+    double seconds = lua_tonumber(L, argument);
     luaL_argcheck(L, seconds >= 0 && seconds <= MAX_SECONDS, argument,
                   lua_pushfstring(L, "a number of seconds from 0 to %d expected, got %f",
                                   (int) MAX_SECONDS, seconds));

@@ -52,8 +52,8 @@ int tcpm__lua_module_run(lua_State *L)
         return luaL_error(L, "tcpmulti.run: the Lua state is closing");
     if (rt->loop == NULL)
         return luaL_error(L, "tcpmulti.run: the host runs the loop");
-    if (rt->running)
-        return luaL_error(L, "tcpmulti.run: it is running already");
+    if (rt->running || rt->call != NULL || rt->owner != NULL)
+        return luaL_error(L, "tcpmulti.run: not from inside a handler or while it is running");
     if (!lua_pushthread(L))
         return luaL_error(L, "tcpmulti.run: not in a coroutine, handlers run on the main state");
     lua_settop(L, 0);

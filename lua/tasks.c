@@ -111,6 +111,7 @@ static int core_post(lua_State *L)
     return result < 0 ? task_failure(L, session, result) : tcpm__lua_result(L, 0);
 }
 
+/* A number, or nil, message, errname. */
 static int start_alarm(lua_State *L, struct session *session, uint64_t id, double ms, int index)
 {
     struct task *task = make_task(L, session, id, index);
@@ -121,7 +122,7 @@ static int start_alarm(lua_State *L, struct session *session, uint64_t id, doubl
     int result = tcpm_delay(session->core, (struct tcpm_id){id}, (int64_t) ms, core, &alarm);
     if (result < 0) {
         drop_task(task);
-        return task_failure(L, session, result);
+        return id == 0 ? task_failure(L, session, result) : tcpm__lua_failure(L, result);
     }
     lua_pushnumber(L, (lua_Number) alarm.n);
     return 1;

@@ -68,6 +68,7 @@ int tcpm_delay_adjust(struct tcpm_session *session, struct tcpm_alarm id, int64_
     if (tcpm__check_delay(ms) < 0)
         return -EINVAL;
     tcpm__wheel_arm(&session->engine->alarms, &alarm->timer, due_in(session, ms));
+    tcpm__turn_wake(session->engine);
     return 0;
 }
 

@@ -50,6 +50,7 @@ static void await_refill(struct tcpm_session *session)
     session->refill.task = (struct tcpm_task){.run = take_refill};
     tcpm__wheel_arm(&session->engine->alarms, &session->refill.timer,
                     session->engine->network.now_ms + wait_ms);
+    tcpm__turn_wake(session->engine);
 }
 
 static bool session_has_place(struct tcpm_session *session)

@@ -8,10 +8,22 @@
  */
 #include "connection/layer.h"
 
+static void take_idle(uv_idle_t *idle)
+{
+    (void) idle;
+}
+
+void tcpm__turn_wake(struct tcpm_engine *engine)
+{
+    if (engine->network.dispatching && engine->handler_depth == 0)
+        uv_idle_start(&engine->handles.idle, take_idle);
+}
+
 void tcpm__work_add(struct tcpm_engine *engine)
 {
     if (engine->work++ == 0)
         uv_ref((uv_handle_t *) &engine->handles.check);
+    tcpm__turn_wake(engine);
 }
 
 void tcpm__work_done(struct tcpm_engine *engine)
@@ -22,6 +34,7 @@ void tcpm__work_done(struct tcpm_engine *engine)
 
 static void append_ready(struct tcpm_engine *engine, struct tcpm__connection *connection)
 {
+    tcpm__turn_wake(engine);
     connection->flags |= TCPM__READY;
     connection->next_ready = NULL;
     *engine->ready_last = connection;
@@ -118,11 +131,6 @@ static void set_timer(struct tcpm_engine *engine)
     uv_update_time(engine->network.loop);
     now = tcpm__network_now(&engine->network);
     uv_timer_start(&engine->handles.timer, take_timer, next > now ? next - now : 0, 0);
-}
-
-static void take_idle(uv_idle_t *idle)
-{
-    (void) idle;
 }
 
 /* An active idle handle makes the next poll return at once. */

@@ -61,8 +61,10 @@ void tcpm__deadline_arm(struct tcpm__connection *connection)
     due = earlier(due, next_look(connection));
     if (due == UINT64_MAX)
         return;
-    if (!tcpm__timer_armed(&connection->timer) || connection->timer.due_ms > due)
-        tcpm__wheel_arm(&tcpm__engine_of(connection)->deadlines, &connection->timer, due);
+    if (tcpm__timer_armed(&connection->timer) && connection->timer.due_ms <= due)
+        return;
+    tcpm__wheel_arm(&tcpm__engine_of(connection)->deadlines, &connection->timer, due);
+    tcpm__turn_wake(tcpm__engine_of(connection));
 }
 
 void tcpm__deadline_cancel(struct tcpm__connection *connection)
@@ -133,6 +135,13 @@ static void time_out(struct tcpm__connection *connection, enum tcpm_timer timer)
     tcpm__connection_end(connection, TCPM_REASON_TIMEOUT);
 }
 
+/* Records or an end that the ready pass is about to deliver. */
+static bool has_own_news(const struct tcpm__connection *connection)
+{
+    return connection->phase == TCPM_PHASE_OPEN && !tcpm__has(connection, TCPM__PAUSED) &&
+           tcpm__has(connection, TCPM__MORE | TCPM__DRAIN | TCPM__INPUT_END);
+}
+
 /* After a stall, what the peer sent in time waits in the kernel: let the loop hand it out first. A
    deadline gives that once. */
 static bool has_news(struct tcpm__connection *connection, bool deadline)
@@ -141,11 +150,21 @@ static bool has_news(struct tcpm__connection *connection, bool deadline)
         return false;
     if (deadline && tcpm__has(connection, TCPM__GRACE))
         return false;
-    if (!tcpm__socket_has_news(connection->socket, connection->phase == TCPM_PHASE_CONNECTING))
+    if (!has_own_news(connection) &&
+        !tcpm__socket_has_news(connection->socket, connection->phase == TCPM_PHASE_CONNECTING))
         return false;
     if (deadline)
         connection->flags |= TCPM__GRACE;
     return true;
+}
+
+/* When a flush has run out of time the kernel is asked once more: after a stall it may have room. */
+static bool flush_is_due(const struct tcpm__connection *connection)
+{
+    if (next_look(connection) != UINT64_MAX)
+        return true;
+    return connection->phase == TCPM_PHASE_SHUTTING &&
+           timeout_due(connection) <= now_of(connection);
 }
 
 static void look_at_flush(struct tcpm__connection *connection)
@@ -154,7 +173,7 @@ static void look_at_flush(struct tcpm__connection *connection)
         if (connection->linger_step + 1u < sizeof(linger_ms))
             connection->linger_step++;
         tcpm__output_look(connection);
-    } else if (next_look(connection) != UINT64_MAX) {
+    } else if (flush_is_due(connection)) {
         tcpm__output_flush(connection);
     }
 }

@@ -265,11 +265,12 @@ void tcpm__input_step(struct tcpm__connection *connection)
 
 void tcpm__input_pause(struct tcpm__connection *connection, bool pause)
 {
-    uint64_t now = tcpm__engine_of(connection)->network.now_ms;
+    uint64_t now;
 
     if (pause == tcpm__has(connection, TCPM__PAUSED))
         return;
     connection->flags ^= TCPM__PAUSED;
+    now = tcpm__network_now(&tcpm__engine_of(connection)->network);
     if (connection->phase == TCPM_PHASE_OPEN)
         connection->stamp_ms = now - connection->stamp_ms; /* the time that has run, and back */
     if (pause) {

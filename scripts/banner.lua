@@ -57,4 +57,4 @@ local first = arg[1] == "-w" and 3 or 1
 for i = first, #arg do probe(arg[i]) end
 if not arg[first] then session:stdin(next_line) end
 tcpmulti.run()
-os.exit(bad_targets == 0)
+if bad_targets > 0 then os.exit(1) end

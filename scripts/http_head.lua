@@ -45,7 +45,7 @@ local session = tcpmulti.create {
   on_disconnected = function(cheap, _, reason)
     if cheap.complete then
       print(cheap.url .. ": " .. table.concat(cheap.lines, "\n  "))
-    else
+    elseif reason ~= "die" then
       local op, _, message = cheap:cause()
       failed = failed + 1
       print(("%s: %s: %s"):format(cheap.url, reason, op and op .. ": " .. message or "no reply"))
@@ -65,4 +65,4 @@ for _, url in ipairs(arg) do
 end
 if not arg[1] then usage("which server?") end
 tcpmulti.run()
-os.exit(failed == 0)
+if failed > 0 then os.exit(1) end

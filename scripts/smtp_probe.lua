@@ -58,6 +58,7 @@ local session = tcpmulti.create {
     if not cheap.code then take_reply(cheap, code, text) end
   end,
   on_disconnected = function(cheap, _, reason)
+    if reason == "die" then return end
     if reason ~= "shutdown" and not cheap.trouble then
       cheap.trouble = reason .. ": " .. (select(3, cheap:cause()) or "")
     end
@@ -73,4 +74,4 @@ for _, target in ipairs(arg) do
   if not good then usage(target .. ": " .. why) end
 end
 tcpmulti.run()
-os.exit(all_accepted)
+if not all_accepted then os.exit(1) end

@@ -71,7 +71,9 @@ harness.case("without the practice peer, or with bad numbers: the usage, exit st
   harness.contains(demo.errors(), "usage: ", "error")
 end)
 
-harness.case("an interrupt ends it, and the practice peer with it", function()
+-- Starts the demo with more lines than it will ever send, interrupts it when it has so many
+-- descriptors, and waits for its end and for that of its practice peer.
+local function interrupt(descriptors)
   local words = { "--peer", "echo", os.getenv("TCPMULTI_SOURCE") .. "/scripts/demo.lua" }
   words[4], words[5] = 100, 1000000
   local demo = harness.start(arg[1], words)
@@ -81,11 +83,26 @@ harness.case("an interrupt ends it, and the practice peer with it", function()
     if children then children:close() end
     return pid
   end)
+  harness.wait_until(10, descriptors .. " descriptors", function()
+    local open, reader = 0, uv.fs_scandir(("/proc/%d/fd"):format(demo.pid))
+    while reader and uv.fs_scandir_next(reader) do open = open + 1 end
+    return open >= descriptors
+  end)
   demo.kill("sigint")
   harness.finish(demo)
-  harness.equal(130, demo.code, "exit status")
+  local status = demo.signal == 2 and 130 or demo.code -- as a shell sees it
+  harness.equal(130, status, "exit status " .. demo.errors())
   local function gone() return not uv.fs_stat("/proc/" .. peer) end
   harness.wait_until(10, "the end of the practice peer", gone)
+  return demo
+end
+
+harness.case("an interrupt ends it, and the practice peer with it", function()
+  local demo = interrupt(100)
+  harness.contains(demo.output(), "connections open at once\n", "summary")
+  harness.contains(demo.output(), "  failed       nothing\n", "summary")
 end)
+
+harness.case("an interrupt before anything is open ends it too", function() interrupt(3) end)
 
 harness.main(90)

@@ -57,12 +57,12 @@ end
 -- Takes mail for postmaster only, and delivers none.
 function servers.exim()
   return harness.server(function(port, directory)
-    local user = uv.getuid() == 0 and "root" or uv.os_get_passwd().username
     harness.write_file(directory .. "/exim.conf", ([[
 spool_directory = %s
 log_file_path = %s/log-%%s
 pid_file_path = %s/pid
-exim_user = %s
+exim_user = %d
+exim_group = %d
 never_users =
 keep_environment =
 primary_hostname = mail.example
@@ -79,7 +79,7 @@ begin acl
 check_rcpt:
   accept local_parts = postmaster
   deny message = relay not permitted
-]]):format(directory, directory, directory, user, port))
+]]):format(directory, directory, directory, uv.getuid(), uv.getgid(), port))
     return "/usr/sbin/exim4", { "-C", directory .. "/exim.conf", "-bdf" }
   end)
 end

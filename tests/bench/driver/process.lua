@@ -11,7 +11,6 @@ int kill(int pid, int signal);
 ]]
 
 local CLOCK_MONOTONIC, SIGTERM = 1, 15
-local TICKS_PER_SECOND = 100
 local CLIENT_LIMIT_S = 180
 
 local M = {}
@@ -54,17 +53,10 @@ local function command_line(core, words)
   return "exec " .. pin .. table.concat(quoted, " ")
 end
 
--- User and system time of a process so far, in seconds.
+-- How long a process has run on a core so far, in seconds; /proc/PID/stat only knows ticks.
 local function cpu_time(pid)
-  local stat = read_all("/proc/" .. pid .. "/stat")
-  if not stat then
-    return 0
-  end
-  local fields = {}
-  for field in stat:match("%) (.*)$"):gmatch "%S+" do
-    fields[#fields + 1] = field
-  end
-  return (tonumber(fields[12]) + tonumber(fields[13])) / TICKS_PER_SECOND
+  local text = read_all("/proc/" .. pid .. "/schedstat")
+  return text and tonumber(text:match "^%d+") / 1e9 or 0
 end
 
 local function start_server(core, words)

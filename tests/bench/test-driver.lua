@@ -1,0 +1,168 @@
+-- What the driver of the benchmark promises, apart from figures: a run whose client has not done
+-- its work does not count, ratios are taken by pairs, what was measured is not measured again.
+--   test-driver.lua DIRECTORY_OF_BENCH_PROGRAMS
+local directory = arg[0]:match "^(.*)/[^/]*$" or "."
+package.path = directory .. "/?.lua;" .. package.path
+
+local json = require "driver.json"
+local plan = require "driver.plan"
+local process = require "driver.process"
+local report = require "driver.report"
+local rounds_file = require "driver.rounds"
+local statistics = require "driver.statistics"
+
+local cases = {}
+
+local function case(title, test)
+  cases[#cases + 1] = { title = title, test = test }
+end
+
+local function equal(got, expected)
+  if got ~= expected then
+    error(("got %s, expected %s"):format(tostring(got), tostring(expected)), 2)
+  end
+end
+
+local WORKLOAD = {
+  name = "small",
+  work = "pingpong",
+  server = "echo",
+  connections = 10,
+  operations = { full = 1000 },
+  scale = 1e6,
+  unit = "µs",
+}
+
+local SETTING = {
+  size = "full",
+  cores = process.cores(),
+  paths = { programs = arg[1], clients = directory .. "/clients" },
+}
+
+-- A competitor that only says what it has done.
+local function claiming(operations, bytes, errors)
+  local line = ('{"operations":%d,"bytes":%d,"errors":%d,"cpu_user_s":1,"cpu_system_s":1}'):format(
+    operations,
+    bytes,
+    errors
+  )
+  return {
+    name = "claiming",
+    command = function()
+      return { "sh", "-c", "echo '" .. line .. "'" }
+    end,
+  }
+end
+
+case("a client that has done its work counts, and its cost is time per operation", function()
+  local figures = assert(plan.measure(SETTING, WORKLOAD, claiming(1000, 64000, 0)))
+  equal(figures.cost, 2000)
+end)
+
+case("a client that did too little, received too little or met errors does not count", function()
+  for _, competitor in ipairs { claiming(999, 64000, 0), claiming(1000, 63999, 0) } do
+    equal(plan.measure(SETTING, WORKLOAD, competitor), nil)
+  end
+  equal(plan.measure(SETTING, WORKLOAD, claiming(1000, 64000, 1)), nil)
+end)
+
+case("a client that says nothing does not count", function()
+  local silent = {
+    command = function()
+      return { "false" }
+    end,
+  }
+  equal(plan.measure(SETTING, WORKLOAD, silent), nil)
+end)
+
+case("floor, libuv and ours do the work of every kind", function()
+  local works = {
+    { work = "storm", server = "echo", connections = 10, all = 200 },
+    { work = "pingpong", server = "echo", connections = 10, all = 500 },
+    { work = "idle", server = "hold", connections = 10, memory = true },
+    { work = "bulk", server = "bulk", connections = 2, all = 3000000 },
+    { work = "lines", server = "lines", connections = 2, all = 500000 },
+  }
+  for _, competitor in ipairs { "bench-floor", "bench-libuv", "bench-tcpmulti" } do
+    for _, workload in ipairs(works) do
+      workload.name, workload.scale, workload.operations = workload.work, 1, { full = workload.all }
+      assert(plan.measure(SETTING, workload, {
+        name = competitor,
+        command = function(paths)
+          return { paths.programs .. "/" .. competitor }
+        end,
+      }))
+    end
+  end
+end)
+
+case("medians and ratios by pairs", function()
+  equal(statistics.median { 3, 1, 2 }, 2)
+  equal(statistics.median { 4, 1, 2, 3 }, 2.5)
+  local ratios = statistics.ratios({ 2, 9, 8 }, { 1, 3, [4] = 1 })
+  table.sort(ratios)
+  equal(#ratios, 2)
+  equal(ratios[1], 2)
+  equal(ratios[2], 3)
+end)
+
+case("JSON comes back as it was written", function()
+  local object = json.decode(json.encode { name = "a b", count = 4294967296, share = 0.25 })
+  equal(object.name, "a b")
+  equal(object.count, 4294967296)
+  equal(object.share, 0.25)
+  equal(json.decode '{"name":"cut', nil)
+  equal(json.encode { text = 'a "b"\n', list = { 1, 2 } }, [[{"list":[1,2],"text":"a \"b\"\n"}]])
+end)
+
+case("a resumed run knows what was measured, and only that", function()
+  local path = os.tmpname()
+  local first = rounds_file.open(path, false)
+  first:add { workload = "w", competitor = "c", round = 1, cost = 5 }
+  first.file:write '{"workload":"w","competitor":"c","round":2,"co'
+  first:close()
+  local resumed = rounds_file.open(path, true)
+  equal(resumed:known("w", "c", 1), true)
+  equal(resumed:known("w", "c", 2), false)
+  resumed:add { workload = "w", competitor = "c", round = 2, cost = 7 }
+  resumed:close()
+  local again = rounds_file.open(path, true)
+  equal(again.done.w.c[1].cost, 5)
+  equal(again.done.w.c[2].cost, 7)
+  again:close()
+  local fresh = rounds_file.open(path, false)
+  equal(fresh:known("w", "c", 1), false)
+  fresh:close()
+  os.remove(path)
+end)
+
+case("the report says which side was saturated", function()
+  local function busy(client, server)
+    local round = {
+      cost = 1,
+      operations = 10,
+      cpu_user_s = client / 2,
+      cpu_system_s = client / 2,
+      wall_s = 1,
+      server_busy = server,
+    }
+    local competitors = { { name = "floor", title = "floor" } }
+    local results = report.summarize({ WORKLOAD }, competitors, { small = { floor = { round } } })
+    return results[1].rows[1].saturated
+  end
+  equal(busy(0.95, 0.5), "client")
+  equal(busy(0.5, 0.95), "server")
+  equal(busy(0.5, 0.5), "neither")
+end)
+
+local failed = false
+print("1.." .. #cases)
+for i, each in ipairs(cases) do
+  local good, message = xpcall(each.test, debug.traceback)
+  failed = failed or not good
+  print(("%s %d - %s"):format(good and "ok" or "not ok", i, each.title))
+  if not good then
+    print("# " .. message:gsub("\n", "\n# "))
+  end
+end
+os.exit(failed and 1 or 0)

@@ -75,10 +75,14 @@ static void close_loop(struct runtime *rt)
     tcpm_engine_close(rt->engine, engine_closed, &closed);
     while (!closed)
         uv_run(rt->loop, UV_RUN_ONCE);
-    /* descriptors of s:stdin are closed in the turn after */
-    while (uv_loop_close(rt->loop) == UV_EBUSY && uv_run(rt->loop, UV_RUN_NOWAIT) != 0)
-        ;
-    if (uv_loop_close(rt->loop) != UV_EBUSY)
+    /* Descriptors of s:stdin, and what else the loop has, are closed in the turns after. A loop that
+       is closed must not be asked again. */
+    int alive = 1, result = uv_loop_close(rt->loop);
+    while (result == UV_EBUSY && alive != 0) {
+        alive = uv_run(rt->loop, UV_RUN_ONCE);
+        result = uv_loop_close(rt->loop);
+    }
+    if (result == 0)
         free(rt->loop);
 }
 
@@ -164,10 +168,19 @@ static void fill_own_places(lua_State *L)
     lua_pushvalue(L, AT_METHODS);
     lua_setfield(L, -2, "__index");
     set_place(L, OWN_CHEAP_METATABLE);
-    lua_createtable(L, 0, 1);
+    lua_createtable(L, 0, 3);
     lua_pushcfunction(L, tcpm__lua_filter_collect);
     lua_setfield(L, -2, "__gc");
+    push_closure(L, tcpm__lua_codec_open);
+    lua_setfield(L, -2, "clone");
+    lua_pushvalue(L, -1);
+    lua_setfield(L, -2, "__index");
     set_place(L, OWN_FILTER_METATABLE);
+    lua_newtable(L);
+    set_functions(L, lua_gettop(L), tcpm__lua_codec_functions);
+    lua_pushvalue(L, -1);
+    lua_setfield(L, -2, "__index");
+    set_place(L, OWN_CODEC_METATABLE);
     lua_pushcfunction(L, tcpm__lua_traceback);
     set_place(L, OWN_TRACEBACK);
     push_closure(L, tcpm__lua_trampoline);

@@ -185,6 +185,7 @@ function cases.a_fin_during_our_flush_is_no_error()
   session:connect(HOST, half:port())
   support.run(20)
   lu.assertEquals(log:list(), { "initialize", "success", "disconnected shutdown" })
+  lu.assertEquals(support.ending(half, 1), "eof")
   lu.assertEquals(half:connection(1).checksum, peer.checksum(bytes))
 end
 
@@ -213,7 +214,8 @@ function cases.a_write_error_while_a_half_closed_peer_is_served_takes_the_place_
   log:check_grammar()
   lu.assertEquals(log[#log], "disconnected error")
   lu.assertEquals(log:count "error", 1)
-  lu.assertStrContains(log[#log - 1], "ECONNRESET")
+  -- Linux says EPIPE to a reset where the peer had closed its side before.
+  lu.assertStrMatches(log[#log - 1], "error write E%u+")
 end
 
 ---------------------------------------------------------------- what the kernel hides

@@ -115,7 +115,7 @@ function cases.R4_port_0_is_refused_by_name()
   local session = support.session()
   assert_refused(session, "port", HOST, 0)
   assert_refused(session, "port", HOST, "0")
-  assert_refused(session, "remote_port", { remote_address = HOST, remote_port = 0 })
+  assert_refused(session, "port", { remote_address = HOST, remote_port = 0 })
 end
 
 function cases.R5_an_ipv6_server()

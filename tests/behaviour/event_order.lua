@@ -18,10 +18,10 @@ function cases.E1_initialize_runs_inside_connect()
     end,
   }
   inside = true
-  session:connect(HOST, closer:port(), "127.0.0.1", 0)
+  session:connect(HOST, closer:port(), "127.0.0.1", 1)
   inside = false
   lu.assertEquals(log:list(), { "initialize" })
-  lu.assertEquals(args, { n = 4, HOST, closer:port(), "127.0.0.1", 0 })
+  lu.assertEquals(args, { n = 4, HOST, closer:port(), "127.0.0.1", 1 })
   inside = true
   session:connect(HOST, closer:port())
   lu.assertEquals({ args[1], args[2], args[3] }, { HOST, closer:port() })
@@ -208,7 +208,7 @@ end
 
 function cases.E15_disconnected_gets_cheap_id_and_reason()
   local silent, closer = support.peer "count", support.peer "close"
-  local resetter = support.peer "rst"
+  local resetter = support.peer 'send "x"; rst'
   local reasons = {}
   local function check(cheap, ...)
     lu.assertEquals(select("#", ...), 2)
@@ -311,6 +311,7 @@ end
 
 function cases.E19_flushed_fires_once_when_the_queue_is_empty()
   local slow = support.peer("wait go; count", { rcvbuf = 4096 })
+  local left = {}
   local session, log = support.record {
     flushed = true, filter = "stream",
     on_success = function(cheap)
@@ -319,14 +320,17 @@ function cases.E19_flushed_fires_once_when_the_queue_is_empty()
       slow:go "go"
     end,
     on_flushed = function(cheap)
+      left[#left + 1] = cheap:queued()
       if cheap:queued() == 0 then cheap:shutdown() end
     end,
   }
   session:connect(HOST, slow:port())
   support.run(30)
-  -- One on falling to the low mark, because a send said "full", and one for the empty queue.
-  lu.assertEquals(log:list(),
-    { "initialize", "success", "flushed", "flushed", "disconnected shutdown" })
+  -- One for the empty queue; before it one on falling to the low mark, because a send said "full",
+  -- unless the kernel took the rest at once.
+  if #left == 2 then support.within(table.remove(left, 1), 1, 65536, "queued") end
+  lu.assertEquals(left, { 0 })
+  lu.assertEquals(log[#log], "disconnected shutdown")
   lu.assertEquals(support.ending(slow, 1), "eof")
   lu.assertEquals(slow:report().received, 80 * 131072)
 end

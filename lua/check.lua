@@ -107,9 +107,10 @@ end
 -- Any value: what remains is for another to check.
 function check.any(value) return value end
 
--- Seconds as milliseconds, rounded up; nil for what is no time.
+-- The time until an alarm, in milliseconds, rounded up: what is past is due at once, as in POE.
+-- nil for what is no time.
 function check.delay(value)
-  if type(value) ~= "number" or not (value >= 0 and value <= MAX_SECONDS) then return nil end
+  if type(value) ~= "number" or not (value <= MAX_SECONDS) then return nil end
   local ms = math.max(math.ceil(value * 1000 - 1e-6), 0)
   return value > 0 and ms < 1 and 1 or ms
 end
@@ -117,7 +118,7 @@ end
 -- A timeout in the core's terms: milliseconds, -1 for none.
 function check.seconds(value)
   local ms = check.delay(value)
-  if not ms then
+  if not ms or value < 0 then
     return nil, ("a number of seconds from 0 (none) to %d"):format(MAX_SECONDS)
   end
   return ms == 0 and -1 or ms

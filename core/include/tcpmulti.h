@@ -378,6 +378,20 @@ TCPM_API int tcpm_filter_custom(const struct tcpm_filter_kind *kind_borrowed, co
                                 struct tcpm_filter **filter);
 TCPM_API int tcpm_out_write(struct tcpm_out *out, const void *bytes, size_t length);
 
+/* ---- a filter by hand, without a connection: to try one, and to make filters of others ---- */
+
+struct tcpm_codec; /* an instance with the bytes that it was fed; belongs to nobody else */
+TCPM_API int tcpm_codec_open(struct tcpm_filter *filter, struct tcpm_codec **codec);
+TCPM_API void tcpm_codec_close(struct tcpm_codec *codec); /* NULL is fine */
+TCPM_API int tcpm_codec_feed(struct tcpm_codec *codec, const void *bytes, size_t length);
+/* 1: a record. 0: none yet. Negative: the filter's. What these three give is borrowed until the
+   next call with this codec. */
+TCPM_API int tcpm_codec_get_one(struct tcpm_codec *codec, struct tcpm_record *record);
+TCPM_API int tcpm_codec_put(struct tcpm_codec *codec, const void *record, size_t length,
+                            struct tcpm_record *bytes);
+/* What was fed and is not yet a record. */
+TCPM_API int tcpm_codec_pending(struct tcpm_codec *codec, struct tcpm_record *bytes);
+
 #ifdef __cplusplus
 }
 #endif

@@ -9,6 +9,12 @@
 
 #define FUNCTIONS(X)         \
     X(tcpm_alarm_remove)     \
+    X(tcpm_codec_close)      \
+    X(tcpm_codec_feed)       \
+    X(tcpm_codec_get_one)    \
+    X(tcpm_codec_open)       \
+    X(tcpm_codec_pending)    \
+    X(tcpm_codec_put)        \
     X(tcpm_connect)          \
     X(tcpm_deadline)         \
     X(tcpm_delay)            \

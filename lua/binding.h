@@ -62,7 +62,8 @@ enum own_place {
     OWN_CHEAP_METATABLE,
     OWN_STRICT_METATABLE, /* of cheaps with options.assert */
     OWN_SESSION_METATABLE,
-    OWN_FILTER_METATABLE,
+    OWN_FILTER_METATABLE, /* of built-in filters */
+    OWN_CODEC_METATABLE,  /* of their instances by hand */
     OWN_TRACEBACK,
     OWN_TRAMPOLINE,
     OWN_COUNT,
@@ -266,6 +267,10 @@ int tcpm__lua_filter_pair(lua_State *L, struct runtime *rt, const struct session
 void tcpm__lua_filter_pair_free(struct filter_pair *pair);
 int tcpm__lua_filter_collect(lua_State *L); /* __gc of built-in filters */
 int tcpm__lua_is_filter(lua_State *L);      /* core.is_filter */
+bool tcpm__lua_is_filter_at(lua_State *L, int index);
+
+/* ---- codec.c ---- */
+int tcpm__lua_codec_open(lua_State *L); /* clone of built-in filters */
 
 /* ---- run.c, module.c ---- */
 int tcpm__lua_module_run(lua_State *L);  /* tcpmulti.run */
@@ -277,6 +282,7 @@ int tcpm__lua_time(lua_State *L);        /* core.time */
 extern const luaL_Reg tcpm__lua_module_functions[];
 extern const luaL_Reg tcpm__lua_session_functions[]; /* methods of sessions */
 extern const luaL_Reg tcpm__lua_cheap_functions[];   /* methods of cheaps, module functions too */
+extern const luaL_Reg tcpm__lua_codec_functions[];   /* methods and metamethods of codecs */
 extern const luaL_Reg tcpm__lua_task_functions[];    /* of core: alarms, posts, signals */
 
 #endif

@@ -76,7 +76,7 @@ int tcpm__lua_filter_make(lua_State *L)
     return result < 0 ? tcpm__lua_failure(L, result) : 1;
 }
 
-static bool is_filter(lua_State *L, int index)
+bool tcpm__lua_is_filter_at(lua_State *L, int index)
 {
     if (lua_type(L, index) != LUA_TUSERDATA || !lua_getmetatable(L, index))
         return false;
@@ -89,7 +89,7 @@ static bool is_filter(lua_State *L, int index)
 /* core.is_filter(value) -> whether it is a built-in one. */
 int tcpm__lua_is_filter(lua_State *L)
 {
-    lua_pushboolean(L, is_filter(L, 1));
+    lua_pushboolean(L, tcpm__lua_is_filter_at(L, 1));
     return 1;
 }
 

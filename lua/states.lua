@@ -240,7 +240,7 @@ end
 local function check_delay(seconds, name)
   local ms = check.delay(seconds)
   if not ms then
-    error(("%s: the time must be a number of seconds, 0 or more, not %s"):format(name,
+    error(("%s: the time must be a number of seconds, not %s"):format(name,
       check.describe(seconds)), 3)
   end
   return ms
@@ -289,7 +289,7 @@ end
 function methods.alarm_set(session, state, epoch, ...)
   check_session(session, "alarm_set")
   check_state(state, "alarm_set")
-  local seconds = type(epoch) == "number" and math.max(epoch - core.time(), 0) or epoch
+  local seconds = type(epoch) == "number" and epoch - core.time() or epoch
   local ms = check_delay(seconds, "alarm_set")
   return start(session, nil, seconds, ms, { state = state, n = select("#", ...), ... })
 end

@@ -1,0 +1,112 @@
+/*
+ * Built-in filters as objects: clone gives an instance with the methods that a script's own filter
+ * has, so that a stack can hold both kinds, and a script can use a filter on bytes from anywhere.
+ */
+#include "lua_filter.h"
+
+static struct tcpm_codec *check_codec(lua_State *L)
+{
+    struct tcpm_codec **box = lua_touserdata(L, 1);
+    if (box == NULL || !lua_getmetatable(L, 1))
+        luaL_typerror(L, 1, "filter");
+    lua_rawgeti(L, lua_upvalueindex(UP_PLACES), OWN_CODEC_METATABLE);
+    if (!lua_rawequal(L, -1, -2) || *box == NULL)
+        luaL_typerror(L, 1, "filter");
+    lua_pop(L, 2);
+    return *box;
+}
+
+/* The record, or the bytes, or nil and why not. */
+static int push_record(lua_State *L, int result, const struct tcpm_record *record)
+{
+    if (result == 0) {
+        lua_pushlstring(L, record->bytes, record->length);
+        return 1;
+    }
+    lua_pushnil(L);
+    lua_pushstring(L, tcpm_error_text(result));
+    return 2;
+}
+
+static int codec_feed(lua_State *L)
+{
+    size_t length;
+    struct tcpm_codec *codec = check_codec(L);
+    const char *bytes = luaL_checklstring(L, 2, &length);
+    int result = tcpm_codec_feed(codec, bytes, length);
+    return result < 0 ? luaL_error(L, "feed: %s", tcpm_error_text(result)) : 0;
+}
+
+static int codec_get_one(lua_State *L)
+{
+    struct tcpm_record record;
+    int result = tcpm_codec_get_one(check_codec(L), &record);
+    if (result == 0) {
+        lua_pushnil(L);
+        return 1;
+    }
+    return push_record(L, result == 1 ? 0 : result, &record);
+}
+
+static int codec_put(lua_State *L)
+{
+    size_t length;
+    struct tcpm_record bytes;
+    struct tcpm_codec *codec = check_codec(L);
+    const char *record = lua_tolstring(L, 2, &length);
+    if (record == NULL) {
+        lua_pushnil(L);
+        lua_pushfstring(L, "a string expected, not a %s", luaL_typename(L, 2));
+        return 2;
+    }
+    return push_record(L, tcpm_codec_put(codec, record, length, &bytes), &bytes);
+}
+
+static int codec_pending(lua_State *L)
+{
+    struct tcpm_record bytes;
+    return push_record(L, tcpm_codec_pending(check_codec(L), &bytes), &bytes);
+}
+
+static int codec_collect(lua_State *L)
+{
+    struct tcpm_codec **box = lua_touserdata(L, 1);
+    tcpm_codec_close(*box);
+    *box = NULL;
+    return 0;
+}
+
+/* filter:clone(), of the filter itself and of what it has given. */
+int tcpm__lua_codec_open(lua_State *L)
+{
+    luaL_checktype(L, 1, LUA_TUSERDATA);
+    lua_settop(L, 1);
+    if (!tcpm__lua_is_filter_at(L, 1)) {
+        check_codec(L);
+        lua_getfenv(L, 1); /* the filter that it is an instance of */
+        lua_rawgeti(L, -1, 1);
+        lua_replace(L, 1);
+        lua_settop(L, 1);
+    }
+    struct tcpm_filter **filter = lua_touserdata(L, 1);
+    struct tcpm_codec **box = lua_newuserdata(L, sizeof *box);
+    *box = NULL;
+    lua_rawgeti(L, lua_upvalueindex(UP_PLACES), OWN_CODEC_METATABLE);
+    lua_setmetatable(L, 2);
+    lua_createtable(L, 1, 0);
+    lua_pushvalue(L, 1);
+    lua_rawseti(L, -2, 1);
+    lua_setfenv(L, 2);
+    int result = *filter == NULL ? TCPM_EFILTER : tcpm_codec_open(*filter, box);
+    return result < 0 ? luaL_error(L, "clone: %s", tcpm_error_text(result)) : 1;
+}
+
+const luaL_Reg tcpm__lua_codec_functions[] = {
+    {"clone", tcpm__lua_codec_open},
+    {"feed", codec_feed},
+    {"get_one", codec_get_one},
+    {"put", codec_put},
+    {"pending", codec_pending},
+    {"__gc", codec_collect},
+    {NULL, NULL},
+};

@@ -19,6 +19,7 @@ struct tcpm_filter {
     struct tcpm_filter_kind kind;
     uint32_t references; /* of specification holders, and of holders of a shared codec */
     bool stateless;
+    bool custom;               /* a user's own: what it returns is checked */
     struct tcpm__codec *first; /* behind this struct */
 };
 
@@ -81,7 +82,10 @@ int tcpm_filter_custom(const struct tcpm_filter_kind *kind_borrowed, const void 
         return result;
     if (!is_complete(&kind))
         return -EINVAL;
-    return tcpm__filter_create(&kind, options, false, filter);
+    result = tcpm__filter_create(&kind, options, false, filter);
+    if (result == 0)
+        (*filter)->custom = true;
+    return result;
 }
 
 struct tcpm_filter *tcpm__filter_keep(struct tcpm_filter *filter)
@@ -174,13 +178,9 @@ static int reject(struct tcpm_cut *cut, const char *message)
     return TCPM_EFILTER;
 }
 
-int tcpm__codec_get(struct tcpm__codec *codec, const char *bytes, size_t length,
-                    struct tcpm_cut *cut)
+static int check_cut(const struct tcpm__codec *codec, const char *bytes, size_t length, int result,
+                     struct tcpm_cut *cut)
 {
-    *cut = (struct tcpm_cut){.seen = cut->seen < length ? cut->seen : length};
-    int result = codec->filter->kind.get_one(codec->self, bytes, length, cut);
-    if (result < 0)
-        return result;
     if (result > 1)
         return reject(cut, "the filter's get_one returned neither 1, 0 nor an error");
     if (cut->used > length)
@@ -190,6 +190,15 @@ int tcpm__codec_get(struct tcpm__codec *codec, const char *bytes, size_t length,
     if (result == 0 && cut->need <= length - cut->used)
         cut->need = 0; /* it has them already: waiting for more would be a stall */
     return result;
+}
+
+int tcpm__codec_get(struct tcpm__codec *codec, const char *bytes, size_t length,
+                    struct tcpm_cut *cut)
+{
+    const struct tcpm_filter *filter = codec->filter;
+    int result = filter->kind.get_one(codec->self, bytes, length, cut);
+
+    return result < 0 || !filter->custom ? result : check_cut(codec, bytes, length, result, cut);
 }
 
 int tcpm__codec_put(struct tcpm__codec *codec, const void *record, size_t length,
@@ -243,22 +252,30 @@ static int check_room(const struct tcpm_out *out, size_t length)
     return length > PTRDIFF_MAX / 2 || out->length > PTRDIFF_MAX / 2 ? -ENOMEM : 0;
 }
 
-int tcpm_out_write(struct tcpm_out *out, const void *bytes, size_t length)
+int tcpm__out_reserve(struct tcpm_out *out, size_t length, char **room)
 {
     int result = check_room(out, length);
 
-    if (result < 0 || length == 0)
-        return result;
-    if (out->length + length > out->capacity)
+    if (result == 0 && out->length + length > out->capacity)
         result = grow_block(out, out->length + length);
     if (result < 0)
         return result;
     if (out->bytes != out->block && out->length > 0)
         memcpy(out->block, out->bytes, out->length); /* what was borrowed so far */
     out->bytes = out->block;
-    memcpy(out->block + out->length, bytes, length);
+    *room = out->block + out->length;
     out->length += length;
     return 0;
+}
+
+int tcpm_out_write(struct tcpm_out *out, const void *bytes, size_t length)
+{
+    char *room;
+    int result = length == 0 ? 0 : tcpm__out_reserve(out, length, &room);
+
+    if (result == 0 && length > 0)
+        memcpy(room, bytes, length);
+    return result;
 }
 
 int tcpm__out_borrow(struct tcpm_out *out, const void *bytes, size_t length)

@@ -193,9 +193,16 @@ static int get_line(void *self, const char *bytes, size_t length, struct tcpm_cu
 static int put_line(void *self, const void *record, size_t length, struct tcpm_out *out)
 {
     const struct line *line = self;
-    int result = tcpm_out_write(out, record, length);
+    char *room;
+    int result = length > SIZE_MAX - line->output_length
+                     ? -ENOMEM
+                     : tcpm__out_reserve(out, length + line->output_length, &room);
 
-    return result < 0 ? result : tcpm_out_write(out, output_literal(line), line->output_length);
+    if (result < 0)
+        return result;
+    memcpy(room, record, length);
+    memcpy(room + length, output_literal(line), line->output_length);
+    return 0;
 }
 
 static int init_line(void *self, const void *options)

@@ -17,7 +17,7 @@ int tcpm__network_init(struct tcpm__network *network, uv_loop_t *loop,
 {
     *network = (struct tcpm__network){.loop = loop, .memory = memory, .events = events, .turn = 1};
     tcpm__slabs_init(&network->requests, memory, sizeof(uv_connect_t));
-    network->read_buffer = tcpm__memory_resize(memory, NULL, TCPM__READ_SIZE);
+    network->read_buffer = tcpm__memory_resize(memory, NULL, TCPM__READ_PER_TURN);
     if (network->read_buffer == NULL)
         return -ENOMEM;
     tcpm__network_now(network);

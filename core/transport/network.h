@@ -15,8 +15,8 @@
 #include <stdint.h>
 #include <uv.h>
 
-#define TCPM__READ_SIZE     65536  /* bytes of one read */
-#define TCPM__READ_PER_TURN 262144 /* bytes that one socket may take in one turn of the loop */
+/* Bytes that one socket may take in one turn of the loop. One large read is cheaper than several. */
+#define TCPM__READ_PER_TURN 262144
 
 struct tcpm__socket;
 
@@ -38,7 +38,7 @@ struct tcpm__network {
     const struct tcpm__memory *memory;
     const struct tcpm__socket_events *events;
     struct tcpm__slabs requests;   /* uv_connect_t: a burst of attempts must leave no holes */
-    char *read_buffer;             /* TCPM__READ_SIZE bytes, used by one read at a time */
+    char *read_buffer;             /* TCPM__READ_PER_TURN bytes, used by one read at a time */
     uint64_t now_ms;               /* the last reading of the clock */
     uint32_t spare_descriptors;    /* open now: duplicates, and sockets waiting to be closed */
     uint32_t handles;              /* handles and requests that libuv still knows */

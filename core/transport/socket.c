@@ -87,10 +87,10 @@ static uint32_t turn_allowance(struct tcpm__socket *socket)
                                                        : TCPM__READ_PER_TURN - socket->read_in_turn;
 }
 
-static void count_read(struct tcpm__socket *socket, ssize_t nread)
+static void count_read(struct tcpm__socket *socket, size_t length, size_t wanted)
 {
-    socket->read_in_turn += (uint32_t) nread;
-    socket->drained = nread < TCPM__READ_SIZE;
+    socket->read_in_turn += (uint32_t) length;
+    socket->drained = length < wanted;
 }
 
 /* A buffer of no length ends libuv's read loop without a system call; read_cb gets UV_ENOBUFS. */
@@ -99,10 +99,10 @@ static void give_buffer(uv_handle_t *handle, size_t suggested, uv_buf_t *buf)
     struct tcpm__socket *socket = socket_of(handle);
 
     (void) suggested;
-    if (given_up(socket) || socket->held || turn_allowance(socket) == 0)
+    if (given_up(socket) || socket->held)
         *buf = uv_buf_init(NULL, 0);
     else
-        *buf = uv_buf_init(socket->network->read_buffer, TCPM__READ_SIZE);
+        *buf = uv_buf_init(socket->network->read_buffer, turn_allowance(socket));
 }
 
 static void rest_reading(struct tcpm__socket *socket)
@@ -120,7 +120,7 @@ static void take_read(uv_stream_t *stream, ssize_t nread, const uv_buf_t *buf)
     if (given_up(socket) || nread == 0)
         return;
     if (nread > 0) {
-        count_read(socket, nread);
+        count_read(socket, (size_t) nread, buf->len);
         socket->network->events->received(stream->data, buf->base, (size_t) nread);
     } else if (nread == UV_ENOBUFS && buf->len == 0) {
         if (socket->held)
@@ -147,16 +147,17 @@ void tcpm__socket_hold(struct tcpm__socket *socket, bool hold)
 
 ssize_t tcpm__socket_read(struct tcpm__socket *socket)
 {
+    size_t wanted = turn_allowance(socket);
     ssize_t nread;
 
-    if (turn_allowance(socket) == 0)
+    if (wanted == 0)
         return -EBUSY;
     do {
-        nread = recv(tcpm__socket_fd(socket), socket->network->read_buffer, TCPM__READ_SIZE, 0);
+        nread = recv(tcpm__socket_fd(socket), socket->network->read_buffer, wanted, 0);
     } while (nread < 0 && errno == EINTR);
     if (nread < 0)
         return -errno;
-    count_read(socket, nread);
+    count_read(socket, (size_t) nread, wanted);
     return nread;
 }
 

@@ -213,11 +213,9 @@ static void report_flushed(struct tcpm__connection *connection)
 static bool discard_input(struct tcpm__connection *connection)
 {
     const char *buffer = tcpm__engine_of(connection)->network.read_buffer;
-    ssize_t length = TCPM__READ_SIZE;
+    ssize_t length = 1;
 
-    if (tcpm__socket_is_drained(connection->socket))
-        return true;
-    while (length == TCPM__READ_SIZE) {
+    while (length > 0 && !tcpm__socket_is_drained(connection->socket)) {
         length = tcpm__socket_read(connection->socket);
         if (length > 0)
             tcpm__input_received(connection, buffer, (size_t) length);

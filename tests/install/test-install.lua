@@ -13,11 +13,10 @@ local function shell(command, what)
   return run.output(), run.errors()
 end
 
--- pkg-config as it answers for the tree: its files say /usr/local, which is $root/usr/local here.
+-- pkg-config's answer for a user who has the tree as it is.
 local function flags(words)
-  return (shell([[export PKG_CONFIG_PATH="$(dirname "$(find "$root" -name tcpmulti.pc)")"
-    prefix=$(pkg-config --variable=prefix tcpmulti)
-    pkg-config --define-variable=prefix="$root$prefix" ]] .. words):gsub("\n", " "))
+  return (shell([[PKG_CONFIG_PATH="$(dirname "$(find "$root" -name tcpmulti.pc)")" pkg-config ]]
+    .. words):gsub("\n", " "))
 end
 
 -- Compiles with the compiler and flags, and returns the program's path.
@@ -43,6 +42,8 @@ local client_output = "input hello\ndisconnected shutdown\nstopped\n"
 harness.case("everything is installed", function()
   shell [[rm -rf "$root"]]
   shell(("DESTDIR='%s' meson install -C '%s' --no-rebuild --quiet"):format(root, build))
+  -- What an installation without DESTDIR would have written.
+  shell [[find "$root" -name '*.pc' -exec sed -i "s|^prefix=|prefix=$root|" {} +]]
   local installed = shell [[cd "$root" && find . -type f -o -type l]]
   for _, name in ipairs { "bin/tcpmulti-lua", "libtcpmulti.so", "libtcpmulti.so.0", "libtcpmulti.a",
     "include/tcpmulti.h", "include/tcpmulti_lua.h", "pkgconfig/tcpmulti.pc", "libtcpmulti-lua.so",
@@ -78,7 +79,7 @@ end)
 
 harness.case("a host with its own Lua state, by pkg-config tcpmulti-lua", function()
   harness.equal("input\thello\ndisconnected\tshutdown\n", try(compile("host", "cc",
-    "$source/host.c " .. flags "--cflags --libs tcpmulti-lua luajit")))
+    "$source/host.c " .. flags "--cflags --libs tcpmulti-lua")))
 end)
 
 harness.case("the installed runner and module", function()

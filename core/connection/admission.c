@@ -148,8 +148,7 @@ void tcpm__admission_retry(struct tcpm__connection *connection)
     struct tcpm_engine *engine = tcpm__engine_of(connection);
 
     tcpm__deadline_cancel(connection);
-    if (connection->deadline_ms != 0)
-        connection->deadline_ms -= connection->stamp_ms + 1; /* it begins with the attempt */
+    connection->deadline_ms = (uint64_t) tcpm__deadline_left(connection); /* it goes on then */
     give_place(connection);
     engine->ceiling = descriptors_used(engine);
     tcpm__connection_set_phase(connection, TCPM_PHASE_WAITING);
@@ -206,11 +205,13 @@ void tcpm__admission_run(struct tcpm_engine *engine)
 
 /* ---- room ---- */
 
+/* Connects of other sessions that wait for their own limits are not in the way. */
 bool tcpm__admission_has_room(struct tcpm_session *session)
 {
     struct tcpm_engine *engine = session->engine;
 
-    return !session->dying && !somebody_waits(engine) && engine_has_place(engine) &&
+    return !session->dying && tcpm__list_empty(&engine->waiting) &&
+           tcpm__list_empty(&session->parked) && engine_has_place(engine) &&
            session_has_place(session);
 }
 

@@ -164,8 +164,8 @@ static void take_check(uv_check_t *check)
     tcpm__watch_close_waiting(&engine->network);
     tcpm__network_now(&engine->network);
     ready_pass(engine);
-    if (engine->closing && tcpm__list_empty(&engine->sessions))
-        tcpm__engine_finish(engine);
+    if (engine->closing && tcpm__list_empty(&engine->sessions) && engine->next_posts.first == NULL)
+        tcpm__engine_finish(engine); /* dropped posts are freed by the next turn */
 }
 
 int tcpm__turn_init(struct tcpm_engine *engine)

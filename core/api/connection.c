@@ -68,6 +68,14 @@ int tcpm_connect(struct tcpm_session *session, const struct tcpm_connect_options
 
 /* ---- send ---- */
 
+static bool records_fit(const struct tcpm_record *records, size_t count)
+{
+    for (size_t i = 0; records != NULL && i < count; i++)
+        if (records[i].bytes == NULL && records[i].length > 0)
+            return false;
+    return records != NULL && count > 0;
+}
+
 int tcpm_send_many(struct tcpm_session *session, struct tcpm_id id,
                    const struct tcpm_record *records, size_t count)
 {
@@ -75,7 +83,7 @@ int tcpm_send_many(struct tcpm_session *session, struct tcpm_id id,
 
     if (connection == NULL)
         return -ESTALE;
-    if (records == NULL || count == 0)
+    if (!records_fit(records, count))
         return -EINVAL;
     return tcpm__output_send(connection, records, count);
 }
@@ -297,7 +305,7 @@ static void fill_info(const struct tcpm__connection *connection, struct tcpm_inf
     info->address = tcpm__connection_address(connection);
     info->received = connection->received;
     info->sent = connection->sent;
-    info->queued = tcpm__buffer_length(connection->queue);
+    info->queued = tcpm__buffer_length(connection->queue) + connection->lost;
     info->timeout_ms = connection->timeout_ms;
     info->deadline_ms = tcpm__deadline_left(connection);
     if (connection->code == 0)

@@ -236,7 +236,8 @@ void tcpm__connection_shutdown(struct tcpm__connection *connection, enum tcpm_re
 
 static void give_up_socket(struct tcpm__connection *connection)
 {
-    bool reset = tcpm__has(connection, TCPM__RESET) || connection->queue != NULL;
+    bool reset =
+        tcpm__has(connection, TCPM__RESET) || connection->queue != NULL || connection->lost > 0;
 
     tcpm__watch_close(connection->watch);
     connection->watch = NULL;

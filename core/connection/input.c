@@ -26,7 +26,8 @@ static bool memory_allows(const struct tcpm_engine *engine, size_t length)
     return engine->memory_used + length <= engine->max_memory;
 }
 
-/* Appends to what is held; false: it could not, and the connection ends. */
+/* Appends to what is held; false: it could not, and the connection ends. After shutdown nothing
+   needs it any more. */
 static bool hold_bytes(struct tcpm__connection *connection, const char *bytes, size_t length)
 {
     struct tcpm_engine *engine = tcpm__engine_of(connection);
@@ -34,7 +35,7 @@ static bool hold_bytes(struct tcpm__connection *connection, const char *bytes, s
                      ? tcpm__buffer_append(&engine->memory, &connection->input, bytes, length)
                      : -ENOBUFS;
 
-    if (result < 0)
+    if (result < 0 && connection->phase == TCPM_PHASE_OPEN)
         tcpm__connection_fail(connection, TCPM_OP_READ, result, NULL);
     return result == 0;
 }
@@ -292,26 +293,58 @@ void tcpm__input_refilter(struct tcpm__connection *connection)
     tcpm__ready(connection);
 }
 
-int tcpm__input_unread(struct tcpm__connection *connection, const void *bytes, size_t length)
+/* What the chunk still has goes back to the connection, so that other bytes can come before it. */
+static int give_chunk_back(struct tcpm__connection *connection)
 {
     struct tcpm_engine *engine = tcpm__engine_of(connection);
     struct tcpm__chunk *chunk = &engine->chunk;
-    size_t before = tcpm__buffer_length(connection->input);
-    bool delivering = chunk->connection == connection;
-    int result = memory_allows(engine, length) ? 0 : -ENOBUFS;
+    int result;
 
-    if (result == 0 && delivering && chunk->length > 0) {
-        result =
-            tcpm__buffer_append(&engine->memory, &connection->input, chunk->bytes, chunk->length);
-        if (result == 0)
-            chunk->length = 0;
-    }
-    if (result == 0 && length > 0)
-        result = tcpm__buffer_prepend(&engine->memory, &connection->input, bytes, length);
-    if (!delivering)
-        account_held(connection, before);
+    if (chunk->connection != connection || chunk->length == 0)
+        return 0;
+    result = tcpm__buffer_append(&engine->memory, &connection->input, chunk->bytes, chunk->length);
     if (result == 0)
-        tcpm__input_refilter(connection);
+        chunk->length = 0;
+    return result;
+}
+
+static bool lies_in_input(const struct tcpm__connection *connection, const void *bytes)
+{
+    const struct tcpm__buffer *input = connection->input;
+
+    return input != NULL && (uintptr_t) bytes - (uintptr_t) input->bytes < input->capacity;
+}
+
+/* Bytes that pending has shown are copied before they move. */
+static int prepend_bytes(struct tcpm__connection *connection, const void *bytes, size_t length)
+{
+    const struct tcpm__memory *memory = &tcpm__engine_of(connection)->memory;
+    struct tcpm__buffer *copy = NULL;
+    int result = 0;
+
+    if (lies_in_input(connection, bytes)) {
+        result = tcpm__buffer_append(memory, &copy, bytes, length);
+        bytes = tcpm__buffer_bytes(copy);
+    }
+    if (result == 0)
+        result = tcpm__buffer_prepend(memory, &connection->input, bytes, length);
+    tcpm__buffer_free(memory, &copy);
+    return result;
+}
+
+int tcpm__input_unread(struct tcpm__connection *connection, const void *bytes, size_t length)
+{
+    struct tcpm_engine *engine = tcpm__engine_of(connection);
+    size_t before = tcpm__buffer_length(connection->input);
+    uint32_t in_self = connection->flags & TCPM__IN_SELF; /* the filter stays the same */
+    int result = memory_allows(engine, length) ? give_chunk_back(connection) : -ENOBUFS;
+
+    if (result == 0)
+        result = prepend_bytes(connection, bytes, length);
+    if (engine->chunk.connection != connection)
+        account_held(connection, before);
+    tcpm__input_refilter(connection); /* also without success: the chunk may have moved */
+    connection->flags |= in_self;
     return result;
 }
 

@@ -107,8 +107,11 @@ static int encode(struct tcpm__connection *connection, const struct tcpm_record 
 {
     int result = 0;
 
-    for (size_t i = 0; i < count && result == 0; i++)
-        result = tcpm__codec_put(connection->out, records[i].bytes, records[i].length, out);
+    for (size_t i = 0; i < count && result == 0; i++) {
+        const void *bytes = records[i].length > 0 ? records[i].bytes : "";
+
+        result = tcpm__codec_put(connection->out, bytes, records[i].length, out);
+    }
     return result;
 }
 
@@ -123,6 +126,13 @@ static size_t space_left(const struct tcpm__connection *connection)
     return (size_t) (own < shared ? own : shared);
 }
 
+/* A part is with the kernel, for the rest there is no memory: that ends it. */
+static void lose_bytes(struct tcpm__connection *connection, size_t length, int code)
+{
+    connection->lost += length;
+    fail_write(connection, code);
+}
+
 /* Sends or queues what was encoded. */
 static int take_bytes(struct tcpm__connection *connection, const char *bytes, size_t length)
 {
@@ -135,10 +145,10 @@ static int take_bytes(struct tcpm__connection *connection, const char *bytes, si
         result = tcpm__buffer_append(&tcpm__engine_of(connection)->memory, &connection->queue,
                                      bytes + sent, length - sent);
     account_queued(connection, before);
-    if (result < 0 && sent == 0 && !tcpm__has(connection, TCPM__WRITE_FAILED))
+    if (result < 0 && sent == 0)
         return result;
     if (result < 0)
-        fail_write(connection, result);
+        lose_bytes(connection, length - sent, result);
     else if (connection->queue != NULL && can_send(connection))
         await_room(connection);
     return 0;

@@ -71,6 +71,7 @@ struct tcpm__connection {
     struct tcpm__attempt *attempt;
     const char *message;     /* of the cause; NULL: the text of its code */
     uint64_t received, sent; /* bytes */
+    uint64_t lost;           /* bytes taken that nothing holds: there was no memory for them */
     union {
         char inline_text[16]; /* a dotted quad, as given */
         struct tcpm__target *target;

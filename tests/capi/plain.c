@@ -112,6 +112,7 @@ int in_child(void (*run)(void *argument), void *argument)
     if (child == 0) {
         const struct rlimit no_core = {0, 0};
         setrlimit(RLIMIT_CORE, &no_core);
+        dup2(STDERR_FILENO, STDOUT_FILENO); /* what it says is no part of the parent's report */
         alarm(HOST_PATIENCE);
         run(argument);
         _exit(0);

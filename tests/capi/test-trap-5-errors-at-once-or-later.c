@@ -1,0 +1,253 @@
+/*
+ * Trap 5: some errors of bind and connect libuv returns at once, others it delays: the caller must
+ * expect both. Here: each is a failure event, later, after initialize. Where it may, the program
+ * moves into a network namespace of its own, with routes that the kernel refuses at once.
+ */
+#include "plain.h"
+
+#include <fcntl.h>
+#include <sched.h>
+#include <sys/socket.h>
+
+struct refusal {
+    const char *address, *bind_address, *log;
+    int bind_port;
+};
+
+static const char *const refused_log =
+    "initialize failure(connect,ECONNREFUSED) disconnected(failure)";
+
+static void check_refusal(const struct refusal *refusal, int port)
+{
+    struct host host;
+    struct track track = {.hook = NULL};
+    struct tcpm_connect_options target = {.address = refusal->address,
+                                          .port = port,
+                                          .bind_address = refusal->bind_address,
+                                          .bind_port = refusal->bind_port};
+
+    host_open(&host, NULL);
+    track_connect_with(&track, track_session(&host, NULL), target);
+    assert_log(&track, "initialize"); /* nothing else inside connect */
+    host_run(&host);
+    assert_log(&track, refusal->log);
+    host_close(&host);
+}
+
+/* BEHAVIOUR L3, E2; FAULTS C01, C12, C13. */
+static void test_E2_each_becomes_a_failure_later(void **state)
+{
+    (void) state;
+    struct peer *refused = peer_start("", &(struct peer_options){.refuse = 1});
+    struct peer *peer = peer_start("recv all", NULL);
+    const struct refusal rows[] = {
+        {"127.0.0.1", NULL, refused_log, 0},
+        {"127.0.0.1", "203.0.113.9", "initialize failure(bind,EADDRNOTAVAIL) disconnected(failure)",
+         0},
+        {"127.0.0.1", "127.0.0.1", "initialize failure(bind,EADDRINUSE) disconnected(failure)",
+         peer_port(peer)},
+        {"127.0.0.1", "::1", "initialize failure(bind,EAFNOSUPPORT) disconnected(failure)", 0},
+    };
+    for (size_t i = 0; i < COUNT(rows); i++)
+        check_refusal(&rows[i], peer_port(refused));
+    peer_stop(peer);
+    peer_stop(refused);
+}
+
+struct many {
+    struct track tracks[50];
+    int initialized;
+};
+
+/* FAULTS C22: what fails at once cannot recurse. */
+static void try_again(struct track *track, enum event event)
+{
+    struct many *many = track->user;
+
+    if (event == EVENT_INITIALIZE)
+        many->initialized++;
+    if (event != EVENT_DISCONNECTED || many->initialized == COUNT(many->tracks))
+        return;
+    struct track *next = &many->tracks[many->initialized];
+    next->hook = try_again;
+    next->user = many;
+    track_connect_with(next, track->session,
+                       (struct tcpm_connect_options){.port = 1, .bind_address = "203.0.113.9"});
+    assert_log(next, "initialize");
+}
+
+static void test_C22_failing_again_and_again_does_not_nest(void **state)
+{
+    struct host host;
+    struct many many = {.initialized = 0};
+
+    (void) state;
+    host_open(&host, NULL);
+    many.tracks[0].hook = try_again;
+    many.tracks[0].user = &many;
+    track_connect_with(&many.tracks[0], track_session(&host, NULL),
+                       (struct tcpm_connect_options){.port = 1, .bind_address = "203.0.113.9"});
+    host_run(&host);
+    for (size_t i = 0; i < COUNT(many.tracks); i++)
+        assert_log(&many.tracks[i], "initialize failure(bind,EADDRNOTAVAIL) disconnected(failure)");
+    host_close(&host);
+}
+
+/* ---- in a namespace of its own ---- */
+
+static bool write_file(const char *path, const char *text)
+{
+    int file = open(path, O_WRONLY | O_CLOEXEC);
+    bool written = file >= 0 && write(file, text, strlen(text)) == (ssize_t) strlen(text);
+
+    if (file >= 0)
+        close(file);
+    return written;
+}
+
+static bool enter_namespace(void)
+{
+    static const char *const commands[] = {
+        "ip link set lo up", "ip route add unreachable 198.51.100.1",
+        "ip route add prohibit 198.51.100.2", "ip route add blackhole 198.51.100.3"};
+
+    if (unshare(CLONE_NEWNET) < 0)
+        return false;
+    for (size_t i = 0; i < COUNT(commands); i++)
+        if (system(commands[i]) != 0)
+            return false;
+    return write_file("/proc/sys/net/ipv4/ip_local_port_range", "42000 42004");
+}
+
+/* In the child: 77 is a skip. */
+static void refuse_in_namespace(void *argument)
+{
+    static const struct refusal rows[] = {
+        {"198.51.100.1", NULL, "initialize failure(connect,EHOSTUNREACH) disconnected(failure)", 0},
+        {"198.51.100.2", NULL, "initialize failure(connect,EACCES) disconnected(failure)", 0},
+        {"198.51.100.3", NULL, "initialize failure(connect,EINVAL) disconnected(failure)", 0},
+        {"203.0.113.1", NULL, "initialize failure(connect,ENETUNREACH) disconnected(failure)", 0},
+        {"2001:db8::1", NULL, "initialize failure(connect,ENETUNREACH) disconnected(failure)", 0},
+    };
+
+    (void) argument;
+    if (!enter_namespace())
+        _exit(77);
+    for (size_t i = 0; i < COUNT(rows); i++)
+        check_refusal(&rows[i], 80);
+}
+
+static void test_C05_errors_that_the_kernel_reports_at_once(void **state)
+{
+    (void) state;
+    int status = in_child(refuse_in_namespace, NULL);
+    if (status == 77)
+        skip();
+    assert_int_equal(status, 0);
+}
+
+/* FAULTS C08: five ports for eight connections. */
+static void use_up_ports(void *argument)
+{
+    struct host host;
+    struct track tracks[8] = {{.hook = NULL}};
+    unsigned open = 0, failed = 0;
+
+    (void) argument;
+    if (!enter_namespace())
+        _exit(77);
+    host_open(&host, NULL);
+    struct peer *peer = peer_start("recv all", &(struct peer_options){.port = 9000});
+    struct tcpm_session *session = track_session(&host, NULL);
+    for (size_t i = 0; i < COUNT(tracks); i++)
+        track_connect(&tracks[i], session, peer_port(peer));
+    for (int turn = 0; turn < 10000 && open + failed < COUNT(tracks); turn++) {
+        uv_run(&host.loop, UV_RUN_NOWAIT);
+        open = failed = 0;
+        for (size_t i = 0; i < COUNT(tracks); i++) {
+            open += tracks[i].count[EVENT_SUCCESS];
+            failed += tracks[i].count[EVENT_FAILURE];
+        }
+    }
+    for (size_t i = 0; i < COUNT(tracks); i++)
+        if (tracks[i].count[EVENT_FAILURE] > 0)
+            assert_log(&tracks[i],
+                       "initialize failure(connect,EADDRNOTAVAIL) disconnected(failure)");
+        else
+            assert_int_equal(tcpm_reset(session, tracks[i].id), 0);
+    host_run(&host);
+    peer_stop(peer);
+    host_close(&host);
+    if (open != 5 || failed != 3)
+        _exit(1);
+}
+
+static void test_C08_no_port_left(void **state)
+{
+    (void) state;
+    int status = in_child(use_up_ports, NULL);
+    if (status == 77)
+        skip();
+    assert_int_equal(status, 0);
+}
+
+/* ---- plain ---- */
+
+static void on_status(uv_connect_t *request, int status)
+{
+    *(int *) request->data = status;
+}
+
+/* bind_address "" is none; what connect returned, and what its callback got later. */
+static void connect_plain(uv_loop_t *loop, const char *bind_address, int bind_port,
+                          const char *address, int *at_once, int *later)
+{
+    uv_tcp_t tcp;
+    uv_connect_t request = {.data = later};
+    struct sockaddr_in to;
+
+    *at_once = *later = 0;
+    assert_int_equal(uv_tcp_init(loop, &tcp), 0);
+    if (bind_address[0] != '\0') {
+        struct sockaddr_in from;
+        assert_int_equal(uv_ip4_addr(bind_address, bind_port, &from), 0);
+        *at_once = uv_tcp_bind(&tcp, (struct sockaddr *) &from, 0);
+    }
+    assert_int_equal(uv_ip4_addr(address, 80, &to), 0);
+    if (*at_once == 0)
+        *at_once = uv_tcp_connect(&request, &tcp, (struct sockaddr *) &to, on_status);
+    if (*at_once == 0)
+        while (*later == 0)
+            uv_run(loop, UV_RUN_ONCE);
+    uv_close((uv_handle_t *) &tcp, NULL);
+    uv_run(loop, UV_RUN_DEFAULT);
+}
+
+static void test_plain_libuv_does_it_both_ways(void **state)
+{
+    struct host host;
+    int at_once = 0, later = 0;
+
+    (void) state;
+    host_loop_open(&host);
+    struct peer *peer = peer_start("recv all", NULL);
+    connect_plain(&host.loop, "203.0.113.9", 0, "127.0.0.1", &at_once, &later);
+    if (plain_is_known()) {
+        assert_int_equal(at_once, UV_EADDRNOTAVAIL);
+        connect_plain(&host.loop, "127.0.0.1", peer_port(peer), "127.0.0.1", &at_once, &later);
+        assert_int_equal(at_once, 0);
+        assert_int_equal(later, UV_EADDRINUSE);
+    }
+    peer_stop(peer);
+    host_loop_close(&host);
+}
+
+static const struct CMUnitTest tests[] = {
+    cmocka_unit_test(test_E2_each_becomes_a_failure_later),
+    cmocka_unit_test(test_C22_failing_again_and_again_does_not_nest),
+    cmocka_unit_test(test_C05_errors_that_the_kernel_reports_at_once),
+    cmocka_unit_test(test_C08_no_port_left),
+    cmocka_unit_test(test_plain_libuv_does_it_both_ways),
+};
+
+RUN_TESTS(tests)

@@ -82,7 +82,7 @@ harness.case("peers that refuse, say nothing, hang up, stop half-way, never stop
     targets[i] = address .. ":" .. port
   end
   table.insert(targets, 1, "-w")
-  table.insert(targets, 2, "0.7")
+  table.insert(targets, 2, "2")
   local banner = harness.script("banner.lua", targets)
   harness.equal(0, banner.code, "exit status " .. banner.errors())
   assert(banner.output():find(targets[3] .. " (connect: ", 1, true), banner.output())

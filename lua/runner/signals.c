@@ -5,9 +5,9 @@
  * loop.
  *
  * The handler wakes the loop, which does the shutting down, or passes the signal on to libuv when
- * the script itself watches it. To stay in front of libuv's own handler, ours is set after a watcher
- * has been started: as long as that one is active, libuv leaves the disposition alone when others
- * begin and cease to watch the same signal.
+ * the script itself watches it. To stay in front of libuv's own handler, ours is set after a
+ * watcher has been started: as long as that one is active, libuv leaves the disposition alone when
+ * others begin and cease to watch the same signal.
  */
 #include "runner.h"
 

@@ -66,6 +66,26 @@ case("luv.run runs what tcpmulti.run does", function()
     "false\t10\nfalse\n", "")
 end)
 
+case("luv.run in another mode raises", function()
+  expect(run(beside .. [[
+    local good, message = pcall(uv.run, "nowait")
+    print(good, message:match "no mode 'nowait' here")
+    tcpmulti.run()
+    print(echoed)]]), 0, "false\tno mode 'nowait' here\n10\n", "")
+end)
+
+case("luv.stop stops like tcpmulti.stop, and run goes on", function()
+  expect(run(beside .. [[
+    local timer = uv.new_timer()
+    timer:start(1, 0, function() uv.stop() end)
+    local late = uv.new_timer()
+    late:start(100, 0, function() print "late" timer:close() late:close() end)
+    tcpmulti.run()
+    print "stopped"
+    tcpmulti.run()
+    print(echoed)]]), 0, "stopped\nlate\n10\n", "")
+end)
+
 case("a nested luv.run raises", function()
   expect(run(beside .. [[
     local timer = uv.new_timer()

@@ -2,7 +2,7 @@
 -- (README.md says what is asked of it) and name it here.
 --   command(paths): program and first arguments
 --   needs: a shell command that fails where it is missing; then it is left out
---   share: the part of the work that it does, for slow ones (1: all)
+--   share, rounds: the part of the work that it does, and how often at most, for slow ones
 return {
   {
     name = "floor",
@@ -45,6 +45,7 @@ return {
     title = "Node's net",
     needs = "node --version",
     share = 0.25,
+    rounds = 1,
     command = function(paths)
       return { "node", "--expose-gc", paths.clients .. "/node.js" }
     end,

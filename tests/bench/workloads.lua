@@ -3,7 +3,7 @@
 -- guard run; rounds; and how a cost is told. In a bulk run an operation is a byte.
 local MILLION, GIB = 1000000, 1073741824
 
-local function pingpong(connections, timeouts)
+local function pingpong(connections, rounds, timeouts)
   return {
     name = "pingpong-" .. connections .. (timeouts == 0 and "-bare" or ""),
     title = ("ping-pong, %d connections, lines of 64 bytes, %s"):format(
@@ -15,7 +15,7 @@ local function pingpong(connections, timeouts)
     timeouts = timeouts,
     connections = connections,
     operations = { full = 400000, quick = 100000, guard = 100000 },
-    rounds = { full = 7, quick = 3 },
+    rounds = { full = rounds, quick = 3 },
     unit = "µs/message",
     scale = MILLION,
   }
@@ -47,10 +47,10 @@ return {
     unit = "µs/connection",
     scale = MILLION,
   },
-  pingpong(1000),
-  pingpong(1000, 0),
-  pingpong(10000),
-  pingpong(19000),
+  pingpong(1000, 7),
+  pingpong(1000, 7, 0),
+  pingpong(10000, 5),
+  pingpong(19000, 5),
   {
     name = "idle",
     title = "idle: memory in user space with 15000 connections open, timeouts armed",

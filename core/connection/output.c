@@ -283,6 +283,8 @@ void tcpm__output_step(struct tcpm__connection *connection)
     report_flushed(connection);
     if (connection->queue != NULL || !can_send(connection))
         return;
+    if (tcpm__has(connection, TCPM__OWES_FLUSHED))
+        return; /* the handler has sent more: that is reported before the end */
     if (connection->phase == TCPM_PHASE_SHUTTING)
         end_flush(connection);
     else if (tcpm__has(connection, TCPM__OUTPUT_SHUT))

@@ -36,6 +36,7 @@ struct connection {
 struct client {
     struct bench_job job;
     struct bench_figures figures;
+    uint64_t last_line; /* its first bytes, see bench_check_line */
     int epoll_fd;
     uint32_t now_ms;
     uint32_t swept_ms;
@@ -124,6 +125,7 @@ static int take_line(struct client *client, int fd, const char *line, size_t len
 {
     if (client->job.work == BENCH_LINES) {
         client->figures.operations++;
+        client->figures.errors += bench_check_line(&client->last_line, line) < 0;
         return 1;
     }
     if (length != BENCH_LINE_LENGTH || memcmp(line, bench_line(), BENCH_LINE_LENGTH) != 0) {

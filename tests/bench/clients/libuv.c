@@ -16,6 +16,7 @@ enum { BUFFER_SIZE = 65536, CONNECT_TIMEOUT_MS = 30000, INPUT_TIMEOUT_MS = 30000
 struct client {
     struct bench_job job;
     struct bench_figures figures;
+    uint64_t last_line; /* its first bytes, see bench_check_line */
     uv_loop_t loop;
     uint64_t started; /* connections */
     unsigned open;    /* connections that have succeeded */
@@ -95,8 +96,10 @@ static void take_line(struct connection *connection, const char *line, size_t le
 {
     struct client *client = connection->client;
     client->figures.operations++;
-    if (client->job.work == BENCH_LINES)
+    if (client->job.work == BENCH_LINES) {
+        client->figures.errors += bench_check_line(&client->last_line, line) < 0;
         return;
+    }
     if (length != BENCH_LINE_LENGTH || memcmp(line, bench_line(), BENCH_LINE_LENGTH) != 0) {
         break_connection(connection);
     } else if (client->job.work == BENCH_STORM) {

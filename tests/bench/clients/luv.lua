@@ -62,7 +62,11 @@ function take_line.pingpong(connection, line)
   end
 end
 
-function take_line.lines()
+local last_line
+
+function take_line.lines(_, line)
+  assert(line ~= last_line)
+  last_line = line
   operations = operations + 1
 end
 

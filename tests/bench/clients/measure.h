@@ -9,6 +9,7 @@
 #include <netinet/in.h>
 #include <stdint.h>
 #include <stdio.h>
+#include <string.h>
 
 #define BENCH_LINE_LENGTH 64 /* a line of ping-pong and storm, its CR LF included */
 
@@ -36,6 +37,19 @@ void bench_job_read(int argc, char **argv, struct bench_job *job);
 
 /* The 64 bytes of each line. */
 const char *bench_line(void);
+
+/* Each line of BENCH_LINES begins with eight digits that differ from those of the line before.
+   `last` holds the latter; 0, or -1 when they are the same. */
+static inline int bench_check_line(uint64_t *last, const char *line)
+{
+    uint64_t digits;
+
+    memcpy(&digits, line, sizeof digits);
+    if (digits == *last)
+        return -1;
+    *last = digits;
+    return 0;
+}
 
 /* Where connection number `index` goes: one of 127.0.0.1-32. */
 void bench_address(const struct bench_job *job, uint64_t index, struct sockaddr_in *addr);

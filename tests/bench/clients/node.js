@@ -64,7 +64,11 @@ function takePingpongLine(socket, line) {
   else if (figures.operations === expected) report(0);
 }
 
-function takeLine() {
+let lastLine = '';
+
+function takeLine(socket, line) {
+  if (line === lastLine) fail();
+  lastLine = line;
   figures.operations++;
 }
 

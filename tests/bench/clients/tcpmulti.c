@@ -14,6 +14,7 @@ enum { ADDRESSES = 32, RECORD_LENGTH = BENCH_LINE_LENGTH - 2 /* the filter adds 
 struct client {
     struct bench_job job;
     struct bench_figures figures;
+    uint64_t last_line; /* its first bytes, see bench_check_line */
     uv_loop_t loop;
     struct tcpm_engine *engine;
     struct tcpm_session *session;
@@ -95,8 +96,10 @@ static void on_input(void *heap, struct tcpm_session *session, struct tcpm_id id
     }
     client->figures.operations++;
     client->figures.bytes += length + 2;
-    if (client->job.work == BENCH_LINES)
+    if (client->job.work == BENCH_LINES) {
+        check(bench_check_line(&client->last_line, record), "a line that comes twice");
         return;
+    }
     if (length != RECORD_LENGTH || memcmp(record, bench_line(), length) != 0)
         check(-1, "an echo that differs");
     on_echo(connection);

@@ -144,8 +144,10 @@ function work.bulk()
 end
 
 function work.lines()
-  local count, bytes = 0, 0
+  local count, bytes, last = 0, 0, nil
   function handlers.on_input(_, record)
+    assert(record ~= last)
+    last = record
     count = count + 1
     bytes = bytes + #record + 2
   end

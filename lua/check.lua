@@ -25,13 +25,13 @@ local function distance(a, b)
   return row[#b]
 end
 
--- The known name nearest to a wrong one; nil when none is near.
+-- The known name nearest to a wrong one; nil when none is near. Case counts only between equals.
 function check.nearest(name, known)
-  local best, best_distance = nil, math.max(2, math.floor(#name / 3)) + 1
+  local best, best_score = nil, math.max(2, math.floor(#name / 3)) + 1
   for candidate in pairs(known) do
-    local steps = distance(name:lower(), candidate:lower())
-    if steps < best_distance or steps == best_distance and best and candidate < best then
-      best, best_distance = candidate, steps
+    local score = distance(name:lower(), candidate:lower()) + distance(name, candidate) / 1000
+    if score < best_score or score == best_score and best and candidate < best then
+      best, best_score = candidate, score
     end
   end
   return best

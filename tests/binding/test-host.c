@@ -1,0 +1,366 @@
+/*
+ * The module in a program with a loop and a Lua state of its own: tcpmulti_lua.h. The loop is the
+ * host's to run, a fatal error is the host's to hear, and the Lua state may be closed in the middle
+ * of everything, before the engine and its loop.
+ */
+#include "host.h"
+
+#include <lauxlib.h>
+#include <lua.h>
+#include <lualib.h>
+
+#include "tcpmulti_lua.h"
+
+struct heard {
+    int calls;
+    char traceback[4096];
+};
+
+static void hear(const char *traceback, void *user)
+{
+    struct heard *heard = user;
+
+    heard->calls++;
+    snprintf(heard->traceback, sizeof heard->traceback, "%s", traceback);
+}
+
+static lua_State *open_state(struct host *host, struct heard *heard)
+{
+    const struct tcpm_lua_options options = {
+        .size = sizeof options,
+        .exception = hear,
+        .user = heard,
+    };
+    lua_State *L = luaL_newstate();
+
+    assert_non_null(L);
+    luaL_openlibs(L);
+    assert_int_equal(tcpm_lua_open(L, host->engine, &options), 0);
+    assert_int_equal(lua_gettop(L), 1);
+    assert_true(lua_istable(L, 1));
+    lua_pop(L, 1);
+    return L;
+}
+
+static void run_chunk(lua_State *L, const char *chunk)
+{
+    if (luaL_dostring(L, chunk) != 0)
+        fail_msg("%s", lua_tostring(L, -1));
+    assert_int_equal(lua_gettop(L), 0);
+}
+
+static void set_port(lua_State *L, const struct peer *peer)
+{
+    lua_pushinteger(L, peer_port(peer));
+    lua_setglobal(L, "port");
+}
+
+static void assert_lua(lua_State *L, const char *expression)
+{
+    lua_pushfstring(L, "return %s", expression);
+    if (luaL_dostring(L, lua_tostring(L, -1)) != 0)
+        fail_msg("%s", lua_tostring(L, -1));
+    if (!lua_toboolean(L, -1))
+        fail_msg("not so: %s", expression);
+    lua_settop(L, 0);
+}
+
+static void test_connections_run_on_the_hosts_loop(void **state)
+{
+    struct host host;
+    struct heard heard = {0};
+
+    (void) state;
+    host_open(&host, NULL);
+    struct peer *peer = peer_start("echo", NULL);
+    lua_State *L = open_state(&host, &heard);
+    set_port(L, peer);
+    run_chunk(L, "local tcpmulti = require 'tcpmulti'\n"
+                 "log = {}\n"
+                 "s = tcpmulti.create {\n"
+                 "  on_success = function(cheap) cheap:send 'hello' end,\n"
+                 "  on_input = function(cheap, line) log[#log + 1] = line cheap:shutdown() end,\n"
+                 "  on_disconnected = function(_, _, why) log[#log + 1] = why end,\n"
+                 "  inline_states = { later = function() log[#log + 1] = 'later' end } }\n"
+                 "assert(s:connect('127.0.0.1', port))\n"
+                 "s:yield 'later'\n"
+                 "local ok, message = pcall(tcpmulti.run)\n"
+                 "assert(not ok and message:find 'the host runs the loop')\n"
+                 "assert(tcpmulti.stop() == nil)\n"
+                 "local _, _, name = s:stdin 'later'\n"
+                 "assert(name == 'ENOTSUP')\n");
+    host_run(&host);
+    assert_lua(L, "table.concat(log, ' ') == 'later hello shutdown'");
+    assert_lua(L, "s:yield 'later'"); /* it lives on: no work is no reason to end in a host */
+    host_run(&host);
+    assert_lua(L, "#log == 4");
+    run_chunk(L, "s:die()");
+    host_run(&host);
+    assert_lua(L, "select(3, s:yield 'later') == 'ESHUTDOWN'");
+    assert_int_equal(heard.calls, 0);
+    lua_close(L);
+    peer_stop(peer);
+    host_close(&host);
+}
+
+static void test_a_fatal_error_is_told_to_the_host(void **state)
+{
+    struct host host;
+    struct heard heard = {0};
+
+    (void) state;
+    host_open(&host, NULL);
+    struct peer *peer = peer_start("echo", NULL);
+    lua_State *L = open_state(&host, &heard);
+    set_port(L, peer);
+    run_chunk(L,
+              "tcpmulti = require 'tcpmulti'\n"
+              "events = 0\n"
+              "s = tcpmulti.create {\n"
+              "  on_success = function() error 'in a handler' end,\n"
+              "  on_disconnected = function() events = events + 1 end }\n"
+              "other = tcpmulti.create { on_disconnected = function() events = events + 1 end }\n"
+              "cheap = s:connect('127.0.0.1', port)\n"
+              "other:connect('127.0.0.1', port)\n");
+    host_run(&host);
+    assert_int_equal(heard.calls, 1);
+    assert_non_null(strstr(heard.traceback, "in a handler"));
+    assert_non_null(strstr(heard.traceback, "stack traceback"));
+    assert_lua(L, "events == 0");
+    assert_lua(L, "select(3, cheap:send 'x') == 'ESTALE'");
+    assert_lua(L, "select(3, other:connect('127.0.0.1', port)) == 'ESHUTDOWN'");
+    run_chunk(L, "s = tcpmulti.create { on_disconnected = function(_, _, r) events = r end,\n"
+                 "  on_success = function(cheap) cheap:shutdown() end }\n"
+                 "s:connect('127.0.0.1', port)");
+    host_run(&host);
+    assert_lua(L, "events == 'shutdown'");
+    assert_int_equal(heard.calls, 1);
+    lua_close(L);
+    peer_stop(peer);
+    host_close(&host);
+}
+
+/* Connections, alarms, queued states, signals, Lua filters: all at once. */
+static const char everything[] =
+    "tcpmulti = require 'tcpmulti'\n"
+    "events = 0\n"
+    "local function event() events = events + 1 end\n"
+    "local filter = { feed = function() end, get_one = function() end,\n"
+    "  put = function(_, r) return r end, pending = function() return '' end }\n"
+    "function filter.clone() return setmetatable({}, { __index = filter }) end\n"
+    "s = tcpmulti.create { filter = filter, on_disconnected = event, on_input = event,\n"
+    "  on_success = function(cheap) open = (open or 0) + 1 cheap:delay(event, 3600) end,\n"
+    "  inline_states = { _stop = event } }\n"
+    "cheaps = {}\n"
+    "for i = 1, 20 do cheaps[i] = s:connect('127.0.0.1', port) cheaps[i]:send 'queued' end\n"
+    "s:delay('alarm', 3600)\n"
+    "s:sig('USR2', 'signal')\n"
+    "s:connect(function() return nil end)\n"
+    "other = tcpmulti.create { max_connections = 1, on_disconnected = event }\n"
+    "for i = 1, 20 do other:connect('127.0.0.1', port) end\n"
+    "for i = 1, 5 do other:yield(event) end\n";
+
+static bool twenty_are_open(void *argument)
+{
+    lua_State *L = argument;
+
+    lua_getglobal(L, "open");
+    bool all = lua_tointeger(L, -1) == 20;
+    lua_pop(L, 1);
+    return all;
+}
+
+static void test_closing_in_the_middle_runs_no_handler(void **state)
+{
+    struct host host;
+    struct heard heard = {0};
+
+    (void) state;
+    host_open(&host, NULL);
+    struct peer *peer = peer_start("count", NULL);
+    lua_State *L = open_state(&host, &heard);
+    set_port(L, peer);
+    run_chunk(L, everything);
+    host_run_until(&host, twenty_are_open, L);
+    run_chunk(L, "events = 0");
+    tcpm_lua_close(L);
+    tcpm_lua_close(L);
+    assert_lua(L, "events == 0");
+    assert_lua(L, "select(3, cheaps[1]:send 'x') == 'ESTALE'");
+    assert_lua(L, "select(3, cheaps[1]:shutdown()) == 'ESTALE'");
+    assert_lua(L, "select(3, s:connect('127.0.0.1', port)) == 'ESHUTDOWN'");
+    assert_lua(L, "select(3, s:yield 'x') == 'ESHUTDOWN'");
+    assert_lua(L, "select(3, s:delay('x', 1)) == 'ESHUTDOWN'");
+    assert_lua(L, "select(3, s:die()) == 'ESHUTDOWN'");
+    assert_lua(L, "s:count() == 0");
+    assert_lua(L, "select(3, tcpmulti.create {}) == 'ESHUTDOWN'");
+    lua_close(L); /* the core's sessions are still there */
+    host_run(&host);
+    peer_stop(peer);
+    host_close(&host);
+}
+
+static void test_finalizers_may_call_the_library_while_the_state_closes(void **state)
+{
+    struct host host;
+    struct heard heard = {0};
+
+    (void) state;
+    host_open(&host, NULL);
+    struct peer *peer = peer_start("count", NULL);
+    lua_State *L = open_state(&host, &heard);
+    set_port(L, peer);
+    run_chunk(L, everything);
+    run_chunk(L, "kept = {}\n"
+                 "for i = 1, 10 do\n"
+                 "  local proxy = newproxy(true)\n"
+                 "  getmetatable(proxy).__gc = function()\n"
+                 "    cheaps[i]:send 'x' cheaps[i]:reset() cheaps[i]:filter 'line'\n"
+                 "    s:connect('127.0.0.1', port) s:yield 'x' s:delay('y', 1) s:die()\n"
+                 "    tcpmulti.create {}\n"
+                 "    tcpmulti.filters.line():clone():feed 'x'\n"
+                 "  end\n"
+                 "  kept[i] = proxy\n"
+                 "end\n");
+    host_run_until(&host, twenty_are_open, L);
+    lua_close(L);
+    host_close(&host);
+    peer_stop(peer);
+}
+
+static void test_the_engine_may_go_right_after_the_state(void **state)
+{
+    struct host host;
+    struct heard heard = {0};
+
+    (void) state;
+    for (int turns = 0; turns < 5; turns++) {
+        host_open(&host, NULL);
+        struct peer *peer = peer_start("count", NULL);
+        lua_State *L = open_state(&host, &heard);
+        set_port(L, peer);
+        run_chunk(L, everything);
+        for (int turn = 0; turn < turns; turn++)
+            uv_run(&host.loop, UV_RUN_NOWAIT);
+        lua_close(L);
+        peer_stop(peer);
+        host_close(&host);
+    }
+}
+
+static void test_c_and_lua_sessions_share_an_engine(void **state)
+{
+    struct host host;
+    struct heard heard = {0};
+    struct track tracks[10];
+
+    (void) state;
+    memset(tracks, 0, sizeof tracks);
+    host_open(&host, NULL);
+    struct peer *peer = peer_start("echo", NULL);
+    lua_State *L = open_state(&host, &heard);
+    set_port(L, peer);
+    run_chunk(L,
+              "tcpmulti = require 'tcpmulti'\n"
+              "ended, ids = 0, {}\n"
+              "s = tcpmulti.create {\n"
+              "  on_success = function(cheap) cheap:send('n' .. cheap.n) end,\n"
+              "  on_input = function(cheap, line)\n"
+              "    assert(line == 'n' .. cheap.n) cheap:shutdown() end,\n"
+              "  on_disconnected = function(cheap, id) ended = ended + 1 ids[id] = true end }\n");
+    struct tcpm_session *session = track_session(&host, NULL);
+    for (int i = 0; i < 10; i++) {
+        track_connect(&tracks[i], session, peer_port(peer));
+        lua_pushinteger(L, i);
+        lua_setglobal(L, "n");
+        run_chunk(L, "s:connect({ n = n }, '127.0.0.1', port)");
+        lua_pushnumber(L, (lua_Number) tracks[i].id.n);
+        lua_setglobal(L, "foreign");
+        assert_lua(L, "select(3, s:send(foreign, 'x')) == 'ESTALE' and s:fetch(foreign) == nil");
+        assert_lua(L, "select(3, tcpmulti.send(foreign, 'x')) == 'ESTALE'");
+    }
+    lua_close(L);
+    L = open_state(&host, &heard); /* another state on the same engine */
+    set_port(L, peer);
+    run_chunk(L, "s = require 'tcpmulti'.create {\n"
+                 "  on_success = function(cheap) cheap:shutdown() end,\n"
+                 "  on_disconnected = function(_, _, why) reason = why end }\n"
+                 "s:connect('127.0.0.1', port)");
+    for (int i = 0; i < 10; i++)
+        host_run_until(&host, track_open, &tracks[i]);
+    assert_int_equal(tcpm_die(session), 0);
+    for (int i = 0; i < 10; i++)
+        host_run_until(&host, track_ended, &tracks[i]);
+    host_run(&host);
+    assert_lua(L, "reason == 'shutdown'");
+    lua_close(L);
+    peer_stop(peer);
+    host_close(&host);
+}
+
+static void test_opening_checks_its_arguments(void **state)
+{
+    struct host host;
+    struct heard heard = {0};
+    struct {
+        struct tcpm_lua_options options;
+        char later;
+    } newer = {.options.size = sizeof newer};
+
+    (void) state;
+    host_open(&host, NULL);
+    lua_State *L = luaL_newstate();
+    assert_int_equal(tcpm_lua_open(NULL, host.engine, NULL), -EINVAL);
+    assert_int_equal(tcpm_lua_open(L, NULL, NULL), -EINVAL);
+    newer.later = 1;
+    assert_int_equal(tcpm_lua_open(L, host.engine, &newer.options), -E2BIG);
+    newer.later = 0;
+    newer.options.size = 1;
+    assert_int_equal(tcpm_lua_open(L, host.engine, &newer.options), -EINVAL);
+    assert_int_equal(lua_gettop(L), 0);
+    newer.options.size = sizeof newer;
+    assert_int_equal(tcpm_lua_open(L, host.engine, &newer.options), 0);
+    lua_settop(L, 0);
+    assert_int_equal(tcpm_lua_open(L, host.engine, NULL), -EBUSY);
+    tcpm_lua_close(L);
+    assert_int_equal(tcpm_lua_open(L, host.engine, NULL), 0);
+    lua_close(L);
+    tcpm_lua_close(NULL);
+    L = luaL_newstate();
+    tcpm_lua_close(L);
+    lua_close(L);
+    assert_int_equal(heard.calls, 0);
+    host_close(&host);
+}
+
+static void test_the_module_function_opens_a_loop_of_its_own(void **state)
+{
+    (void) state;
+    int descriptors = host_descriptors();
+    for (int i = 0; i < 3; i++) {
+        lua_State *L = luaL_newstate();
+        luaL_openlibs(L);
+        lua_pushcfunction(L, luaopen_tcpmulti);
+        lua_call(L, 0, 1);
+        lua_setglobal(L, "tcpmulti");
+        run_chunk(L, "tcpmulti.create { inline_states = {\n"
+                     "  _start = function(s) s:delay(function() done = true end, 0.001) end } }\n"
+                     "tcpmulti.run()\n"
+                     "assert(done)\n");
+        lua_close(L);
+    }
+    assert_int_equal(host_descriptors(), descriptors);
+}
+
+static const struct CMUnitTest tests[] = {
+    cmocka_unit_test(test_connections_run_on_the_hosts_loop),
+    cmocka_unit_test(test_a_fatal_error_is_told_to_the_host),
+    cmocka_unit_test(test_closing_in_the_middle_runs_no_handler),
+    cmocka_unit_test(test_finalizers_may_call_the_library_while_the_state_closes),
+    cmocka_unit_test(test_the_engine_may_go_right_after_the_state),
+    cmocka_unit_test(test_c_and_lua_sessions_share_an_engine),
+    cmocka_unit_test(test_opening_checks_its_arguments),
+    cmocka_unit_test(test_the_module_function_opens_a_loop_of_its_own),
+};
+
+RUN_TESTS(tests)

@@ -1,0 +1,362 @@
+/* See subject.h. Here: what is asked of subjects, and what is checked when all is over. */
+#include "subject.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* ---- calls ---- */
+
+static bool fits(const struct subject *subject, int result, int shutting)
+{
+    if (subject->ended || subject->party->session == NULL)
+        return result == -ESTALE;
+    if (result == -ENOMEM || result == -ENOBUFS)
+        return subject->company->may_lack_memory;
+    return result >= 0 || result == shutting;
+}
+
+#define CHECK_RESULT(subject, result, shutting)                                 \
+    EXPECT(fits(subject, result, shutting), "%s: %s, after event %d", __func__, \
+           (result) < 0 ? tcpm_error_name(result) : "taken", (int) (subject)->last)
+
+static void note_accepted(struct subject *subject, const void *bytes, size_t length)
+{
+    if (length == 0)
+        return;
+    if (subject->accepted_length + length > subject->accepted_capacity) {
+        subject->accepted_capacity = 2 * (subject->accepted_length + length);
+        subject->accepted = realloc(subject->accepted, subject->accepted_capacity);
+        CHECK(subject->accepted != NULL);
+    }
+    memcpy(subject->accepted + subject->accepted_length, bytes, length);
+    subject->accepted_length += length;
+}
+
+int subject_send(struct subject *subject, const void *bytes, size_t length)
+{
+    int result = tcpm_send(subject->party->session, subject->id, bytes, length);
+
+    CHECK_RESULT(subject, result, -ESHUTDOWN);
+    if (result < 0)
+        return result;
+    EXPECT(!subject->stopped && !subject->half_shut, "taken after our end");
+    note_accepted(subject, bytes, length);
+    if (subject->lines_out)
+        note_accepted(subject, "\r\n", 2);
+    if (length > 0 || subject->lines_out)
+        subject->owes_flushed = true;
+    if (result == 1)
+        subject->was_full = true;
+    return result;
+}
+
+int subject_shutdown(struct subject *subject)
+{
+    int result = tcpm_shutdown(subject->party->session, subject->id);
+
+    CHECK_RESULT(subject, result, -ESHUTDOWN);
+    subject->stopped |= result == 0;
+    return result;
+}
+
+int subject_shutdown_output(struct subject *subject)
+{
+    int result = tcpm_shutdown_output(subject->party->session, subject->id);
+
+    CHECK_RESULT(subject, result, -ESHUTDOWN);
+    subject->half_shut |= result == 0;
+    return result;
+}
+
+int subject_reset(struct subject *subject)
+{
+    int result = tcpm_reset(subject->party->session, subject->id);
+
+    CHECK_RESULT(subject, result, 0);
+    subject->stopped |= result == 0;
+    subject->was_reset |= result == 0;
+    return result;
+}
+
+int subject_fail(struct subject *subject, int code)
+{
+    int result = tcpm_fail(subject->party->session, subject->id, code, "as we like");
+
+    CHECK_RESULT(subject, result, -ESHUTDOWN);
+    subject->stopped |= result == 0;
+    return result;
+}
+
+int subject_pause(struct subject *subject, bool pause)
+{
+    int result = pause ? tcpm_pause(subject->party->session, subject->id)
+                       : tcpm_resume(subject->party->session, subject->id);
+
+    CHECK_RESULT(subject, result, -ESHUTDOWN);
+    if (result == 0)
+        subject->paused = pause;
+    return result;
+}
+
+int subject_filter(struct subject *subject, enum cut in, bool lines_out)
+{
+    struct tcpm_filter *const *filters = subject->company->filters;
+    int result = tcpm_filter_set(subject->party->session, subject->id, filters[in],
+                                 filters[lines_out ? CUT_LINE : CUT_STREAM]);
+
+    CHECK_RESULT(subject, result, -ESHUTDOWN);
+    if (result < 0)
+        return result;
+    subject->in = in;
+    subject->lines_out = lines_out;
+    return result;
+}
+
+int subject_unread(struct subject *subject, size_t length)
+{
+    char bytes[256];
+    int result;
+
+    if (length > subject->delivered)
+        length = (size_t) subject->delivered;
+    if (length > sizeof bytes)
+        length = sizeof bytes;
+    for (size_t i = 0; i < length; i++)
+        bytes[i] = wild_byte(subject->key, subject->delivered - length + i);
+    result = tcpm_unread(subject->party->session, subject->id, bytes, length);
+    CHECK_RESULT(subject, result, -ESHUTDOWN);
+    if (result == 0)
+        subject->delivered -= length;
+    return result;
+}
+
+static void stop_subjects(struct company *company, const struct party *party)
+{
+    for (unsigned i = 0; i < company->subject_count; i++)
+        if (party == NULL || company->subjects[i]->party == party)
+            company->subjects[i]->stopped = true;
+}
+
+int party_die(struct party *party)
+{
+    int result;
+
+    if (party->session == NULL)
+        return -ESTALE;
+    stop_subjects(party->company, party);
+    result = tcpm_die(party->session);
+    EXPECT(result == (party->dying || party->company->engine_closed ? -ESHUTDOWN : 0), "die: %d",
+           result);
+    party->dying = true;
+    return result;
+}
+
+void company_close_engine(struct company *company)
+{
+    stop_subjects(company, NULL);
+    company->engine_closed = true;
+    stage_close_engine(&company->stage);
+}
+
+/* ---- tasks ---- */
+
+static void run_errand(struct tcpm_session *session, void *user, void *argument)
+{
+    struct errand *errand = argument;
+
+    CHECK(session != NULL && user != NULL);
+    EXPECT(errand->waits && !errand->over, "a task was run twice");
+    EXPECT(!((struct party *) user)->dying, "a task of a dead session");
+    errand->over = true;
+    company_enter(errand->company, EVENT_TASK);
+    company_leave(errand->company, NULL, EVENT_TASK);
+}
+
+static void drop_errand(void *argument)
+{
+    struct errand *errand = argument;
+
+    EXPECT(errand->waits && !errand->over, "a task was dropped twice");
+    errand->over = true;
+}
+
+struct tcpm_task company_errand(struct company *company)
+{
+    struct errand *errand;
+
+    if (company->errand_count == ERRANDS)
+        return (struct tcpm_task){0};
+    errand = &company->errands[company->errand_count++];
+    *errand = (struct errand){.company = company, .waits = true};
+    return (struct tcpm_task){run_errand, drop_errand, errand};
+}
+
+void company_errand_refused(struct company *company)
+{
+    struct errand *errand = &company->errands[company->errand_count - 1];
+
+    EXPECT(!errand->over, "a task that was not taken was run or dropped");
+    company->errand_count--;
+}
+
+/* ---- companies ---- */
+
+void company_open(struct company *company, uint64_t seed,
+                  struct wild_plan (*plan)(uint32_t key, void *user), void *user)
+{
+    const struct tcpm_block_options blocks = {.size = sizeof blocks, .block_size = 7};
+
+    memset(company, 0, sizeof *company);
+    company->chance.state = seed;
+    company->first_key = (127u << 24) + (1u << 16) + chance_below(&company->chance, 100) * 65536;
+    CHECK(tcpm_filter_stream(&company->filters[CUT_STREAM]) == 0);
+    CHECK(tcpm_filter_line(NULL, &company->filters[CUT_LINE]) == 0);
+    CHECK(tcpm_filter_block(&blocks, &company->filters[CUT_BLOCK]) == 0);
+    stage_begin(&company->stage);
+    company->wild = wild_start(seed, plan, user);
+}
+
+int company_open_engine(struct company *company, const struct tcpm_engine_options *options)
+{
+    return stage_open(&company->stage, options);
+}
+
+struct party *company_party(struct company *company, const struct tcpm_session_options *options)
+{
+    struct tcpm_session_options all = *options;
+    struct party *party = &company->parties[company->party_count];
+    int result;
+
+    CHECK(company->party_count < PARTIES);
+    all.size = sizeof all;
+    all.events = subject_events();
+    all.user = party;
+    all.input_filter = all.output_filter = company->filters[CUT_STREAM];
+    *party = (struct party){.company = company};
+    result = tcpm_session_create(company->stage.engine, &all, &party->session);
+    EXPECT(result == 0 || (result == -ENOMEM && company->may_lack_memory), "create: %d", result);
+    if (result < 0)
+        return NULL;
+    company->party_count++;
+    return party;
+}
+
+static struct subject *make_subject(struct party *party)
+{
+    struct company *company = party->company;
+    struct subject *subject = calloc(1, sizeof *subject);
+
+    CHECK(subject != NULL && company->subject_count < SUBJECTS);
+    subject->company = company;
+    subject->party = party;
+    company->subjects[company->subject_count++] = subject;
+    return subject;
+}
+
+struct subject *company_connect(struct party *party, const struct tcpm_connect_options *options)
+{
+    struct tcpm_connect_options all = *options;
+    struct company *company = party->company;
+    struct subject *subject = make_subject(party);
+    struct tcpm_id id = {0};
+    char address[16];
+    int result;
+
+    if (all.address == NULL) {
+        subject->key = company->first_key + company->subject_count;
+        wild_address(subject->key, address);
+        all.address = address;
+        all.port = wild_port(company->wild);
+    }
+    all.size = sizeof all;
+    all.heap = subject;
+    result = tcpm_connect(party->session, &all, &id);
+    if (result < 0) {
+        EXPECT(result == -ESHUTDOWN || (result == -ENOMEM && company->may_lack_memory),
+               "connect: %s", tcpm_error_name(result));
+        EXPECT(subject->last == EVENT_NONE, "an event of a connect that failed");
+        subject->ended = true;
+        return NULL;
+    }
+    EXPECT(subject->last == EVENT_INITIALIZE && id.n == subject->id.n, "initialize has not come");
+    return subject;
+}
+
+/* ---- afterwards ---- */
+
+static void check_peer(const struct subject *subject, const struct wild_link *link)
+{
+    EXPECT(link->length <= subject->accepted_length, "the peer has %zu bytes of %zu", link->length,
+           subject->accepted_length);
+    EXPECT(link->length == 0 || memcmp(link->received, subject->accepted, link->length) == 0,
+           "the peer has other bytes");
+    EXPECT(link->end != WILD_EOF || link->length == subject->accepted_length,
+           "the peer takes %zu bytes for all of %zu (%s)", link->length, subject->accepted_length,
+           tcpm_reason_name(subject->reason));
+    if (subject_ended_well(subject) && link->reader)
+        EXPECT(link->length == subject->accepted_length, "the peer has %zu bytes of %zu (%s)",
+               link->length, subject->accepted_length, tcpm_reason_name(subject->reason));
+    if (subject->reason == TCPM_REASON_EOF)
+        EXPECT(link->finished, "EOF without FIN");
+    if (subject->code == -ECONNRESET && !subject->company->may_lie)
+        EXPECT(link->end == WILD_LEFT, "a reset that nobody sent");
+}
+
+static void check_afterwards(struct company *company, const struct subject *subject)
+{
+    const struct wild_link *link =
+        subject->key == 0 ? NULL : wild_find(company->wild, subject->key);
+
+    EXPECT(subject->ended, "disconnected has not come, after event %d", (int) subject->last);
+    if (link != NULL && subject->last != EVENT_NONE)
+        check_peer(subject, link);
+}
+
+static void check_stale(const struct company *company)
+{
+    for (unsigned i = 0; i < company->subject_count; i++) {
+        const struct subject *subject = company->subjects[i];
+        if (subject->ended && subject->party->session != NULL && subject->id.n != 0)
+            CHECK(tcpm_reset(subject->party->session, subject->id) == -ESTALE);
+    }
+}
+
+/* What the sessions count, once all their connections have ended. */
+static void check_counts(const struct company *company)
+{
+    struct tcpm_stats stats = {.size = sizeof stats};
+
+    for (unsigned i = 0; i < company->party_count; i++) {
+        const struct party *party = &company->parties[i];
+        if (party->session == NULL || tcpm_next(party->session, (struct tcpm_id){0}).n != 0)
+            continue;
+        CHECK(tcpm_stats_get(party->session, &stats) == 0);
+        CHECK(stats.waiting == 0 && stats.connecting == 0 && stats.open == 0 &&
+              stats.shutting == 0);
+        EXPECT(stats.queued == 0 && stats.held == 0, "%llu queued, %llu held",
+               (unsigned long long) stats.queued, (unsigned long long) stats.held);
+    }
+}
+
+void company_close(struct company *company)
+{
+    check_stale(company);
+    check_counts(company);
+    company_close_engine(company);
+    stage_finish(&company->stage);
+    wild_join(company->wild);
+    for (unsigned i = 0; i < company->party_count; i++)
+        EXPECT(company->parties[i].session == NULL, "a session has not stopped");
+    for (unsigned i = 0; i < company->errand_count; i++)
+        EXPECT(company->errands[i].over, "a task was neither run nor dropped");
+    for (unsigned i = 0; i < company->subject_count; i++) {
+        check_afterwards(company, company->subjects[i]);
+        free(company->subjects[i]->accepted);
+        free(company->subjects[i]);
+    }
+    wild_free(company->wild);
+    for (int i = 0; i < CUTS; i++)
+        tcpm_filter_free(company->filters[i]);
+    stage_close(&company->stage);
+}

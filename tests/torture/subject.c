@@ -1,0 +1,275 @@
+/* See subject.h. Here: what happens to a subject, and what is checked of it. */
+#include "subject.h"
+
+#include <errno.h>
+#include <string.h>
+
+static struct tcpm_info info_of(const struct subject *subject)
+{
+    struct tcpm_info info = {.size = sizeof info};
+
+    CHECK(tcpm_info_get(subject->party->session, subject->id, &info) == 0);
+    return info;
+}
+
+/* ---- what may come ---- */
+
+static bool may_follow(const struct subject *subject, enum event event)
+{
+    bool going = subject->last != EVENT_NONE && subject->last <= EVENT_FLUSHED;
+
+    switch (event) {
+    case EVENT_INITIALIZE:
+        return subject->last == EVENT_NONE;
+    case EVENT_SUCCESS:
+        return subject->last == EVENT_INITIALIZE;
+    case EVENT_INPUT:
+    case EVENT_FLUSHED:
+    case EVENT_ERROR:
+        return going && subject->success;
+    case EVENT_FAILURE:
+        return going && !subject->success;
+    case EVENT_TIMEOUT:
+        return going;
+    case EVENT_DISCONNECTED:
+        return subject->last != EVENT_NONE && !subject->ended;
+    default:
+        return false;
+    }
+}
+
+void company_enter(struct company *company, enum event event)
+{
+    EXPECT(company->depth == 0 || event == EVENT_INITIALIZE, "a handler inside a handler");
+    company->depth++;
+    company->events++;
+}
+
+void company_leave(struct company *company, struct subject *subject, enum event event)
+{
+    if (company->act != NULL)
+        company->act(company, subject, event);
+    company->depth--;
+}
+
+static struct subject *meet(void *heap, struct tcpm_session *session, struct tcpm_id id,
+                            enum event event)
+{
+    struct subject *subject = heap;
+
+    EXPECT(may_follow(subject, event), "event %d after %d", (int) event, (int) subject->last);
+    EXPECT(subject->party->session == session, "another session");
+    if (event == EVENT_INITIALIZE)
+        subject->id = id;
+    EXPECT(subject->id.n == id.n, "another id");
+    subject->last = event;
+    company_enter(subject->company, event);
+    return subject;
+}
+
+/* ---- events ---- */
+
+static void on_initialize(TCPM_ON, const char *addr, unsigned port, const char *bind_addr,
+                          unsigned bind_port)
+{
+    struct subject *subject = meet(heap, session, id, EVENT_INITIALIZE);
+
+    (void) bind_addr;
+    (void) bind_port;
+    CHECK(addr != NULL && port > 0);
+    company_leave(subject->company, subject, EVENT_INITIALIZE);
+}
+
+static void on_success(TCPM_ON, int fd, const char *addr, unsigned port)
+{
+    struct subject *subject = meet(heap, session, id, EVENT_SUCCESS);
+    struct tcpm_info info = info_of(subject);
+
+    CHECK(fd >= 0 && addr[0] != '\0' && port > 0);
+    EXPECT(!subject->stopped, "success after our end");
+    EXPECT(strcmp(info.peer, addr) == 0 && info.peer_port == port, "peer %s", info.peer);
+    subject->success = true;
+    company_leave(subject->company, subject, EVENT_SUCCESS);
+}
+
+static void check_bytes(const struct subject *subject, uint64_t offset, const char *bytes,
+                        size_t length)
+{
+    if (subject->key == 0)
+        return;
+    for (size_t i = 0; i < length; i++)
+        EXPECT(bytes[i] == wild_byte(subject->key, offset + i), "a wrong byte at %llu",
+               (unsigned long long) (offset + i));
+}
+
+static void check_pending(const struct subject *subject)
+{
+    const void *bytes = NULL;
+    size_t length = 0;
+    struct tcpm_info info = info_of(subject);
+
+    CHECK(tcpm_pending(subject->party->session, subject->id, &bytes, &length) == 0);
+    check_bytes(subject, subject->delivered, bytes, length);
+    EXPECT(subject->delivered + length <= info.received, "more than was received");
+    if (!subject->stopped && info.phase == TCPM_PHASE_OPEN && subject->last == EVENT_INPUT)
+        return; /* the read at hand may be counted in part */
+    if (subject->ended && subject->reason == TCPM_REASON_EOF)
+        EXPECT(subject->delivered + length == info.received, "%llu + %zu of %llu received",
+               (unsigned long long) subject->delivered, length, (unsigned long long) info.received);
+}
+
+static void on_input(TCPM_ON, const void *record, size_t length)
+{
+    struct subject *subject = meet(heap, session, id, EVENT_INPUT);
+
+    EXPECT(!subject->stopped, "input after our end");
+    EXPECT(!subject->paused, "input in a pause");
+    CHECK(info_of(subject).phase == TCPM_PHASE_OPEN);
+    check_bytes(subject, subject->delivered, record, length);
+    subject->delivered += length;
+    if (subject->in == CUT_LINE)
+        check_bytes(subject, subject->delivered++, "\n", 1);
+    subject->inputs++;
+    check_pending(subject);
+    company_leave(subject->company, subject, EVENT_INPUT);
+}
+
+static void on_flushed(TCPM_ON)
+{
+    struct subject *subject = meet(heap, session, id, EVENT_FLUSHED);
+    uint64_t queued = info_of(subject).queued;
+
+    EXPECT(subject->owes_flushed || subject->was_full, "flushed for nothing");
+    EXPECT(subject->was_full || queued == 0, "flushed, and %llu bytes are queued",
+           (unsigned long long) queued);
+    subject->was_full = false;
+    if (queued == 0)
+        subject->owes_flushed = false;
+    company_leave(subject->company, subject, EVENT_FLUSHED);
+}
+
+static void check_cause(struct subject *subject, const struct tcpm_error *error)
+{
+    struct tcpm_info info = info_of(subject);
+
+    CHECK(error->code < 0 && error->message != NULL && error->message[0] != '\0');
+    CHECK(info.cause.code == error->code && info.cause.op == error->op);
+    CHECK(info.phase == TCPM_PHASE_SHUTTING);
+    subject->code = error->code;
+    if (error->code == -ENOMEM || error->code == -ENOBUFS)
+        EXPECT(subject->company->may_lack_memory, "out of memory");
+}
+
+static void on_failure(TCPM_ON, const struct tcpm_error *error)
+{
+    struct subject *subject = meet(heap, session, id, EVENT_FAILURE);
+
+    check_cause(subject, error);
+    company_leave(subject->company, subject, EVENT_FAILURE);
+}
+
+static void on_error(TCPM_ON, const struct tcpm_error *error)
+{
+    struct subject *subject = meet(heap, session, id, EVENT_ERROR);
+
+    check_cause(subject, error);
+    company_leave(subject->company, subject, EVENT_ERROR);
+}
+
+static void on_timeout(TCPM_ON, enum tcpm_timer timer)
+{
+    struct subject *subject = meet(heap, session, id, EVENT_TIMEOUT);
+
+    CHECK(timer >= TCPM_TIMER_CONNECT && timer <= TCPM_TIMER_DEADLINE);
+    CHECK(info_of(subject).cause.code == -ETIMEDOUT);
+    company_leave(subject->company, subject, EVENT_TIMEOUT);
+}
+
+/* ---- the end ---- */
+
+static bool reason_fits(const struct subject *subject, enum event last)
+{
+    switch (subject->reason) {
+    case TCPM_REASON_SHUTDOWN:
+        return subject->stopped && last <= EVENT_FLUSHED;
+    case TCPM_REASON_DIE:
+        return (subject->party->dying || subject->company->engine_closed) && last <= EVENT_FLUSHED;
+    case TCPM_REASON_FAILURE:
+        return last == EVENT_FAILURE;
+    case TCPM_REASON_ERROR:
+        return last == EVENT_ERROR && subject->code != TCPM_EOF;
+    case TCPM_REASON_EOF:
+        return last == EVENT_ERROR && subject->code == TCPM_EOF;
+    case TCPM_REASON_TIMEOUT:
+        return last == EVENT_TIMEOUT;
+    default:
+        return false;
+    }
+}
+
+/* The peer has been promised everything. */
+bool subject_ended_well(const struct subject *subject)
+{
+    if (!subject->success)
+        return false;
+    return subject->reason == TCPM_REASON_EOF ||
+           (subject->reason == TCPM_REASON_SHUTDOWN && !subject->was_reset) ||
+           (subject->reason == TCPM_REASON_DIE && !subject->company->engine_closed);
+}
+
+static void on_disconnected(TCPM_ON, enum tcpm_reason reason)
+{
+    struct subject *subject = heap;
+    enum event last = subject->last;
+    struct tcpm_info info;
+
+    meet(heap, session, id, EVENT_DISCONNECTED);
+    info = info_of(subject);
+    subject->ended = true;
+    subject->reason = reason;
+    EXPECT(reason_fits(subject, last), "%s after event %d, code %d", tcpm_reason_name(reason),
+           (int) last, subject->code);
+    EXPECT(info.sent + info.queued == subject->accepted_length, "%llu sent, %llu queued of %zu",
+           (unsigned long long) info.sent, (unsigned long long) info.queued,
+           subject->accepted_length);
+    CHECK(info.phase == TCPM_PHASE_CLOSED && info.peer[0] == '\0');
+    if (subject_ended_well(subject)) {
+        EXPECT(info.queued == 0, "%llu bytes are lost", (unsigned long long) info.queued);
+        EXPECT(!subject->owes_flushed, "flushed has not come");
+    }
+    check_pending(subject);
+    company_leave(subject->company, subject, EVENT_DISCONNECTED);
+}
+
+static void on_room(struct tcpm_session *session, void *user)
+{
+    struct party *party = user;
+
+    CHECK(party->session == session && !party->dying);
+    company_enter(party->company, EVENT_TASK);
+    company_leave(party->company, NULL, EVENT_TASK);
+}
+
+static void on_stopped(struct tcpm_session *session, void *user)
+{
+    struct party *party = user;
+    struct company *company = party->company;
+
+    CHECK(party->session == session);
+    EXPECT(party->dying || company->engine_closed, "stopped without a reason");
+    for (unsigned i = 0; i < company->subject_count; i++)
+        EXPECT(company->subjects[i]->party != party || company->subjects[i]->ended,
+               "stopped before its last connection");
+    company_enter(company, EVENT_TASK);
+    company_leave(company, NULL, EVENT_TASK);
+    party->session = NULL;
+}
+
+const struct tcpm_events *subject_events(void)
+{
+    static const struct tcpm_events events = {
+        sizeof events, on_initialize, on_success,      on_input, on_flushed, on_failure,
+        on_error,      on_timeout,    on_disconnected, on_room,  on_stopped};
+
+    return &events;
+}

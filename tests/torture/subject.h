@@ -1,0 +1,125 @@
+/*
+ * Connections that are watched in all they do. A company is an engine with its sessions, its
+ * connections (subjects) and the wild peer they talk to; every event of theirs is checked when it
+ * comes, and at the end what the peer saw:
+ *
+ *   - the grammar of events, the reason and the cause of the end, flushed only when it is owed
+ *   - what is delivered is what the peer has sent, in order, nothing missing, nothing twice
+ *   - what the peer has received is what send has taken, in order; all of it when the stream ended
+ *     with FIN, and when the connection ended well and the peer has read to the end
+ *   - what send has taken was sent or is queued, to the byte
+ *   - nothing comes after disconnected, and the id is stale
+ *   - each task is run or dropped, once
+ */
+#ifndef TESTS_TORTURE_SUBJECT_H
+#define TESTS_TORTURE_SUBJECT_H
+
+#include "wild.h"
+
+enum event {
+    EVENT_NONE,
+    EVENT_INITIALIZE,
+    EVENT_SUCCESS,
+    EVENT_INPUT,
+    EVENT_FLUSHED,
+    EVENT_FAILURE,
+    EVENT_ERROR,
+    EVENT_TIMEOUT,
+    EVENT_DISCONNECTED,
+    EVENT_TASK, /* a task, room or stopped: not of a subject */
+};
+
+enum cut { CUT_STREAM, CUT_LINE, CUT_BLOCK, CUTS };
+
+struct party {
+    struct tcpm_session *session; /* NULL: stopped */
+    struct company *company;
+    bool dying;
+};
+
+struct subject {
+    struct company *company;
+    struct party *party;
+    struct tcpm_id id;
+    uint32_t key; /* 0: not of the wild peer */
+    enum event last;
+    bool success;
+    bool ended;     /* disconnected has begun */
+    bool stopped;   /* we asked for an end: no input may come */
+    bool was_reset; /* we asked for that */
+    bool paused;
+    bool half_shut;
+    bool owes_flushed, was_full;
+    enum cut in;
+    bool lines_out;
+    uint64_t delivered; /* bytes of the peer's stream, with the ends of lines */
+    char *accepted;     /* what send has taken, as it goes out */
+    size_t accepted_length, accepted_capacity;
+    unsigned inputs;
+    enum tcpm_reason reason;
+    int code;
+};
+
+enum { PARTIES = 6, SUBJECTS = 64, ERRANDS = 512 };
+
+struct company {
+    struct stage stage;
+    struct wild *wild;
+    struct chance chance;
+    uint32_t first_key;
+    struct tcpm_filter *filters[CUTS];
+    struct party parties[PARTIES];
+    unsigned party_count;
+    struct subject *subjects[SUBJECTS];
+    unsigned subject_count;
+    struct errand {
+        struct company *company;
+        bool waits, over;
+    } errands[ERRANDS];
+    unsigned errand_count;
+    bool engine_closed;
+    bool may_lack_memory; /* -ENOMEM and -ENOBUFS are answers */
+    bool may_lie;         /* errors of system calls are made up */
+    unsigned depth;       /* handlers running: at most one */
+    uint64_t events;
+    /* Called in each event, once it has been checked. */
+    void (*act)(struct company *company, struct subject *subject, enum event event);
+    void *user;
+};
+
+/* Starts the wild peer; the engine is another matter. */
+void company_open(struct company *company, uint64_t seed,
+                  struct wild_plan (*plan)(uint32_t key, void *user), void *user);
+int company_open_engine(struct company *company, const struct tcpm_engine_options *options);
+/* Ends everything, and checks all that can be checked then. */
+void company_close(struct company *company);
+
+/* NULL: it could not be made, which is right in a company that may lack memory. */
+struct party *company_party(struct company *company, const struct tcpm_session_options *options);
+/* Connects to the wild peer, by an address of its own, unless options name another one. */
+struct subject *company_connect(struct party *party, const struct tcpm_connect_options *options);
+
+/* The calls whose effects are checked; results are those of the library. */
+int subject_send(struct subject *subject, const void *bytes, size_t length);
+int subject_shutdown(struct subject *subject);
+int subject_shutdown_output(struct subject *subject);
+int subject_reset(struct subject *subject);
+int subject_fail(struct subject *subject, int code);
+int subject_pause(struct subject *subject, bool pause);
+int subject_filter(struct subject *subject, enum cut in, bool lines_out);
+/* Puts back the last bytes that were delivered. */
+int subject_unread(struct subject *subject, size_t length);
+int party_die(struct party *party);
+void company_close_engine(struct company *company);
+/* A task, or {NULL}: there are too many. */
+struct tcpm_task company_errand(struct company *company);
+/* The task was not taken. */
+void company_errand_refused(struct company *company);
+
+/* ---- between subject.c and company.c ---- */
+const struct tcpm_events *subject_events(void);
+bool subject_ended_well(const struct subject *subject); /* the peer was promised everything */
+void company_enter(struct company *company, enum event event);
+void company_leave(struct company *company, struct subject *subject, enum event event);
+
+#endif

@@ -1,0 +1,351 @@
+/* See wild.h. Blocking calls only: a client always ends, so a thread always ends too. */
+#include "wild.h"
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <poll.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <sys/socket.h>
+#include <time.h>
+#include <unistd.h>
+
+enum { PIECE = 65536 };
+
+struct worker {
+    struct wild_link link;
+    struct wild *wild;
+    struct chance chance;
+    struct wild_plan plan;
+    pthread_t thread;
+    int fd;
+    bool send_failed; /* and has used up the error: the next read says 0 */
+    size_t capacity;
+    struct worker *next;
+};
+
+struct wild {
+    int listener, stop, port;
+    uint64_t seed;
+    struct wild_plan (*plan)(uint32_t key, void *user);
+    void *user;
+    pthread_t thread;
+    struct worker *workers;
+};
+
+char wild_byte(uint32_t key, uint64_t offset)
+{
+    uint64_t mixed = (offset + key * UINT64_C(2654435761)) * UINT64_C(0x9e3779b97f4a7c15) >> 40;
+
+    return mixed % 23 == 0 ? '\n' : (char) ('a' + mixed % 26);
+}
+
+void wild_address(uint32_t key, char text[16])
+{
+    snprintf(text, 16, "%u.%u.%u.%u", key >> 24, key >> 16 & 255, key >> 8 & 255, key & 255);
+}
+
+/* ---- what a connection's thread does; false: the connection has ended ---- */
+
+static void keep(struct worker *worker, const char *bytes, size_t length)
+{
+    if (worker->link.length + length > worker->capacity) {
+        worker->capacity = 2 * (worker->link.length + length);
+        worker->link.received = realloc(worker->link.received, worker->capacity);
+        CHECK(worker->link.received != NULL);
+    }
+    memcpy(worker->link.received + worker->link.length, bytes, length);
+    worker->link.length += length;
+}
+
+static bool take(struct worker *worker, size_t most)
+{
+    char piece[PIECE];
+    ssize_t got = recv(worker->fd, piece, most < PIECE ? most : PIECE, 0);
+
+    if (got > 0)
+        keep(worker, piece, (size_t) got);
+    if (got <= 0) {
+        worker->link.end = got == 0 && !worker->send_failed ? WILD_EOF : WILD_WAS_RESET;
+        worker->link.reader = true;
+    }
+    return got > 0;
+}
+
+static void take_rest(struct worker *worker)
+{
+    while (take(worker, PIECE))
+        continue;
+}
+
+static bool say(struct worker *worker, size_t length, int flags)
+{
+    char piece[PIECE];
+    ssize_t sent = 0;
+
+    while (length > 0) {
+        size_t size = length < PIECE ? length : PIECE;
+        for (size_t i = 0; i < size; i++)
+            piece[i] = wild_byte(worker->link.key, worker->link.sent + i);
+        sent = send(worker->fd, piece, size, MSG_NOSIGNAL | flags);
+        if (sent < 0) {
+            worker->send_failed |= errno != EAGAIN;
+            return false;
+        }
+        worker->link.sent += (uint64_t) sent;
+        length -= (size_t) sent;
+    }
+    return true;
+}
+
+static void rest(struct worker *worker, unsigned most_us)
+{
+    struct timespec time = {0, (long) chance_below(&worker->chance, most_us + 1) * 1000};
+
+    nanosleep(&time, NULL);
+}
+
+static void finish(struct worker *worker)
+{
+    worker->link.finished = shutdown(worker->fd, SHUT_WR) == 0;
+}
+
+static void leave(struct worker *worker, bool reset)
+{
+    const struct linger now = {1, 0};
+
+    if (reset)
+        setsockopt(worker->fd, SOL_SOCKET, SO_LINGER, &now, sizeof now);
+    worker->link.end = WILD_LEFT;
+    worker->link.finished = !reset;
+}
+
+static void wait_for_input(struct worker *worker)
+{
+    struct pollfd pollfd = {.fd = worker->fd, .events = POLLIN};
+
+    poll(&pollfd, 1, 1000);
+}
+
+/* ---- manners ---- */
+
+static bool act_randomly(struct worker *worker)
+{
+    struct chance *chance = &worker->chance;
+
+    switch (chance_below(chance, 24)) {
+    case 0:
+        finish(worker);
+        take_rest(worker);
+        return false;
+    case 1:
+        leave(worker, true);
+        return false;
+    case 2:
+        wait_for_input(worker);
+        leave(worker, false);
+        return false;
+    case 3:
+        rest(worker, 20000);
+        return true;
+    case 4:
+    case 5:
+        take_rest(worker);
+        return false;
+    case 6:
+        say(worker, chance_size(chance, 3 << 20), MSG_DONTWAIT);
+        return true;
+    case 7:
+    case 8:
+    case 9:
+        wait_for_input(worker);
+        return take(worker, chance_size(chance, PIECE));
+    case 10:
+        rest(worker, 500);
+        return true;
+    default:
+        return say(worker, chance_size(chance, 20000), 0) || (take_rest(worker), false);
+    }
+}
+
+static void echo(struct worker *worker)
+{
+    size_t from = 0;
+    bool going = true;
+
+    while (going && take(worker, PIECE)) {
+        size_t length = worker->link.length - from;
+        going = send(worker->fd, worker->link.received + from, length, MSG_NOSIGNAL) ==
+                (ssize_t) length;
+        from += length;
+        worker->link.sent = from;
+    }
+    worker->send_failed = !going;
+    if (!going)
+        take_rest(worker);
+}
+
+static void read_slowly(struct worker *worker)
+{
+    rest(worker, 30000);
+    while (take(worker, chance_size(&worker->chance, PIECE)))
+        if (chance_one_in(&worker->chance, 50))
+            rest(worker, 1000);
+}
+
+static void speak_urgently(struct worker *worker, size_t bytes)
+{
+    say(worker, bytes / 2, 0);
+    send(worker->fd, "!", 1, MSG_NOSIGNAL | MSG_OOB); /* out of band: in no stream */
+    say(worker, bytes - bytes / 2, 0);
+}
+
+static void act(struct worker *worker)
+{
+    size_t bytes = worker->plan.bytes;
+
+    switch (worker->plan.manner) {
+    case WILD_RANDOM:
+        while (act_randomly(worker))
+            continue;
+        break;
+    case WILD_ECHO:
+        echo(worker);
+        break;
+    case WILD_READER:
+    case WILD_FIN_LATE:
+        take_rest(worker);
+        if (worker->plan.manner == WILD_FIN_LATE && say(worker, bytes, 0))
+            finish(worker);
+        break;
+    case WILD_SLOW:
+        read_slowly(worker);
+        break;
+    case WILD_SOURCE:
+    case WILD_URGENT:
+        if (worker->plan.manner == WILD_URGENT)
+            speak_urgently(worker, bytes);
+        else
+            say(worker, bytes, 0);
+        finish(worker);
+        take_rest(worker);
+        break;
+    case WILD_RESET:
+        say(worker, bytes, 0);
+        leave(worker, true);
+        break;
+    case WILD_UNREAD:
+        say(worker, bytes, 0);
+        wait_for_input(worker);
+        leave(worker, false);
+        break;
+    }
+}
+
+static void *work(void *argument)
+{
+    struct worker *worker = argument;
+
+    act(worker);
+    if (worker->link.end == WILD_EOF)
+        worker->link.finished = true;
+    close(worker->fd);
+    return NULL;
+}
+
+/* ---- the listener's thread ---- */
+
+static void welcome(struct wild *wild, int fd)
+{
+    struct sockaddr_in address;
+    socklen_t size = sizeof address;
+    struct worker *worker = calloc(1, sizeof *worker);
+
+    CHECK(worker != NULL);
+    if (getsockname(fd, (struct sockaddr *) &address, &size) < 0)
+        memset(&address, 0, sizeof address);
+    worker->link.key = ntohl(address.sin_addr.s_addr);
+    worker->wild = wild;
+    worker->fd = fd;
+    worker->chance.state = wild->seed ^ worker->link.key * UINT64_C(0x100000001b3);
+    if (wild->plan != NULL)
+        worker->plan = wild->plan(worker->link.key, wild->user);
+    worker->next = wild->workers;
+    wild->workers = worker;
+    CHECK(pthread_create(&worker->thread, NULL, work, worker) == 0);
+}
+
+static void *listen_on(void *argument)
+{
+    struct wild *wild = argument;
+    struct pollfd pollfds[] = {{.fd = wild->listener, .events = POLLIN},
+                               {.fd = wild->stop, .events = POLLIN}};
+
+    for (;;) {
+        poll(pollfds, 2, -1);
+        int fd = accept4(wild->listener, NULL, NULL, SOCK_CLOEXEC);
+        if (fd >= 0)
+            welcome(wild, fd);
+        else if (pollfds[1].revents != 0)
+            return NULL;
+    }
+}
+
+struct wild *wild_start(uint64_t seed, struct wild_plan (*plan)(uint32_t key, void *user),
+                        void *user)
+{
+    struct wild *wild = calloc(1, sizeof *wild);
+    struct sockaddr_in address = {.sin_family = AF_INET};
+    socklen_t size = sizeof address;
+
+    CHECK(wild != NULL);
+    *wild = (struct wild){.seed = seed, .plan = plan, .user = user};
+    wild->listener = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    wild->stop = eventfd(0, EFD_CLOEXEC);
+    CHECK(wild->listener >= 0 && wild->stop >= 0);
+    setsockopt(wild->listener, SOL_SOCKET, SO_BINDTODEVICE, "lo", 2);
+    CHECK(bind(wild->listener, (struct sockaddr *) &address, size) == 0);
+    CHECK(listen(wild->listener, 1024) == 0);
+    CHECK(getsockname(wild->listener, (struct sockaddr *) &address, &size) == 0);
+    wild->port = ntohs(address.sin_port);
+    CHECK(pthread_create(&wild->thread, NULL, listen_on, wild) == 0);
+    return wild;
+}
+
+int wild_port(const struct wild *wild)
+{
+    return wild->port;
+}
+
+void wild_join(struct wild *wild)
+{
+    CHECK(eventfd_write(wild->stop, 1) == 0);
+    pthread_join(wild->thread, NULL);
+    for (struct worker *worker = wild->workers; worker != NULL; worker = worker->next)
+        pthread_join(worker->thread, NULL);
+    close(wild->listener);
+    close(wild->stop);
+}
+
+const struct wild_link *wild_find(const struct wild *wild, uint32_t key)
+{
+    for (struct worker *worker = wild->workers; worker != NULL; worker = worker->next)
+        if (worker->link.key == key)
+            return &worker->link;
+    return NULL;
+}
+
+void wild_free(struct wild *wild)
+{
+    while (wild->workers != NULL) {
+        struct worker *worker = wild->workers;
+
+        wild->workers = worker->next;
+        free(worker->link.received);
+        free(worker);
+    }
+    free(wild);
+}

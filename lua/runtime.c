@@ -397,11 +397,9 @@ int tcpm_lua_open(lua_State *L, struct tcpm_engine *engine,
         return -ENOMEM;
     lua_pushcfunction(L, open_in_host);
     lua_pushlightuserdata(L, &host);
-    if (lua_pcall(L, 1, 1, 0) == 0) {
-        tcpm__lua_find(L)->main = L;
-        tcpm__lua_find(L)->active = L;
+    int status = lua_pcall(L, 1, 1, 0);
+    if (status == 0)
         return 0;
-    }
     lua_pop(L, 1);
-    return -ENOMEM;
+    return status == LUA_ERRMEM ? -ENOMEM : -EINVAL;
 }

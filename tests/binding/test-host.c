@@ -88,7 +88,7 @@ static void test_connections_run_on_the_hosts_loop(void **state)
                  "assert(not ok and message:find 'the host runs the loop')\n"
                  "assert(tcpmulti.stop() == nil)\n"
                  "local _, _, name = s:stdin 'later'\n"
-                 "assert(name == 'ENOTSUP')\n");
+                 "assert(name == 'ENOTSUP' or name == 'EOPNOTSUPP', name)\n");
     host_run(&host);
     assert_lua(L, "table.concat(log, ' ') == 'later hello shutdown'");
     assert_lua(L, "s:yield 'later'"); /* it lives on: no work is no reason to end in a host */
@@ -224,8 +224,8 @@ static void test_finalizers_may_call_the_library_while_the_state_closes(void **s
                  "end\n");
     host_run_until(&host, twenty_are_open, L);
     lua_close(L);
-    host_close(&host);
     peer_stop(peer);
+    host_close(&host);
 }
 
 static void test_the_engine_may_go_right_after_the_state(void **state)
@@ -319,6 +319,8 @@ static void test_opening_checks_its_arguments(void **state)
     assert_int_equal(tcpm_lua_open(L, host.engine, &newer.options), -EINVAL);
     assert_int_equal(lua_gettop(L), 0);
     newer.options.size = sizeof newer;
+    assert_int_equal(tcpm_lua_open(L, host.engine, &newer.options), -EINVAL); /* no libraries */
+    luaL_openlibs(L);
     assert_int_equal(tcpm_lua_open(L, host.engine, &newer.options), 0);
     lua_settop(L, 0);
     assert_int_equal(tcpm_lua_open(L, host.engine, NULL), -EBUSY);

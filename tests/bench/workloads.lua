@@ -47,8 +47,8 @@ return {
     unit = "µs/connection",
     scale = MILLION,
   },
-  pingpong(1000, 7),
-  pingpong(1000, 7, 0),
+  pingpong(1000, 5),
+  pingpong(1000, 5, 0),
   pingpong(10000, 5),
   pingpong(19000, 5),
   {

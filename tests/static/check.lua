@@ -68,7 +68,8 @@ local function run_case(case)
   return findings
 end
 
-function check.main()
+-- Runs all cases; finally() is called before the end.
+function check.main(finally)
   print("1.." .. #cases)
   local failed = false
   for number, case in ipairs(cases) do
@@ -79,6 +80,7 @@ function check.main()
       print("# " .. finding:gsub("\n", "\n# "))
     end
   end
+  if finally then finally() end
   os.exit(failed and 1 or 0)
 end
 

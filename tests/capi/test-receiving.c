@@ -1,0 +1,344 @@
+/*
+ * What comes in: records whole and in order, also when the handler pauses, changes the filter, or
+ * puts bytes back; what is not yet a record stays readable to the end.
+ */
+#include "host.h"
+
+static const void *pending_of(struct track *track, size_t *length)
+{
+    const void *bytes = NULL;
+
+    assert_int_equal(tcpm_pending(track->session, track->id, &bytes, length), 0);
+    return bytes;
+}
+
+static void assert_pending(struct track *track, const char *expected)
+{
+    size_t length = 0;
+    const void *bytes = pending_of(track, &length);
+
+    assert_int_equal(length, strlen(expected));
+    assert_memory_equal(bytes, expected, length);
+}
+
+/* ---- pause ---- */
+
+static void resume_later(struct tcpm_session *session, void *user, void *argument)
+{
+    struct track *track = argument;
+
+    (void) user;
+    if (track->count[EVENT_DISCONNECTED] == 0)
+        assert_int_equal(tcpm_resume(session, track->id), 0);
+}
+
+static void pause_each(struct track *track, enum event event)
+{
+    struct tcpm_task task = {.run = resume_later, .argument = track};
+
+    if (event != EVENT_INPUT && event != EVENT_INITIALIZE)
+        return;
+    assert_int_equal(tcpm_pause(track->session, track->id), 0);
+    assert_int_equal(tcpm_pause(track->session, track->id), 0);
+    assert_int_equal(tcpm_delay(track->session, track->id, 15, task, NULL), 0);
+}
+
+/* From initialize on, one record per pause, the EOF behind the last; FAULTS I27. */
+static void test_pause_holds_the_next_record_and_the_end(void **state)
+{
+    struct host host;
+    struct track track = {.hook = pause_each};
+    int64_t started = tcpm_now_ns();
+
+    (void) state;
+    host_open(&host, NULL);
+    struct peer *peer = peer_start("send \"1\\n2\\n3\\nrest\"; close", NULL);
+    track_connect(&track, track_session(&host, NULL), peer_port(peer));
+    host_run(&host);
+    assert_log(&track, "initialize success input(1) input(2) input(3) error(read,EOF) "
+                       "disconnected(eof)");
+    assert_true(tcpm_now_ns() - started >= INT64_C(60) * 1000000);
+    peer_stop(peer);
+    host_close(&host);
+}
+
+static void pause_and_resume(struct track *track, enum event event)
+{
+    if (event != EVENT_INPUT)
+        return;
+    assert_int_equal(tcpm_pause(track->session, track->id), 0);
+    assert_int_equal(tcpm_resume(track->session, track->id), 0);
+}
+
+/* Cheap enough for a pair per record. */
+static void test_a_pause_and_resume_for_each_of_many_records(void **state)
+{
+    struct host host;
+    struct track track = {.hook = pause_and_resume};
+
+    (void) state;
+    host_open(&host, NULL);
+    struct peer *peer = peer_start("loop 2500; send \"x\\n\"; end; close", NULL);
+    track_connect(&track, track_session(&host, NULL), peer_port(peer));
+    host_run(&host);
+    assert_int_equal(track.count[EVENT_INPUT], 2500);
+    assert_int_equal(track.reason, TCPM_REASON_EOF);
+    peer_stop(peer);
+    host_close(&host);
+}
+
+static void pause_for_good(struct track *track, enum event event)
+{
+    if (event == EVENT_SUCCESS)
+        assert_int_equal(tcpm_pause(track->session, track->id), 0);
+}
+
+/* The input timeout stands still, the deadline runs, and memory stays flat. */
+static void test_while_paused_only_the_deadline_runs(void **state)
+{
+    struct host host;
+    struct track track = {.hook = pause_for_good};
+    struct tcpm_session_options options = {.input_timeout_ms = 20, .deadline_ms = 150};
+    struct tcpm_stats stats = {.size = sizeof stats};
+
+    (void) state;
+    host_open(&host, NULL);
+    struct peer *peer = peer_start("blast 0", NULL);
+    struct tcpm_session *session = track_session(&host, &options);
+    track_connect(&track, session, peer_port(peer));
+    while (track.count[EVENT_TIMEOUT] == 0) {
+        uv_run(&host.loop, UV_RUN_ONCE);
+        assert_int_equal(tcpm_stats_get(session, &stats), 0);
+        assert_true(stats.held <= 512 * 1024);
+    }
+    host_run(&host);
+    assert_log(&track, "initialize success timeout(deadline) disconnected(timeout)");
+    peer_stop(peer);
+    host_close(&host);
+}
+
+/* ---- filters ---- */
+
+static void set_input(struct track *track, struct tcpm_filter *filter)
+{
+    assert_int_equal(tcpm_filter_set(track->session, track->id, filter, NULL), 0);
+    tcpm_filter_free(filter);
+}
+
+static struct tcpm_filter *block_filter(int64_t size)
+{
+    struct tcpm_block_options options = {.size = sizeof options, .block_size = size};
+    struct tcpm_filter *filter = NULL;
+
+    assert_int_equal(tcpm_filter_block(&options, &filter), 0);
+    return filter;
+}
+
+static void switch_filters(struct track *track, enum event event)
+{
+    if (event != EVENT_INPUT)
+        return;
+    if (track->count[EVENT_INPUT] == 1) {
+        assert_pending(track, "ABCD1234WXYZ5678rest");
+        set_input(track, block_filter(4));
+        assert_int_equal(track->count[EVENT_INPUT], 1); /* not inside the call */
+    }
+    if (track->count[EVENT_INPUT] == 4)
+        set_input(track, block_filter(2));
+    if (track->count[EVENT_INPUT] == 5)
+        set_input(track, stream_filter());
+}
+
+/* BEHAVIOUR X10, X11. */
+static void test_X11_line_block_stream_inside_one_read(void **state)
+{
+    struct host host;
+    struct track track = {.hook = switch_filters};
+
+    (void) state;
+    host_open(&host, NULL);
+    struct peer *peer = peer_start("send \"GO\\r\\nABCD1234WXYZ5678rest\"; close", NULL);
+    track_connect(&track, track_session(&host, NULL), peer_port(peer));
+    host_run(&host);
+    assert_log(&track, "initialize success input(GO) input(ABCD) input(1234) input(WXYZ) input(56) "
+                       "input(78rest) error(read,EOF) disconnected(eof)");
+    peer_stop(peer);
+    host_close(&host);
+}
+
+static void switch_after_cr(struct track *track, enum event event)
+{
+    if (event == EVENT_INPUT && track->count[EVENT_INPUT] == 1) {
+        set_input(track, stream_filter());
+        peer_go(track->user, "cr");
+    }
+}
+
+/* The LF of a CR LF cut in two is dropped by the connection, also across a change of filter. */
+static void test_the_lf_of_a_cut_crlf_is_dropped_across_filters(void **state)
+{
+    struct host host;
+    struct track track = {.hook = switch_after_cr};
+
+    (void) state;
+    host_open(&host, NULL);
+    struct peer *peer = peer_start("send \"line\\r\"; wait cr; send \"\\n\\nX\"; close", NULL);
+    track.user = peer;
+    track_connect(&track, track_session(&host, NULL), peer_port(peer));
+    host_run(&host);
+    assert_log(&track, "initialize success input(line) input(\nX) error(read,EOF) "
+                       "disconnected(eof)");
+    peer_stop(peer);
+    host_close(&host);
+}
+
+static void put_back(struct track *track, enum event event)
+{
+    if (event == EVENT_INITIALIZE)
+        assert_int_equal(tcpm_unread(track->session, track->id, "zero\n", 5), 0);
+    if (event != EVENT_INPUT || track->count[EVENT_INPUT] != 2)
+        return;
+    assert_int_equal(tcpm_unread(track->session, track->id, "two\n", 4), 0);
+    assert_int_equal(tcpm_unread(track->session, track->id, "one\n", 4), 0);
+    assert_int_equal(tcpm_unread(track->session, track->id, NULL, 3), -EINVAL);
+    assert_int_equal(tcpm_unread(track->session, track->id, NULL, 0), 0);
+    assert_pending(track, "one\ntwo\nb\nrest");
+}
+
+static void check_rest(struct track *track, enum event event)
+{
+    put_back(track, event);
+    if (event == EVENT_ERROR || event == EVENT_DISCONNECTED)
+        assert_pending(track, "rest"); /* BEHAVIOUR X24 */
+}
+
+static void test_unread_puts_bytes_in_front(void **state)
+{
+    struct host host;
+    struct track track = {.hook = check_rest};
+
+    (void) state;
+    host_open(&host, NULL);
+    struct peer *peer = peer_start("send \"a\\nb\\nrest\"; close", NULL);
+    track_connect(&track, track_session(&host, NULL), peer_port(peer));
+    host_run(&host);
+    assert_log(&track, "initialize success input(zero) input(a) input(one) input(two) input(b) "
+                       "error(read,EOF) disconnected(eof)");
+    peer_stop(peer);
+    host_close(&host);
+}
+
+/* ---- what a filter does not like ---- */
+
+/* BEHAVIOUR X8, X9, X17: that connection alone. */
+static void test_a_filters_error_ends_that_connection_alone(void **state)
+{
+    struct host host;
+    struct track wordy = {.hook = NULL}, fine = {.hook = NULL};
+    struct tcpm_line_options three = {.size = sizeof three, .max_length = 3};
+    struct tcpm_session_options options = {.size = 0};
+
+    (void) state;
+    host_open(&host, NULL);
+    struct peer *long_line = peer_start("send \"abc\\nabcd\"; recv all", NULL);
+    struct peer *short_lines = peer_start("send \"abc\\n\"; wait go; send \"def\\n\"; close", NULL);
+    assert_int_equal(tcpm_filter_line(&three, &options.input_filter), 0);
+    struct tcpm_session *session = track_session(&host, &options);
+    tcpm_filter_free(options.input_filter);
+    track_connect(&fine, session, peer_port(short_lines));
+    track_connect(&wordy, session, peer_port(long_line));
+    host_run_until(&host, track_ended, &wordy);
+    assert_log(&wordy, "initialize success input(abc) error(filter,ETOOLONG) disconnected(error)");
+    assert_string_equal(wordy.message, "a line is longer than 3 bytes");
+    peer_go(short_lines, "go");
+    host_run(&host);
+    assert_log(&fine, "initialize success input(abc) input(def) error(read,EOF) "
+                      "disconnected(eof)");
+    peer_stop(short_lines);
+    peer_stop(long_line);
+    host_close(&host);
+}
+
+static void shut_at_second(struct track *track, enum event event)
+{
+    if (event == EVENT_INPUT && track->count[EVENT_INPUT] == 2)
+        assert_int_equal(tcpm_shutdown(track->session, track->id), 0);
+}
+
+/* BEHAVIOUR E8: five lines in one read, shutdown in the second. */
+static void test_E8_no_input_after_shutdown(void **state)
+{
+    struct host host;
+    struct track track = {.hook = shut_at_second};
+
+    (void) state;
+    host_open(&host, NULL);
+    struct peer *peer = peer_start("send \"1\\n2\\n3\\n4\\n5\\n\"; recv all", NULL);
+    track_connect(&track, track_session(&host, NULL), peer_port(peer));
+    host_run(&host);
+    assert_log(&track, "initialize success input(1) input(2) disconnected(shutdown)");
+    peer_stop(peer);
+    host_close(&host);
+}
+
+/* BEHAVIOUR X19: all byte values, 5 MB. */
+static void test_X19_five_megabytes_by_stream(void **state)
+{
+    struct host host;
+    struct track track = {.hook = NULL};
+    struct tcpm_session_options options = {.input_filter = stream_filter()};
+    uint64_t seed = 4711, checksum = PEER_CHECKSUM;
+    char *bytes = malloc(5000000);
+
+    (void) state;
+    assert_non_null(bytes);
+    peer_prng(&seed, bytes, 5000000);
+    checksum = peer_checksum(checksum, bytes, 5000000);
+    free(bytes);
+    host_open(&host, NULL);
+    struct peer *peer = peer_start("prng 4711 5000000; close", NULL);
+    struct tcpm_session *session = track_session(&host, &options);
+    tcpm_filter_free(options.input_filter);
+    track_connect(&track, session, peer_port(peer));
+    host_run(&host);
+    assert_int_equal(track.received, 5000000);
+    assert_true(track.checksum == checksum);
+    struct tcpm_stats stats = {.size = sizeof stats};
+    assert_int_equal(tcpm_stats_get(session, &stats), 0);
+    assert_int_equal(stats.received, 5000000);
+    assert_int_equal(stats.held, 0);
+    peer_stop(peer);
+    host_close(&host);
+}
+
+/* FAULTS I19: one byte at a time. */
+static void test_I19_lines_that_come_byte_by_byte(void **state)
+{
+    struct host host;
+    struct track track = {.hook = NULL};
+
+    (void) state;
+    host_open(&host, NULL);
+    struct peer *peer = peer_start("loop 100; dribble \"abc\\r\\nd\\re\\n\" 20; end; close", NULL);
+    track_connect(&track, track_session(&host, NULL), peer_port(peer));
+    host_run(&host);
+    assert_int_equal(track.count[EVENT_INPUT], 300);
+    assert_int_equal(track.received, 500);
+    peer_stop(peer);
+    host_close(&host);
+}
+
+static const struct CMUnitTest tests[] = {
+    cmocka_unit_test(test_pause_holds_the_next_record_and_the_end),
+    cmocka_unit_test(test_a_pause_and_resume_for_each_of_many_records),
+    cmocka_unit_test(test_while_paused_only_the_deadline_runs),
+    cmocka_unit_test(test_X11_line_block_stream_inside_one_read),
+    cmocka_unit_test(test_the_lf_of_a_cut_crlf_is_dropped_across_filters),
+    cmocka_unit_test(test_unread_puts_bytes_in_front),
+    cmocka_unit_test(test_a_filters_error_ends_that_connection_alone),
+    cmocka_unit_test(test_E8_no_input_after_shutdown),
+    cmocka_unit_test(test_X19_five_megabytes_by_stream),
+    cmocka_unit_test(test_I19_lines_that_come_byte_by_byte),
+};
+
+RUN_TESTS(tests)

@@ -1,0 +1,219 @@
+/* Numbers and words about sessions and connections: stats, info, the trace, and the heap. */
+#include "host.h"
+
+static void test_stats_count_phases_and_bytes(void **state)
+{
+    struct host host;
+    struct track talker = {.hook = NULL}, dark = {.hook = NULL}, waiter = {.hook = NULL};
+    struct tcpm_session_options options = {.max_connections = 2};
+    struct tcpm_stats stats = {.size = sizeof stats};
+
+    (void) state;
+    host_open(&host, NULL);
+    struct peer *peer = peer_start("send \"line\\npart\"; recv 7; mark got; recv all", NULL);
+    struct peer *silent = peer_start("", &(struct peer_options){.blackhole = 1});
+    struct tcpm_session *session = track_session(&host, &options);
+    track_connect(&talker, session, peer_port(peer));
+    track_connect(&dark, session, peer_port(silent));
+    track_connect(&waiter, session, peer_port(peer));
+    assert_int_equal(tcpm_send(session, dark.id, "queued", 6), 0);
+    while (talker.count[EVENT_INPUT] == 0)
+        uv_run(&host.loop, UV_RUN_ONCE);
+    assert_int_equal(tcpm_send(session, talker.id, "hello", 5), 0);
+    assert_int_equal(tcpm_stats_get(session, &stats), 0);
+    assert_int_equal(stats.waiting, 1);
+    assert_int_equal(stats.connecting, 1);
+    assert_int_equal(stats.open, 1);
+    assert_int_equal(stats.shutting, 0);
+    assert_int_equal(stats.received, 9);
+    assert_int_equal(stats.sent, 7);
+    assert_int_equal(stats.queued, 8);
+    assert_int_equal(stats.held, 4);
+    assert_int_equal(tcpm_shutdown(session, talker.id), 0);
+    assert_int_equal(tcpm_stats_get(session, &stats), 0);
+    assert_int_equal(stats.open, 0);
+    assert_int_equal(stats.shutting, 1);
+    assert_int_equal(tcpm_shutdown(session, dark.id), 0);
+    assert_int_equal(tcpm_shutdown(session, waiter.id), 0);
+    host_run(&host);
+    assert_int_equal(tcpm_stats_get(session, &stats), 0);
+    assert_int_equal(stats.waiting + stats.connecting + stats.open + stats.shutting, 0);
+    assert_int_equal(stats.queued + stats.held, 0); /* of those that live */
+    assert_int_equal(stats.sent, 7);
+    peer_stop(silent);
+    peer_stop(peer);
+    host_close(&host);
+}
+
+static struct tcpm_info info_of(struct track *track)
+{
+    struct tcpm_info info = {.size = sizeof info};
+
+    assert_int_equal(tcpm_info_get(track->session, track->id, &info), 0);
+    return info;
+}
+
+static void check_info(struct track *track, enum event event)
+{
+    struct tcpm_info info = info_of(track);
+
+    assert_string_equal(info.address, "127.0.0.1");
+    assert_int_equal(info.port, track->port);
+    switch (event) {
+    case EVENT_INITIALIZE:
+        assert_int_equal(info.phase, TCPM_PHASE_WAITING);
+        break;
+    case EVENT_SUCCESS:
+    case EVENT_INPUT:
+        assert_int_equal(info.phase, TCPM_PHASE_OPEN);
+        assert_string_equal(info.peer, "127.0.0.1");
+        assert_int_equal(info.peer_port, track->port);
+        assert_int_equal(info.cause.code, 0);
+        break;
+    case EVENT_FAILURE:
+    case EVENT_ERROR:
+        assert_int_equal(info.phase, TCPM_PHASE_SHUTTING);
+        assert_int_equal(info.cause.code, track->code);
+        assert_int_equal(info.cause.op, track->op);
+        assert_string_equal(info.cause.message, track->message);
+        break;
+    case EVENT_DISCONNECTED:
+        assert_int_equal(info.phase, TCPM_PHASE_CLOSED);
+        assert_string_equal(info.peer, "");
+        assert_int_equal(info.peer_port, 0);
+        if (track->count[EVENT_ERROR] + track->count[EVENT_FAILURE] > 0)
+            assert_int_equal(info.cause.code, track->code);
+        break;
+    default:
+        break;
+    }
+}
+
+static void test_info_in_every_event(void **state)
+{
+    struct host host;
+    struct track tracks[3] = {{.hook = NULL}};
+
+    (void) state;
+    host_open(&host, NULL);
+    struct peer *peer = peer_start("send \"a\\n\"; close", NULL);
+    struct peer *hasty = peer_start("rst", NULL);
+    struct peer *refused = peer_start("", &(struct peer_options){.refuse = 1});
+    struct tcpm_session *session = track_session(&host, NULL);
+    const int ports[] = {peer_port(peer), peer_port(hasty), peer_port(refused)};
+    for (size_t i = 0; i < COUNT(tracks); i++) {
+        tracks[i].hook = check_info;
+        track_connect(&tracks[i], session, ports[i]);
+    }
+    host_run(&host);
+    for (size_t i = 0; i < COUNT(tracks); i++)
+        assert_int_equal(tracks[i].count[EVENT_DISCONNECTED], 1);
+    peer_stop(refused);
+    peer_stop(hasty);
+    peer_stop(peer);
+    host_close(&host);
+}
+
+struct log {
+    char text[4000];
+};
+
+static void keep_line(const char *line, void *user)
+{
+    struct log *log = user;
+    size_t length = strlen(log->text);
+
+    for (const char *at = line; *at != '\0'; at++)
+        assert_true(*at >= 0x20 && *at < 0x7f);
+    snprintf(log->text + length, sizeof log->text - length, "%s\n", line);
+}
+
+static void shut_at_input(struct track *track, enum event event)
+{
+    if (event == EVENT_INPUT)
+        assert_int_equal(tcpm_shutdown(track->session, track->id), 0);
+}
+
+static void test_the_trace_is_a_line_for_each_change_of_phase(void **state)
+{
+    struct host host;
+    struct log log = {.text = ""};
+    struct track track = {.hook = shut_at_input};
+    struct tcpm_engine_options options = {.size = sizeof options, .trace = keep_line, .user = &log};
+    static const char *const steps[] = {"waiting -> connecting", "connecting -> open",
+                                        "open -> shutting", "shutting -> closed"};
+
+    (void) state;
+    host_open(&host, &options);
+    struct peer *peer = peer_start("send \"a\\n\"; recv all", NULL);
+    track_connect(&track, track_session(&host, NULL), peer_port(peer));
+    host_run(&host);
+    const char *at = log.text;
+    for (size_t i = 0; i < COUNT(steps); i++) {
+        at = strstr(at, steps[i]);
+        if (at == NULL)
+            fail_msg("no \"%s\" in its place in:\n%s", steps[i], log.text);
+    }
+    peer_stop(peer);
+    host_close(&host);
+}
+
+/* ---- the heap ---- */
+
+struct pair {
+    struct track first, second;
+};
+
+static void change_heap(struct track *track, enum event event)
+{
+    struct pair *pair = track->user;
+
+    if (event != EVENT_INPUT || track != &pair->first)
+        return;
+    /* the second takes over in the middle of the same life */
+    pair->second = pair->first;
+    assert_int_equal(tcpm_heap_set(track->session, track->id, &pair->second), 0);
+}
+
+static void test_the_heap_may_be_another_one(void **state)
+{
+    struct host host;
+    struct pair pair = {.first = {.hook = change_heap}};
+
+    (void) state;
+    pair.first.user = &pair;
+    host_open(&host, NULL);
+    struct peer *peer = peer_start("send \"a\\nb\\n\"; close", NULL);
+    track_connect(&pair.first, track_session(&host, NULL), peer_port(peer));
+    host_run(&host);
+    assert_log(&pair.first, "initialize success input(a)");
+    assert_log(&pair.second,
+               "initialize success input(a) input(b) error(read,EOF) disconnected(eof)");
+    peer_stop(peer);
+    host_close(&host);
+}
+
+static void test_words_and_codes_fit_each_other(void **state)
+{
+    (void) state;
+    assert_string_equal(tcpm_op_name(TCPM_OP_CONNECT), "connect");
+    assert_string_equal(tcpm_phase_name(TCPM_PHASE_OPEN), "open");
+    assert_string_equal(tcpm_timer_name(TCPM_TIMER_DEADLINE), "deadline");
+    assert_string_equal(tcpm_reason_name(TCPM_REASON_EOF), "eof");
+    assert_string_equal(tcpm_error_name(-ECONNREFUSED), "ECONNREFUSED");
+    assert_string_equal(tcpm_error_text(TCPM_EOF), "end of file");
+    assert_int_equal(tcpm_error_code("EOF"), TCPM_EOF);
+    assert_int_equal(tcpm_error_code("ECONNRESET"), -ECONNRESET);
+    assert_int_equal(tcpm_error_code("no such"), 0);
+    assert_true(strlen(tcpm_version()) >= 5);
+}
+
+static const struct CMUnitTest tests[] = {
+    cmocka_unit_test(test_stats_count_phases_and_bytes),
+    cmocka_unit_test(test_info_in_every_event),
+    cmocka_unit_test(test_the_trace_is_a_line_for_each_change_of_phase),
+    cmocka_unit_test(test_the_heap_may_be_another_one),
+    cmocka_unit_test(test_words_and_codes_fit_each_other),
+};
+
+RUN_TESTS(tests)

@@ -97,10 +97,11 @@ static int send_result(lua_State *L, int result)
 static int send_values(lua_State *L, struct slot *slot, int first, struct batch *batch)
 {
     struct runtime *rt = tcpm__lua_runtime(L);
-    struct lua_filter *filter = tcpm__lua_filter_keep(slot->extra->output);
+    struct lua_filter *filter = slot->extra->output;
     struct session *session = slot->session;
     struct tcpm_id id = id_of(slot);
     tcpm__lua_filter_put_begin(L, filter, first, batch->records, batch->count);
+    tcpm__lua_filter_keep(filter);
     struct entry entry = tcpm__lua_enter(rt, L);
     int result = tcpm_send_many(session->core, id, batch->records, (size_t) batch->count);
     tcpm__lua_leave(rt, entry);

@@ -42,6 +42,8 @@ check.case("tests/run counts cases", function(found, looked)
   count(found, looked, good .. program("plain", "OK", 0), "3 passed, 0 failed", 0)
   count(found, looked, good .. program("bad", "ERROR", 1, "1..2\nok 1 - a\nnot ok 2 - broken\n"),
     "3 passed, 1 failed", 1, "  broken")
+  count(found, looked, program("cmocka", "FAIL", 0, "1..2\nok 1 - a\nnot ok 2 # SKIP b\n"),
+    "1 passed, 0 failed", 0, "1 skipped")
   count(found, looked, good .. program("plain", "FAIL", 1, "said why\n"), "2 passed, 1 failed", 1,
     "said why")
 end)

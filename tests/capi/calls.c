@@ -29,12 +29,12 @@ static int call_fail(struct tcpm_session *session, struct tcpm_id id)
 
 static int call_timeout(struct tcpm_session *session, struct tcpm_id id)
 {
-    return tcpm_timeout(session, id, 250);
+    return tcpm_timeout(session, id, 60);
 }
 
 static int call_deadline(struct tcpm_session *session, struct tcpm_id id)
 {
-    return tcpm_deadline(session, id, 350);
+    return tcpm_deadline(session, id, 90);
 }
 
 static int call_filter_set(struct tcpm_session *session, struct tcpm_id id)

@@ -36,7 +36,7 @@ static void run_probe(const struct call *call, enum event when, const char *prog
     host_open(&host, NULL);
     struct peer *peer = peer_start(program, &peer_options);
     assert_non_null(peer);
-    options.deadline_ms = 400; /* what a call leaves paused or silent ends by it */
+    options.deadline_ms = 120; /* what a call leaves paused or silent ends by it */
     struct tcpm_session *session = track_session(&host, &options);
     struct tcpm_connect_options target = {
         .size = sizeof target, .address = "127.0.0.1", .port = peer_port(peer), .heap = &track};
@@ -84,7 +84,7 @@ static void test_no_call_outside_of_the_loop_runs_a_handler(void **state)
         struct host host;
         struct probe probe = {.call = &calls[i]};
         struct track tracks[4] = {{.hook = NULL}};
-        struct tcpm_session_options options = {.max_connections = 3, .deadline_ms = 300};
+        struct tcpm_session_options options = {.max_connections = 3, .deadline_ms = 120};
 
         host_open(&host, NULL);
         struct peer *peer = peer_start("send \"x\\ny\\n\"; recv all", NULL);

@@ -65,8 +65,8 @@ static bool connect_one(struct scene *scene, size_t which, const char *address, 
 
 static void talk(struct track *track, enum event event)
 {
-    if (event == EVENT_SUCCESS)
-        allow(tcpm_send(track->session, track->id, "hello", 5));
+    if (event == EVENT_SUCCESS && allow(tcpm_send(track->session, track->id, "hello", 5)) < 0)
+        tcpm_reset(track->session, track->id); /* nobody will answer */
     if (event == EVENT_INPUT && track->count[EVENT_INPUT] == 3)
         tcpm_shutdown(track->session, track->id);
 }

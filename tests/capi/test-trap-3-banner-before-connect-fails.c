@@ -30,6 +30,8 @@ static void test_C18_the_greeting_is_heard(void **state)
     run_early("send \"one\\ntwo\\nrest\"; rst",
               "initialize success input(one) input(two) error(read,ECONNRESET) "
               "disconnected(error)");
+    run_early("send \"421 too many\\r\\n\"; shutwr; rst", /* the connect fails by EPIPE then */
+              "initialize success input(421 too many) error(read,ECONNRESET) disconnected(error)");
 }
 
 static void test_C19_a_reset_without_a_word_is_never_an_end_of_file(void **state)

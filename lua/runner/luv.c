@@ -161,7 +161,8 @@ static void push_handles(lua_State *L, uv_loop_t *loop)
     lua_remove(L, -2);
 }
 
-/* luv.walk(f): calls f for each handle of luv's. They are listed first: f may close and open some. */
+/* luv.walk(f): calls f for each handle of luv's. They are listed first: f may close and open
+   some. */
 static int walk_handles(lua_State *L)
 {
     luaL_checktype(L, 1, LUA_TFUNCTION);

@@ -18,7 +18,9 @@ check.case("lines have at most 100 columns", function(found, looked)
     looked()
     for number, line in check.lines(path) do
       -- An annotation cannot be broken into lines.
-      if width(line) > 100 and not line:match "^%-%-%-@" then found("%s:%d: %d columns", path, number, width(line)) end
+      if width(line) > 100 and not line:match "^%-%-%-@" then
+        found("%s:%d: %d columns", path, number, width(line))
+      end
     end
   end)
 end)

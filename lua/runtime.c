@@ -75,8 +75,8 @@ static void close_loop(struct runtime *rt)
     tcpm_engine_close(rt->engine, engine_closed, &closed);
     while (!closed)
         uv_run(rt->loop, UV_RUN_ONCE);
-    /* Descriptors of s:stdin, and what else the loop has, are closed in the turns after. A loop that
-       is closed must not be asked again. */
+    /* Descriptors of s:stdin, and what else the loop has, are closed in the turns after. A loop
+       that is closed must not be asked again. */
     int alive = 1, result = uv_loop_close(rt->loop);
     while (result == UV_EBUSY && alive != 0) {
         alive = uv_run(rt->loop, UV_RUN_ONCE);

@@ -58,7 +58,7 @@ void tcpm__out_init(struct tcpm_out *out, const struct tcpm__memory *memory);
 void tcpm__out_free(struct tcpm_out *out);
 void tcpm__out_reset(struct tcpm_out *out, size_t limit);
 
-/* Like tcpm_out_write, but the caller writes the bytes, length of them and more than 0, to *room. */
+/* Like tcpm_out_write, but the caller writes the bytes: length of them, more than 0, to *room. */
 int tcpm__out_reserve(struct tcpm_out *out, size_t length, char **room);
 
 /* Like tcpm_out_write, but bytes stay valid until the out is reset, so they need not be copied. */

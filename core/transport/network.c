@@ -54,7 +54,7 @@ static void forget_handle(uv_handle_t *handle)
     tcpm__network_forget(network);
 }
 
-/* libuv aborts when its table cannot grow. A probe of the same size goes first: what it can get, the
+/* libuv aborts when its table cannot grow. A probe of this size goes first: what it can get, the
    table will get. Not by the allocator, which would take the size for a usual one and stop giving
    large blocks back. */
 static bool memory_suffices(uint64_t limit)

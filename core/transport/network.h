@@ -15,7 +15,7 @@
 #include <stdint.h>
 #include <uv.h>
 
-/* Bytes that one socket may take in one turn of the loop. One large read is cheaper than several. */
+/* Bytes that one socket may take in a turn of the loop. One large read is cheaper than several. */
 #define TCPM__READ_PER_TURN 262144
 
 struct tcpm__socket;

@@ -31,9 +31,10 @@ struct tcpm_lua_options {
 TCPM_API int luaopen_tcpmulti(struct lua_State *L);
 
 /* For hosts: makes the module, sets package.loaded.tcpmulti and pushes it; to be called once in a
-   Lua state, whose standard libraries must be open (else -EINVAL). The engine is borrowed until tcpm_lua_close or lua_close; its loop is yours to run,
-   so tcpmulti.run() raises. 0, -EINVAL, -EBUSY (the state has the module already), -E2BIG or
-   -ENOMEM; only after 0 is something pushed. */
+   Lua state, whose standard libraries must be open (else -EINVAL). The engine is borrowed until
+   tcpm_lua_close or lua_close; its loop is yours to run, so tcpmulti.run() raises. 0, -EINVAL,
+   -EBUSY (the state has the module already), -E2BIG or -ENOMEM; only after 0 is something
+   pushed. */
 TCPM_API int tcpm_lua_open(struct lua_State *L, struct tcpm_engine *engine,
                            const struct tcpm_lua_options *options_or_null);
 

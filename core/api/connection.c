@@ -288,8 +288,9 @@ static void fill_addresses(const struct tcpm__connection *connection, struct tcp
     union tcpm__address address = {.any = {.sa_family = AF_UNSPEC}};
     socklen_t size = sizeof(address);
 
-    if (connection->socket == NULL || !tcpm__connection_peer(connection, &address))
+    if (connection->socket == NULL || !tcpm__has(connection, TCPM__HAD_SUCCESS))
         return;
+    tcpm__connection_peer(connection, &address);
     tcpm__address_print(&address, info->peer);
     info->peer_port = connection->port;
     if (getsockname(tcpm__socket_fd(connection->socket), &address.any, &size) < 0)
@@ -302,18 +303,17 @@ static void fill_info(const struct tcpm__connection *connection, struct tcpm_inf
 {
     info->phase = connection->phase;
     info->port = connection->port;
-    info->address = tcpm__connection_address(connection);
+    info->address = tcpm__connection_address(connection, connection->session->engine->address_text);
     info->received = connection->received;
     info->sent = connection->sent;
-    info->queued = tcpm__buffer_length(connection->queue) + connection->lost;
+    info->queued = tcpm__output_unsent(connection);
     info->timeout_ms = connection->timeout_ms;
     info->deadline_ms = tcpm__deadline_left(connection);
     if (connection->code == 0)
         return;
     info->cause.op = connection->op;
     info->cause.code = connection->code;
-    info->cause.message =
-        connection->message != NULL ? connection->message : tcpm_error_text(connection->code);
+    info->cause.message = tcpm__connection_message(connection);
 }
 
 int tcpm_info_get(struct tcpm_session *session, struct tcpm_id id, struct tcpm_info *info)

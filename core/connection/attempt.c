@@ -10,13 +10,30 @@
 
 #define SELF_CONNECT "connection refused: the kernel had connected it to itself"
 
+static struct tcpm__attempt *attempt_of(const struct tcpm__connection *connection)
+{
+    uint32_t other = TCPM__HAD_SUCCESS | TCPM__HAS_MESSAGE;
+
+    return tcpm__has(connection, other) ? NULL : connection->rare.attempt;
+}
+
+struct tcpm__attempt *tcpm__attempt_get(struct tcpm__connection *connection)
+{
+    if (connection->rare.attempt == NULL)
+        connection->rare.attempt =
+            tcpm__memory_zeroed(&tcpm__engine_of(connection)->memory, sizeof(struct tcpm__attempt));
+    return connection->rare.attempt;
+}
+
 void tcpm__attempt_free(struct tcpm__connection *connection)
 {
-    if (connection->attempt == NULL)
+    struct tcpm__attempt *attempt = attempt_of(connection);
+
+    if (attempt == NULL)
         return;
-    tcpm__lookup_cancel(connection->attempt->lookup);
-    tcpm__memory_free(&tcpm__engine_of(connection)->memory, connection->attempt);
-    connection->attempt = NULL;
+    tcpm__lookup_cancel(attempt->lookup);
+    tcpm__memory_free(&tcpm__engine_of(connection)->memory, attempt);
+    connection->rare.attempt = NULL;
 }
 
 /* ---- one address ---- */
@@ -39,7 +56,7 @@ static int bind_socket(struct tcpm__connection *connection, int family)
 {
     union tcpm__address address;
 
-    if (!bind_address(connection->attempt, family, &address))
+    if (!bind_address(attempt_of(connection), family, &address))
         return 0;
     if (address.any.sa_family != family)
         return -EAFNOSUPPORT;
@@ -70,7 +87,7 @@ static int try_address(struct tcpm__connection *connection, const union tcpm__ad
         *op = TCPM_OP_CONNECT;
         result = tcpm__socket_connect(connection->socket, address);
     }
-    if (result == 0 && !connection->inline_address)
+    if (result == 0 && !connection->is_quad)
         connection->address.target->peer = *address;
     if (result < 0)
         drop_socket(connection);
@@ -91,7 +108,7 @@ static bool can_wait_again(const struct tcpm__connection *connection, int code)
 /* Starts on the next address; when none is left, fails with what the last one gave. */
 static void try_next(struct tcpm__connection *connection, enum tcpm_op op, int code)
 {
-    struct tcpm__attempt *attempt = connection->attempt;
+    struct tcpm__attempt *attempt = attempt_of(connection);
 
     while (attempt != NULL && attempt->next < attempt->count) {
         code = try_address(connection, &attempt->addresses[attempt->next++], &op);
@@ -111,14 +128,14 @@ static int keep_addresses(struct tcpm__connection *connection, const union tcpm_
 {
     const struct tcpm__memory *memory = &tcpm__engine_of(connection)->memory;
     struct tcpm__attempt *attempt = tcpm__memory_resize(
-        memory, connection->attempt, sizeof(*attempt) + count * sizeof(addresses[0]));
+        memory, connection->rare.attempt, sizeof(*attempt) + count * sizeof(addresses[0]));
 
     if (attempt == NULL)
         return -ENOMEM;
     memcpy(attempt->addresses, addresses, count * sizeof(addresses[0]));
     attempt->count = (uint32_t) count;
     attempt->next = 0;
-    connection->attempt = attempt;
+    connection->rare.attempt = attempt;
     return 0;
 }
 
@@ -126,7 +143,7 @@ static void take_lookup(void *owner, int status, const union tcpm__address *addr
 {
     struct tcpm__connection *connection = owner;
 
-    connection->attempt->lookup = NULL;
+    connection->rare.attempt->lookup = NULL;
     if (tcpm__has(connection, TCPM__ENDING))
         return;
     if (status == 0)
@@ -142,16 +159,13 @@ static void take_lookup(void *owner, int status, const union tcpm__address *addr
 static void start_lookup(struct tcpm__connection *connection, const char *name)
 {
     struct tcpm_engine *engine = tcpm__engine_of(connection);
-    int result = 0;
+    struct tcpm__attempt *attempt = tcpm__attempt_get(connection);
+    int result = -ENOMEM;
 
-    if (connection->attempt == NULL)
-        connection->attempt = tcpm__memory_zeroed(&engine->memory, sizeof(*connection->attempt));
-    if (connection->attempt == NULL)
-        result = -ENOMEM;
-    else
+    if (attempt != NULL)
         result = tcpm__lookup_start(&engine->network, name, connection->port,
                                     connection->session->family, take_lookup, connection,
-                                    &connection->attempt->lookup);
+                                    &attempt->lookup);
     if (result < 0)
         tcpm__connection_fail(connection, TCPM_OP_RESOLVE, result, NULL);
 }
@@ -174,21 +188,24 @@ static void start_numeric(struct tcpm__connection *connection, const union tcpm_
 
 void tcpm__attempt_start(struct tcpm__connection *connection)
 {
-    const char *text = tcpm__connection_address(connection);
+    const struct tcpm__attempt *attempt = attempt_of(connection);
     union tcpm__address address;
-    int form;
+    int form = 1;
 
     tcpm__connection_set_phase(connection, TCPM_PHASE_CONNECTING);
     tcpm__deadline_begin(connection);
-    if (connection->attempt != NULL && connection->attempt->next < connection->attempt->count) {
+    if (attempt != NULL && attempt->next < attempt->count) {
         try_next(connection, TCPM_OP_CONNECT, 0); /* it had to wait again among its addresses */
         return;
     }
-    form = tcpm__address_parse(text, connection->port, &address);
+    if (connection->is_quad)
+        tcpm__connection_peer(connection, &address);
+    else
+        form = tcpm__address_parse(connection->address.target->text, connection->port, &address);
     if (form == 1)
         start_numeric(connection, &address);
     else if (form == 0)
-        start_lookup(connection, text);
+        start_lookup(connection, connection->address.target->text);
     else
         tcpm__connection_fail(connection, TCPM_OP_RESOLVE, TCPM_ENOTFOUND, NULL);
 }
@@ -204,8 +221,10 @@ static bool connected_to_itself(struct tcpm__connection *connection)
     if (getsockname(tcpm__socket_fd(connection->socket), &local.any, &size) < 0)
         return false;
     connection->local_port = (uint16_t) tcpm__address_port(&local);
-    return connection->local_port == connection->port && tcpm__connection_peer(connection, &peer) &&
-           tcpm__address_equal(&local, &peer);
+    if (connection->local_port != connection->port)
+        return false;
+    tcpm__connection_peer(connection, &peer);
+    return tcpm__address_equal(&local, &peer);
 }
 
 static void set_options(const struct tcpm__connection *connection)
@@ -223,14 +242,13 @@ static void set_options(const struct tcpm__connection *connection)
 
 static void succeed(struct tcpm__connection *connection)
 {
-    connection->flags |= TCPM__HAD_SUCCESS;
     if (connected_to_itself(connection)) {
-        connection->flags &= ~(uint32_t) TCPM__HAD_SUCCESS;
         tcpm__connection_fail(connection, TCPM_OP_CONNECT, -ECONNREFUSED, SELF_CONNECT);
         return;
     }
     set_options(connection);
     tcpm__attempt_free(connection);
+    connection->flags |= TCPM__HAD_SUCCESS;
     tcpm__connection_set_phase(connection, TCPM_PHASE_OPEN);
     tcpm__deadline_start(connection, connection->input_timeout_ms);
     if (connection->input != NULL)
@@ -262,6 +280,8 @@ static bool rescue_greeting(struct tcpm__connection *connection, int status)
 
 void tcpm__attempt_connected(struct tcpm__connection *connection, int status)
 {
+    if (status == -EPIPE) /* the kernel's word for a reset that came after a FIN */
+        status = -ECONNRESET;
     if (status == 0) {
         succeed(connection);
     } else if (!rescue_greeting(connection, status)) {

@@ -15,15 +15,13 @@
 static int keep_address(struct tcpm__connection *connection, const char *text)
 {
     const struct tcpm__memory *memory = &tcpm__engine_of(connection)->memory;
-    size_t size = strlen(text) + 1;
     struct tcpm__target *target;
+    size_t size;
 
-    connection->inline_address =
-        size <= sizeof(connection->address.inline_text) && tcpm__address_is_quad(text);
-    if (connection->inline_address) {
-        memcpy(connection->address.inline_text, text, size);
+    connection->is_quad = tcpm__address_parse_quad(text, &connection->address.quad);
+    if (connection->is_quad)
         return 0;
-    }
+    size = strlen(text) + 1;
     target = tcpm__memory_zeroed(memory, sizeof(*target) + size);
     if (target == NULL)
         return -ENOMEM;
@@ -32,21 +30,21 @@ static int keep_address(struct tcpm__connection *connection, const char *text)
     return 0;
 }
 
-const char *tcpm__connection_address(const struct tcpm__connection *connection)
+const char *tcpm__connection_address(const struct tcpm__connection *connection,
+                                     char text[TCPM__ADDRESS_TEXT])
 {
-    return connection->inline_address ? connection->address.inline_text
-                                      : connection->address.target->text;
+    if (!connection->is_quad)
+        return connection->address.target->text;
+    tcpm__address_print_quad(connection->address.quad, text);
+    return text;
 }
 
-bool tcpm__connection_peer(const struct tcpm__connection *connection, union tcpm__address *peer)
+void tcpm__connection_peer(const struct tcpm__connection *connection, union tcpm__address *peer)
 {
-    if (!tcpm__has(connection, TCPM__HAD_SUCCESS))
-        return false;
-    if (connection->inline_address)
-        tcpm__address_parse(connection->address.inline_text, connection->port, peer);
+    if (connection->is_quad)
+        tcpm__address_make_quad(connection->address.quad, connection->port, peer);
     else
         *peer = connection->address.target->peer;
-    return true;
 }
 
 /* ---- phases ---- */
@@ -54,10 +52,10 @@ bool tcpm__connection_peer(const struct tcpm__connection *connection, union tcpm
 static void trace_phase(const struct tcpm__connection *connection, enum tcpm_phase phase)
 {
     struct tcpm_engine *engine = tcpm__engine_of(connection);
-    char line[400];
+    char line[400], text[TCPM__ADDRESS_TEXT];
 
     snprintf(line, sizeof(line), "%llu %s:%u %s -> %s", (unsigned long long) connection->id,
-             tcpm__connection_address(connection), (unsigned) connection->port,
+             tcpm__connection_address(connection, text), (unsigned) connection->port,
              tcpm_phase_name(connection->phase), tcpm_phase_name(phase));
     engine->trace(line, engine->trace_user);
 }
@@ -85,7 +83,7 @@ static void destroy(struct tcpm__connection *connection)
     tcpm__output_free(connection);
     tcpm__codec_drop(connection->in);
     tcpm__codec_drop(connection->out);
-    if (!connection->inline_address)
+    if (!connection->is_quad)
         tcpm__memory_free(&engine->memory, connection->address.target);
     tcpm__connection_forget_cause(connection);
     session->phases[connection->phase]--;
@@ -114,15 +112,14 @@ static int keep_bind(struct tcpm__connection *connection,
 {
     if (options->bind_address == NULL && options->bind_port == 0)
         return 0;
-    connection->attempt =
-        tcpm__memory_zeroed(&tcpm__engine_of(connection)->memory, sizeof(*connection->attempt));
-    if (connection->attempt == NULL)
+    struct tcpm__attempt *attempt = tcpm__attempt_get(connection);
+
+    if (attempt == NULL)
         return -ENOMEM;
     if (options->bind_address != NULL)
-        tcpm__address_parse(options->bind_address, (unsigned) options->bind_port,
-                            &connection->attempt->bind);
+        tcpm__address_parse(options->bind_address, (unsigned) options->bind_port, &attempt->bind);
     else
-        connection->attempt->bind_port = (uint16_t) options->bind_port;
+        attempt->bind_port = (uint16_t) options->bind_port;
     return 0;
 }
 
@@ -162,6 +159,31 @@ int tcpm__connection_create(struct tcpm_session *session,
 
 /* ---- ending ---- */
 
+/* The message takes the place of what only a connection that goes on needs. */
+static void keep_message(struct tcpm__connection *connection, const char *message)
+{
+    tcpm__attempt_free(connection);
+    tcpm__output_unwatch(connection);
+    connection->rare.message = tcpm__error_line(&tcpm__engine_of(connection)->memory, message);
+    if (connection->rare.message != NULL)
+        connection->flags |= TCPM__HAS_MESSAGE;
+}
+
+static void free_message(struct tcpm__connection *connection)
+{
+    if (!tcpm__has(connection, TCPM__HAS_MESSAGE))
+        return;
+    tcpm__memory_free(&tcpm__engine_of(connection)->memory, connection->rare.message);
+    connection->rare.message = NULL;
+    connection->flags &= ~(uint32_t) TCPM__HAS_MESSAGE;
+}
+
+const char *tcpm__connection_message(const struct tcpm__connection *connection)
+{
+    return tcpm__has(connection, TCPM__HAS_MESSAGE) ? connection->rare.message
+                                                    : tcpm_error_text(connection->code);
+}
+
 void tcpm__connection_cause(struct tcpm__connection *connection, enum tcpm_op op, int code,
                             const char *message)
 {
@@ -169,19 +191,14 @@ void tcpm__connection_cause(struct tcpm__connection *connection, enum tcpm_op op
         return; /* the first one stands */
     connection->op = (uint8_t) op;
     connection->code = code;
-    connection->message = tcpm__error_line(&tcpm__engine_of(connection)->memory, message);
-    if (connection->message != NULL)
-        connection->flags |= TCPM__MESSAGE_OWNED;
+    if (message != NULL)
+        keep_message(connection, message);
 }
 
 /* What is known, but waits behind records or a pause, does not end the connection any more. */
 void tcpm__connection_forget_cause(struct tcpm__connection *connection)
 {
-    if (tcpm__has(connection, TCPM__MESSAGE_OWNED))
-        tcpm__memory_free(&tcpm__engine_of(connection)->memory,
-                          (void *) (uintptr_t) connection->message);
-    connection->flags &= ~(uint32_t) TCPM__MESSAGE_OWNED;
-    connection->message = NULL;
+    free_message(connection);
     connection->code = 0;
 }
 
@@ -236,11 +253,9 @@ void tcpm__connection_shutdown(struct tcpm__connection *connection, enum tcpm_re
 
 static void give_up_socket(struct tcpm__connection *connection)
 {
-    bool reset =
-        tcpm__has(connection, TCPM__RESET) || connection->queue != NULL || connection->lost > 0;
+    bool reset = tcpm__has(connection, TCPM__RESET) || tcpm__output_unsent(connection) > 0;
 
-    tcpm__watch_close(connection->watch);
-    connection->watch = NULL;
+    tcpm__output_unwatch(connection);
     if (connection->socket != NULL)
         tcpm__socket_close(connection->socket, reset);
     connection->socket = NULL;

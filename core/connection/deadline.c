@@ -41,7 +41,7 @@ static uint64_t next_look(const struct tcpm__connection *connection)
 {
     if (tcpm__has(connection, TCPM__LINGERING))
         return now_of(connection) + linger_ms[connection->linger_step];
-    if (connection->queue != NULL && connection->watch == NULL &&
+    if (connection->queue != NULL && connection->rare.watch == NULL &&
         tcpm__has(connection, TCPM__HAD_SUCCESS) && !tcpm__has(connection, TCPM__WRITE_FAILED))
         return now_of(connection) + RETRY_MS;
     return UINT64_MAX;

@@ -39,22 +39,24 @@ void tcpm__event_initialize(struct tcpm__connection *connection, const char *bin
 {
     struct tcpm_session *session = connection->session;
 
+    char text[TCPM__ADDRESS_TEXT];
+
     if (session->events.initialize != NULL)
         session->events.initialize(connection->heap, session, id_of(connection),
-                                   tcpm__connection_address(connection), connection->port,
+                                   tcpm__connection_address(connection, text), connection->port,
                                    bind_address, bind_port);
 }
 
 void tcpm__event_success(struct tcpm__connection *connection)
 {
     char text[TCPM__ADDRESS_TEXT];
-    const char *address = connection->address.inline_text;
+    union tcpm__address peer;
 
-    if (!connection->inline_address) {
-        tcpm__address_print(&connection->address.target->peer, text);
-        address = text;
-    }
-    DELIVER(connection, success, tcpm__socket_fd(connection->socket), address, connection->port);
+    if (connection->session->events.success == NULL)
+        return;
+    tcpm__connection_peer(connection, &peer);
+    tcpm__address_print(&peer, text);
+    DELIVER(connection, success, tcpm__socket_fd(connection->socket), text, connection->port);
 }
 
 void tcpm__event_input(struct tcpm__connection *connection, const void *record, size_t length)
@@ -73,8 +75,7 @@ static struct tcpm_error error_of(const struct tcpm__connection *connection)
         .size = sizeof(struct tcpm_error),
         .op = connection->op,
         .code = connection->code,
-        .message =
-            connection->message != NULL ? connection->message : tcpm_error_text(connection->code),
+        .message = tcpm__connection_message(connection),
     };
 }
 

@@ -60,8 +60,12 @@ void tcpm__connection_fail(struct tcpm__connection *connection, enum tcpm_op op,
 bool tcpm__connection_step(struct tcpm__connection *connection);
 void tcpm__connection_shutdown(struct tcpm__connection *connection, enum tcpm_reason reason);
 void tcpm__connection_reset(struct tcpm__connection *connection, enum tcpm_reason reason);
-const char *tcpm__connection_address(const struct tcpm__connection *connection);
-bool tcpm__connection_peer(const struct tcpm__connection *connection, union tcpm__address *peer);
+const char *tcpm__connection_message(const struct tcpm__connection *connection);
+/* The remote address as given: text, or the connection's own. */
+const char *tcpm__connection_address(const struct tcpm__connection *connection,
+                                     char text[TCPM__ADDRESS_TEXT]);
+/* The one that it is connected to, or tries. */
+void tcpm__connection_peer(const struct tcpm__connection *connection, union tcpm__address *peer);
 
 /* ---- admission.c: who may have a socket ---- */
 void tcpm__admission_request(struct tcpm__connection *connection); /* starts it, or lets it wait */
@@ -76,6 +80,8 @@ void tcpm__admission_forget_room(struct tcpm_session *session);
 /* ---- attempt.c: from the address to success or failure ---- */
 void tcpm__attempt_start(struct tcpm__connection *connection);
 void tcpm__attempt_connected(struct tcpm__connection *connection, int status);
+struct tcpm__attempt *
+tcpm__attempt_get(struct tcpm__connection *connection); /* or NULL: no memory */
 void tcpm__attempt_free(struct tcpm__connection *connection);
 
 /* ---- input.c: bytes received to records ---- */
@@ -95,6 +101,8 @@ int tcpm__output_send(struct tcpm__connection *connection, const struct tcpm_rec
 void tcpm__output_flush(struct tcpm__connection *connection);
 void tcpm__output_step(struct tcpm__connection *connection); /* flushed, FIN, the end of a flush */
 void tcpm__output_look(struct tcpm__connection *connection); /* has the peer acknowledged all? */
+void tcpm__output_unwatch(struct tcpm__connection *connection);
+uint64_t tcpm__output_unsent(const struct tcpm__connection *connection); /* bytes taken, not sent */
 void tcpm__output_free(struct tcpm__connection *connection);
 
 /* ---- deadline.c: timeouts of connections ---- */

@@ -31,6 +31,14 @@ static void account_sent(struct tcpm__connection *connection, size_t length)
 
 /* ---- to the kernel ---- */
 
+void tcpm__output_unwatch(struct tcpm__connection *connection)
+{
+    if (!tcpm__has(connection, TCPM__HAD_SUCCESS) || tcpm__has(connection, TCPM__HAS_MESSAGE))
+        return;
+    tcpm__watch_close(connection->rare.watch);
+    connection->rare.watch = NULL;
+}
+
 /* The socket's error is used up by the failed send, so it must be kept; what the peer sent before
    is still to be read. */
 static void fail_write(struct tcpm__connection *connection, int code)
@@ -39,8 +47,7 @@ static void fail_write(struct tcpm__connection *connection, int code)
         connection->code = 0; /* this ends it, not the peer's FIN that waits for the queue */
     tcpm__connection_cause(connection, TCPM_OP_WRITE, code, NULL);
     connection->flags |= TCPM__WRITE_FAILED | TCPM__DRAIN;
-    tcpm__watch_close(connection->watch);
-    connection->watch = NULL;
+    tcpm__output_unwatch(connection);
     tcpm__input_hold(connection);
     tcpm__ready(connection);
 }
@@ -61,9 +68,9 @@ static size_t send_bytes(struct tcpm__connection *connection, const char *bytes,
 /* Without a watch, for want of a descriptor or memory, the deadline layer tries again. */
 static void await_room(struct tcpm__connection *connection)
 {
-    if (connection->watch == NULL && !tcpm__has(connection, TCPM__WRITE_FAILED))
-        tcpm__watch_open(connection->socket, connection, &connection->watch);
-    if (connection->watch == NULL)
+    if (connection->rare.watch == NULL && !tcpm__has(connection, TCPM__WRITE_FAILED))
+        tcpm__watch_open(connection->socket, connection, &connection->rare.watch);
+    if (connection->rare.watch == NULL)
         tcpm__deadline_arm(connection);
 }
 
@@ -91,12 +98,10 @@ void tcpm__output_flush(struct tcpm__connection *connection)
     account_queued(connection, before);
     if (connection->phase == TCPM_PHASE_SHUTTING && budget < SEND_PER_TURN)
         connection->stamp_ms = tcpm__engine_of(connection)->network.now_ms;
-    if (connection->queue != NULL) {
+    if (connection->queue != NULL)
         await_room(connection);
-    } else {
-        tcpm__watch_close(connection->watch);
-        connection->watch = NULL;
-    }
+    else
+        tcpm__output_unwatch(connection);
     tcpm__ready(connection);
 }
 
@@ -129,8 +134,8 @@ static size_t space_left(const struct tcpm__connection *connection)
 /* A part is with the kernel, for the rest there is no memory: that ends it. */
 static void lose_bytes(struct tcpm__connection *connection, size_t length, int code)
 {
-    connection->lost += length;
     fail_write(connection, code);
+    connection->left.lost = length > UINT32_MAX ? UINT32_MAX : (uint32_t) length;
 }
 
 /* Sends or queues what was encoded. */
@@ -241,9 +246,9 @@ void tcpm__output_look(struct tcpm__connection *connection)
 {
     int bytes = tcpm__socket_unacknowledged(connection->socket);
 
-    if (bytes < connection->unacknowledged)
+    if (bytes < connection->left.unacknowledged)
         connection->stamp_ms = tcpm__engine_of(connection)->network.now_ms;
-    connection->unacknowledged = bytes;
+    connection->left.unacknowledged = bytes;
     if (bytes == 0)
         tcpm__connection_end(connection, connection->reason);
 }
@@ -266,7 +271,7 @@ static void end_flush(struct tcpm__connection *connection)
     }
     if (tcpm__has(connection, TCPM__LINGERING) || !discard_input(connection))
         return;
-    connection->unacknowledged = INT32_MAX;
+    connection->left.unacknowledged = INT32_MAX;
     if (connection->sent == 0)
         tcpm__connection_end(connection, connection->reason);
     else
@@ -289,6 +294,13 @@ void tcpm__output_step(struct tcpm__connection *connection)
         end_flush(connection);
     else if (tcpm__has(connection, TCPM__OUTPUT_SHUT))
         send_fin(connection);
+}
+
+uint64_t tcpm__output_unsent(const struct tcpm__connection *connection)
+{
+    uint64_t lost = tcpm__has(connection, TCPM__WRITE_FAILED) ? connection->left.lost : 0;
+
+    return tcpm__buffer_length(connection->queue) + lost;
 }
 
 void tcpm__output_free(struct tcpm__connection *connection)

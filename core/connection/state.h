@@ -39,9 +39,9 @@ enum tcpm__flag {
     TCPM__RESET = 1u << 14,        /* close by RST */
     TCPM__GRACE = 1u << 15,        /* the deadline has passed once, with input waiting */
     TCPM__HAD_SUCCESS = 1u << 16,
-    TCPM__MESSAGE_OWNED = 1u << 17, /* message is ours to free */
-    TCPM__IN_SELF = 1u << 19,       /* the filter holds another record itself */
-    TCPM__PLACED = 1u << 18,        /* counts among those that have a socket */
+    TCPM__HAS_MESSAGE = 1u << 17, /* the cause has a text of its own */
+    TCPM__PLACED = 1u << 18,      /* counts among those that have a socket */
+    TCPM__IN_SELF = 1u << 19,     /* the filter holds another record itself */
 };
 
 /* What an attempt to connect needs, from tcpm_connect until success or failure. */
@@ -66,28 +66,32 @@ struct tcpm__connection {
     struct tcpm__codec *in, *out;
     struct tcpm__buffer *input; /* received, not yet a record */
     struct tcpm__buffer *queue; /* taken, not yet sent */
-    struct tcpm__watch *watch;  /* while the kernel takes no more */
     struct tcpm__alarm *alarms;
-    struct tcpm__attempt *attempt;
-    const char *message;     /* of the cause; NULL: the text of its code */
-    uint64_t received, sent; /* bytes */
-    uint64_t lost;           /* bytes taken that nothing holds: there was no memory for them */
     union {
-        char inline_text[16]; /* a dotted quad, as given */
-        struct tcpm__target *target;
+        struct tcpm__attempt *attempt; /* before success */
+        struct tcpm__watch *watch;     /* after it, while the kernel takes no more */
+        char *message;                 /* with the flag: of the cause; else that of its code */
+    } rare;
+    uint64_t received, sent; /* bytes */
+    union {
+        struct in_addr quad;         /* given as a dotted quad */
+        struct tcpm__target *target; /* given as anything else */
     } address;
     uint32_t flags;
     int32_t code;              /* of the cause; 0: none */
     uint32_t timeout_ms;       /* of this phase; 0: none */
     uint32_t input_timeout_ms; /* for later phases */
     uint32_t shutdown_timeout_ms;
-    uint32_t need;          /* the filter wants to be asked again at so many bytes */
-    int32_t unacknowledged; /* at the last look, while lingering */
+    uint32_t need; /* the filter wants to be asked again at so many bytes */
+    union {
+        int32_t unacknowledged; /* at the last look, while lingering */
+        uint32_t lost;          /* write failed: bytes taken for which there was no memory */
+    } left;
     uint16_t port, local_port;
     uint8_t phase, reason, op, timed_out; /* enum tcpm_phase, tcpm_reason, tcpm_op, tcpm_timer */
     int16_t swallow;                      /* this byte, if it comes next, is dropped; 0: none */
     uint8_t linger_step;
-    bool inline_address;
+    bool is_quad;
 };
 
 _Static_assert(sizeof(struct tcpm__connection) + sizeof(struct tcpm__socket) <= 512,
@@ -184,6 +188,7 @@ struct tcpm_engine {
         const char *bytes;
         size_t length;
     } chunk;
+    char address_text[TCPM__ADDRESS_TEXT]; /* what tcpm_info_get lends */
     struct tcpm_out out;
     bool out_lent;
     void (*trace)(const char *line, void *user);

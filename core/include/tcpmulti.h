@@ -280,7 +280,7 @@ struct tcpm_info {
     size_t size;
     enum tcpm_phase phase;
     unsigned port, peer_port, local_port;
-    const char *address;             /* as given to tcpm_connect; borrowed until disconnected */
+    const char *address;             /* as given to tcpm_connect; borrowed until the next call */
     uint64_t received, sent, queued; /* queued: taken, not sent; in disconnected: lost */
     int64_t timeout_ms;              /* of this phase, as set, not what is left; 0: none */
     int64_t deadline_ms;             /* what is left of it; 0: none */

@@ -28,11 +28,54 @@ bool tcpm__address_acceptable(const char *text)
     return length > 0;
 }
 
-bool tcpm__address_is_quad(const char *text)
+/* 0 to 255 without a leading zero, which some read as octal; *text moves behind it. -1: none. */
+static int parse_octet(const char **text)
 {
-    struct in_addr address;
+    const char *start = *text;
+    int value = 0;
 
-    return inet_pton(AF_INET, text, &address) == 1;
+    while (isdigit((unsigned char) **text) && *text - start < 3)
+        value = value * 10 + (*(*text)++ - '0');
+    if (*text == start || value > 255 || (*start == '0' && *text - start > 1))
+        return -1;
+    return value;
+}
+
+bool tcpm__address_parse_quad(const char *text, struct in_addr *quad)
+{
+    unsigned char octets[4];
+
+    for (int i = 0; i < 4; i++) {
+        int value = parse_octet(&text);
+
+        if (value < 0 || *text != (i < 3 ? '.' : '\0'))
+            return false;
+        octets[i] = (unsigned char) value;
+        text++;
+    }
+    memcpy(quad, octets, sizeof(octets));
+    return true;
+}
+
+void tcpm__address_print_quad(struct in_addr quad, char text[TCPM__ADDRESS_TEXT])
+{
+    unsigned char octets[4];
+
+    memcpy(octets, &quad, sizeof(octets));
+    for (int i = 0; i < 4; i++) {
+        if (octets[i] >= 100)
+            *text++ = (char) ('0' + octets[i] / 100);
+        if (octets[i] >= 10)
+            *text++ = (char) ('0' + octets[i] / 10 % 10);
+        *text++ = (char) ('0' + octets[i] % 10);
+        *text++ = i < 3 ? '.' : '\0';
+    }
+}
+
+void tcpm__address_make_quad(struct in_addr quad, unsigned port, union tcpm__address *address)
+{
+    *address = (union tcpm__address){.in = {.sin_family = AF_INET, .sin_addr = quad}};
+    tcpm__address_set_port(address, port);
 }
 
 /* Resolvers read 127.1, 0x7f.1 and 017700000001 as addresses; a name's last label is never a
@@ -92,10 +135,12 @@ static int parse_inet6(const char *text, unsigned port, union tcpm__address *add
 
 int tcpm__address_parse(const char *text, unsigned port, union tcpm__address *address)
 {
-    *address = (union tcpm__address){.in = {.sin_family = AF_INET}};
-    address->in.sin_port = htons((uint16_t) port);
-    if (inet_pton(AF_INET, text, &address->in.sin_addr) == 1)
+    struct in_addr quad;
+
+    if (tcpm__address_parse_quad(text, &quad)) {
+        tcpm__address_make_quad(quad, port, address);
         return 1;
+    }
     if (strchr(text, ':') != NULL || text[0] == '[')
         return parse_inet6(text, port, address);
     return looks_numeric(text) ? -EINVAL : 0;
@@ -107,7 +152,7 @@ void tcpm__address_print(const union tcpm__address *address, char text[TCPM__ADD
 
     text[0] = '\0';
     if (address->any.sa_family == AF_INET) {
-        inet_ntop(AF_INET, &address->in.sin_addr, text, TCPM__ADDRESS_TEXT);
+        tcpm__address_print_quad(address->in.sin_addr, text);
     } else if (address->any.sa_family == AF_INET6) {
         inet_ntop(AF_INET6, &address->in6.sin6_addr, text, TCPM__ADDRESS_TEXT);
         if (address->in6.sin6_scope_id != 0) {

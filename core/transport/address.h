@@ -13,8 +13,10 @@
    something like 127.1 that resolvers would guess at). */
 int tcpm__address_parse(const char *text, unsigned port, union tcpm__address *address);
 
-/* Whether the text is a dotted quad. */
-bool tcpm__address_is_quad(const char *text);
+/* Dotted quads, the common case, without the detours of the general functions. */
+bool tcpm__address_parse_quad(const char *text, struct in_addr *quad); /* false: it is none */
+void tcpm__address_print_quad(struct in_addr quad, char text[TCPM__ADDRESS_TEXT]);
+void tcpm__address_make_quad(struct in_addr quad, unsigned port, union tcpm__address *address);
 
 /* Whether the text has 1 to 253 bytes, none of them a control character, a space or not ASCII. */
 bool tcpm__address_acceptable(const char *text);

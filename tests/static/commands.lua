@@ -83,11 +83,13 @@ check.case("install-packages says and does nothing when all are there", function
 end)
 
 check.case("install-packages without root and sudo lists what is missing", function(found, looked)
-  local lines, status = install "echo first installed\necho second deinstalled\n"
-  local text = table.concat(lines, "\n")
-  looked()
-  if status ~= 1 then found("status %d", status) end
-  if not text:find("apt-get update && apt-get install second", 1, true) then found("%s", text) end
+  for _, programs in ipairs { {}, { sudo = "#!/bin/sh\nexit 1\n" } } do
+    local lines, status = install("echo first installed\necho second deinstalled\n", programs)
+    local text = table.concat(lines, "\n")
+    looked()
+    if status ~= 1 then found("status %d", status) end
+    if not text:find("apt-get update && apt-get install second", 1, true) then found("%s", text) end
+  end
 end)
 
 check.case("install-packages installs what is missing by sudo", function(found, looked)

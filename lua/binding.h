@@ -101,6 +101,8 @@ struct extra {
     bool forced;           /* and "error" is what really ended it */
 };
 
+#define SLOTS_PER_CHUNK 256
+
 /* A live connection, at the slot of its id. */
 struct slot {
     uint64_t id; /* 0: free */
@@ -137,8 +139,8 @@ struct runtime {
     struct session *owner;         /* of the innermost handler or state */
     struct filter_call *filtering; /* the innermost running function of a filter */
     struct connecting *connecting; /* the innermost running tcpm_connect */
-    struct slot *slots;
-    uint32_t slot_count;
+    struct slot **chunks;          /* of SLOTS_PER_CHUNK connections each; they never move */
+    uint32_t chunk_count;
     uint32_t cheap_count;      /* cheaps[1] to [cheap_count] are there */
     struct session **sessions; /* by number; [0] is not used */
     double *numbers;           /* the last number given out for each index */
@@ -189,11 +191,13 @@ static inline void tcpm__lua_leave(struct runtime *rt, struct entry entry)
 }
 
 /* ---- slots.c ---- */
-struct slot *tcpm__lua_slot(struct runtime *rt, uint64_t id); /* NULL: not live */
+struct slot *tcpm__lua_slot(const struct runtime *rt, uint64_t id); /* NULL: not live */
 /* The live connection that the value at index names, an id or a cheap; else NULL. */
 struct slot *tcpm__lua_slot_at(lua_State *L, struct runtime *rt, int index);
-int tcpm__lua_slots_reserve(struct runtime *rt, uint32_t number); /* 0 or -ENOMEM */
-struct extra *tcpm__lua_extra(struct slot *slot);                 /* NULL: no memory */
+/* A place for a new connection; NULL: no memory. */
+struct slot *tcpm__lua_slot_new(struct runtime *rt, uint32_t number);
+void tcpm__lua_slots_free(struct runtime *rt);    /* all of them: when the runtime goes */
+struct extra *tcpm__lua_extra(struct slot *slot); /* NULL: no memory */
 void tcpm__lua_slot_free(struct runtime *rt, struct slot *slot);
 
 /* ---- results.c ---- */

@@ -110,7 +110,7 @@ function check.any(value) return value end
 -- The time until an alarm, in milliseconds, rounded up: what is past is due at once, as in POE.
 -- nil for what is no time.
 function check.delay(value)
-  if type(value) ~= "number" or not (value <= MAX_SECONDS) then return nil end
+  if type(value) ~= "number" or value ~= value or value > MAX_SECONDS then return nil end
   local ms = math.max(math.ceil(value * 1000 - 1e-6), 0)
   return value > 0 and ms < 1 and 1 or ms
 end

@@ -105,7 +105,8 @@ static void register_connection(lua_State *L, struct event *event)
 {
     struct runtime *rt = event->session->runtime;
     uint32_t number = TCPM_ID_SLOT(event->id);
-    if (tcpm__lua_slots_reserve(rt, number) < 0)
+    struct slot *slot = tcpm__lua_slot_new(rt, number);
+    if (slot == NULL)
         luaL_error(L, "not enough memory");
     lua_rawgeti(L, lua_upvalueindex(UP_PLACES), OWN_NEW_CHEAP);
     lua_pushnumber(L, (lua_Number) event->id.n);
@@ -115,7 +116,6 @@ static void register_connection(lua_State *L, struct event *event)
         lua_rawseti(L, lua_upvalueindex(UP_CHEAPS), (int) rt->cheap_count + 1);
         rt->cheap_count++;
     }
-    struct slot *slot = &rt->slots[number];
     *slot = (struct slot){.id = event->id.n, .session = event->session};
     struct connecting *connecting = rt->connecting;
     if (connecting->input != NULL || connecting->output != NULL) {

@@ -102,10 +102,9 @@ static void close_runtime(struct runtime *rt, lua_State *L)
         if (rt->sessions[i] != NULL)
             rt->sessions[i]->runtime = NULL;
     rt->session_count = 0;
-    rt->slot_count = 0;
     free(rt->sessions);
     free(rt->numbers);
-    free(rt->slots);
+    tcpm__lua_slots_free(rt);
     tcpm__lua_message_free(rt->fatal);
     rt->fatal = NULL;
     rt->link->runtime = NULL;

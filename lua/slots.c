@@ -5,18 +5,19 @@
  */
 #include "lua_filter.h"
 
-#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
 #define MAX_ID 9007199254740992.0 /* 2^53 */
 
-struct slot *tcpm__lua_slot(struct runtime *rt, uint64_t id)
+struct slot *tcpm__lua_slot(const struct runtime *rt, uint64_t id)
 {
     uint32_t number = TCPM_ID_SLOT((struct tcpm_id){id});
-    if (number >= rt->slot_count || id == 0 || rt->slots[number].id != id)
+    uint32_t chunk = number / SLOTS_PER_CHUNK;
+    if (chunk >= rt->chunk_count || rt->chunks[chunk] == NULL || id == 0)
         return NULL;
-    return &rt->slots[number];
+    struct slot *slot = &rt->chunks[chunk][number % SLOTS_PER_CHUNK];
+    return slot->id == id ? slot : NULL;
 }
 
 struct slot *tcpm__lua_slot_at(lua_State *L, struct runtime *rt, int index)
@@ -37,19 +38,37 @@ struct slot *tcpm__lua_slot_at(lua_State *L, struct runtime *rt, int index)
     return (double) id == number ? tcpm__lua_slot(rt, id) : NULL;
 }
 
-/* Makes the slot usable, growing by half so that neither time nor memory is wasted. */
-int tcpm__lua_slots_reserve(struct runtime *rt, uint32_t number)
+static bool reserve_chunks(struct runtime *rt, uint32_t count)
 {
-    if (number < rt->slot_count)
-        return 0;
-    size_t count = (size_t) number + number / 2 + 16;
-    struct slot *slots = realloc(rt->slots, count * sizeof *slots);
-    if (slots == NULL)
-        return -ENOMEM;
-    memset(slots + rt->slot_count, 0, (count - rt->slot_count) * sizeof *slots);
-    rt->slots = slots;
-    rt->slot_count = (uint32_t) count;
-    return 0;
+    if (count <= rt->chunk_count)
+        return true;
+    count += count / 2;
+    struct slot **chunks = realloc(rt->chunks, count * sizeof *chunks);
+    if (chunks == NULL)
+        return false;
+    memset(chunks + rt->chunk_count, 0, (count - rt->chunk_count) * sizeof *chunks);
+    rt->chunks = chunks;
+    rt->chunk_count = count;
+    return true;
+}
+
+struct slot *tcpm__lua_slot_new(struct runtime *rt, uint32_t number)
+{
+    uint32_t chunk = number / SLOTS_PER_CHUNK;
+    if (!reserve_chunks(rt, chunk + 1))
+        return NULL;
+    if (rt->chunks[chunk] == NULL)
+        rt->chunks[chunk] = calloc(SLOTS_PER_CHUNK, sizeof(struct slot));
+    return rt->chunks[chunk] == NULL ? NULL : &rt->chunks[chunk][number % SLOTS_PER_CHUNK];
+}
+
+void tcpm__lua_slots_free(struct runtime *rt)
+{
+    for (uint32_t chunk = 0; chunk < rt->chunk_count; chunk++)
+        free(rt->chunks[chunk]);
+    free(rt->chunks);
+    rt->chunks = NULL;
+    rt->chunk_count = 0;
 }
 
 struct extra *tcpm__lua_extra(struct slot *slot)

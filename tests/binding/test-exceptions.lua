@@ -1,5 +1,5 @@
--- Errors that scripts raise: in handlers, states, alarms, filters and pull functions, of every type,
--- with on_exception and without.
+-- Errors that scripts raise: in handlers, states, alarms and pull functions, of every type, with
+-- on_exception and without.
 local lu = require "luaunit"
 local support = require "behaviour.support"
 local tcpmulti = require "tcpmulti"

@@ -34,7 +34,7 @@ function mqtt:get_one()
   return packet
 end
 
-function mqtt:put(packet)
+function mqtt.put(_, packet)
   if packet.type > 15 then return nil, "no such packet type" end
   local length, bytes = #packet.body, { string.char(packet.type * 16) }
   repeat
@@ -67,12 +67,7 @@ function cases.X20_the_same_records_however_the_stream_is_cut()
   local filter = mqtt.new()
   local stream = ""
   for i = 1, 20 do stream = stream .. filter:put { type = i % 16, body = ("b"):rep(i * 17) } end
-  local got
-  local session = support.session {
-    filter = filter,
-    on_input = function(_, packet) got[#got + 1] = packet.type .. ":" .. #packet.body end,
-  }
-  local whole
+  local got, whole
   for _, step in ipairs { #stream, 1, 7, 100 } do
     got = {}
     local program = {}
@@ -81,7 +76,7 @@ function cases.X20_the_same_records_however_the_stream_is_cut()
         return ("%02x"):format(c:byte())
       end)
     end
-    session = support.session {
+    local session = support.session {
       filter = filter,
       on_input = function(_, packet) got[#got + 1] = packet.type .. ":" .. #packet.body end,
     }

@@ -304,7 +304,9 @@ function cases.run_is_refused_where_it_cannot_be()
   session:yield "go"
   support.run()
   lu.assertEquals(#messages, 3)
-  for _, message in ipairs(messages) do lu.assertStrContains(message, "not from inside a handler") end
+  for _, message in ipairs(messages) do
+    lu.assertStrContains(message, "not from inside a handler")
+  end
   local ok, message = coroutine.resume(coroutine.create(tcpmulti.run))
   lu.assertFalse(ok)
   lu.assertStrContains(message, "not in a coroutine")

@@ -54,7 +54,8 @@ harness.case("a terminal keeps its mode", function()
 end)
 
 harness.case("a pipe stays blocking for others", function()
-  expect(shell("(printf 'one\\n'; sleep 0.1; printf 'two\\n') | (RUN; read x; echo \"rest: $x\")", [[
+  local lines = "(printf 'one\\n'; sleep 0.1; printf 'two\\n')"
+  expect(shell(lines .. " | (RUN; read x; echo \"rest: $x\")", [[
     local tcpmulti = require "tcpmulti"
     tcpmulti.create { inline_states = {
       _start = function(s) s:stdin "line" end,

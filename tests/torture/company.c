@@ -214,7 +214,7 @@ void company_open(struct company *company, uint64_t seed,
     CHECK(tcpm_filter_line(NULL, &company->filters[CUT_LINE]) == 0);
     CHECK(tcpm_filter_block(&blocks, &company->filters[CUT_BLOCK]) == 0);
     stage_begin(&company->stage);
-    company->wild = wild_start(seed, plan, user);
+    company->wild = wild_start(seed, company->first_key, plan, user);
 }
 
 int company_open_engine(struct company *company, const struct tcpm_engine_options *options)

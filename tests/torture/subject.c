@@ -6,7 +6,8 @@
 
 static struct tcpm_info info_of(const struct subject *subject)
 {
-    struct tcpm_info info = {.size = sizeof info};
+    bool whole = subject->last == EVENT_SUCCESS || subject->last == EVENT_DISCONNECTED;
+    struct tcpm_info info = {.size = whole ? sizeof info : offsetof(struct tcpm_info, peer)};
 
     CHECK(tcpm_info_get(subject->party->session, subject->id, &info) == 0);
     return info;

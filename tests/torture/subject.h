@@ -80,6 +80,7 @@ struct company {
     bool engine_closed;
     bool may_lack_memory; /* -ENOMEM and -ENOBUFS are answers */
     bool may_lie;         /* errors of system calls are made up */
+    int64_t patience_ms;  /* for scenarios */
     unsigned depth;       /* handlers running: at most one */
     uint64_t events;
     /* Called in each event, once it has been checked. */

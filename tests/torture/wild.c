@@ -29,6 +29,7 @@ struct worker {
 
 struct wild {
     int listener, stop, port;
+    uint32_t network; /* the upper half of our clients' addresses */
     uint64_t seed;
     struct wild_plan (*plan)(uint32_t key, void *user);
     void *user;
@@ -258,16 +259,35 @@ static void *work(void *argument)
 
 /* ---- the listener's thread ---- */
 
+static uint32_t key_of(int fd)
+{
+    struct sockaddr_in address = {0};
+    socklen_t size = sizeof address;
+
+    getsockname(fd, (struct sockaddr *) &address, &size);
+    return ntohl(address.sin_addr.s_addr);
+}
+
+/* Other tests scan the ports of other addresses. */
+static bool is_ours(const struct wild *wild, uint32_t key)
+{
+    return key == INADDR_LOOPBACK || key >> 16 == wild->network;
+}
+
 static void welcome(struct wild *wild, int fd)
 {
-    struct sockaddr_in address;
-    socklen_t size = sizeof address;
-    struct worker *worker = calloc(1, sizeof *worker);
+    const struct timeval patience = {.tv_sec = 20};
+    uint32_t key = key_of(fd);
+    struct worker *worker;
 
+    if (!is_ours(wild, key)) {
+        close(fd);
+        return;
+    }
+    setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience);
+    worker = calloc(1, sizeof *worker);
     CHECK(worker != NULL);
-    if (getsockname(fd, (struct sockaddr *) &address, &size) < 0)
-        memset(&address, 0, sizeof address);
-    worker->link.key = ntohl(address.sin_addr.s_addr);
+    worker->link.key = key;
     worker->wild = wild;
     worker->fd = fd;
     worker->chance.state = wild->seed ^ worker->link.key * UINT64_C(0x100000001b3);
@@ -294,15 +314,15 @@ static void *listen_on(void *argument)
     }
 }
 
-struct wild *wild_start(uint64_t seed, struct wild_plan (*plan)(uint32_t key, void *user),
-                        void *user)
+struct wild *wild_start(uint64_t seed, uint32_t first_key,
+                        struct wild_plan (*plan)(uint32_t key, void *user), void *user)
 {
     struct wild *wild = calloc(1, sizeof *wild);
     struct sockaddr_in address = {.sin_family = AF_INET};
     socklen_t size = sizeof address;
 
     CHECK(wild != NULL);
-    *wild = (struct wild){.seed = seed, .plan = plan, .user = user};
+    *wild = (struct wild){.seed = seed, .network = first_key >> 16, .plan = plan, .user = user};
     wild->listener = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
     wild->stop = eventfd(0, EFD_CLOEXEC);
     CHECK(wild->listener >= 0 && wild->stop >= 0);

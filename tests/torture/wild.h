@@ -37,13 +37,14 @@ struct wild_link {
     bool reader;       /* it has read to the end, whatever that was */
 };
 
-/* manner and bytes are asked for each new connection, from other threads; NULL: random ones. */
+/* Clients come to 65536 addresses from the first on, or to 127.0.0.1.
+   manner and bytes are asked for each new connection, from other threads; NULL: random ones. */
 struct wild_plan {
     enum wild_manner manner;
     size_t bytes;
 };
-struct wild *wild_start(uint64_t seed, struct wild_plan (*plan)(uint32_t key, void *user),
-                        void *user);
+struct wild *wild_start(uint64_t seed, uint32_t first_key,
+                        struct wild_plan (*plan)(uint32_t key, void *user), void *user);
 int wild_port(const struct wild *wild);
 /* Ends when all connections have; then find may be asked, until free. */
 void wild_join(struct wild *wild);

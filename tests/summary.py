@@ -13,14 +13,16 @@ import sys
 
 CASE = re.compile(r"^(not ok|ok)\b[\s\d-]*(.*?)\s*(#\s*skip\b.*)?$", re.IGNORECASE | re.MULTILINE)
 PLAN = re.compile(r"^1\.\.\d+", re.MULTILINE)
-OUTPUT_LINES = 200
+OUTPUT_LINES = 60  # at the beginning and at the end
 
 
-def tail(text):
+def excerpt(text):
+    """The text, indented, without the middle of what is very long."""
     lines = text.splitlines()
-    if len(lines) > OUTPUT_LINES:
-        lines = [f"... {len(lines) - OUTPUT_LINES} lines ..."] + lines[-OUTPUT_LINES:]
-    return "\n".join("    " + line for line in lines)
+    dropped = len(lines) - 2 * OUTPUT_LINES
+    if dropped > 0:
+        lines[OUTPUT_LINES:-OUTPUT_LINES] = [f"... {dropped} lines ..."]
+    return "".join(f"    {line}\n" for line in lines)
 
 
 def count_program(program):
@@ -73,8 +75,8 @@ def main():
                 print(f"\nFAILED: {build}: {program['name']}")
                 for name in here_failed:
                     print(f"  {name}")
-                print(tail(program.get("stdout", "")))
-                print(tail(program.get("stderr", "")))
+                print(excerpt(program.get("stdout", "")), end="")
+                print(excerpt(program.get("stderr", "")), end="")
     if skipped:
         print(f"\n{skipped} skipped")
     print(f"{passed} passed, {failed} failed")

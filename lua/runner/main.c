@@ -42,8 +42,9 @@ reallocate_for_lua(void *user, void *block, size_t old_size, size_t size)
     return NULL;
 }
 
-const char *__lsan_default_suppressions(void);
-const char *__lsan_default_options(void);
+/* The sanitizer's library looks for these two in the program. */
+__attribute__((visibility("default"))) const char *__lsan_default_suppressions(void);
+__attribute__((visibility("default"))) const char *__lsan_default_options(void);
 
 const char *__lsan_default_suppressions(void)
 {

@@ -3,6 +3,7 @@
 -- its events by the grammar and exactly one last one, and run returns.
 
 local lu = require "luaunit"
+local peer = require "peer"
 local support = require "behaviour.support"
 local tcpmulti = require "tcpmulti"
 
@@ -13,6 +14,17 @@ local handlers = {
   "on_initialize", "on_success", "on_input", "on_flushed",
   "on_failure", "on_error", "on_timeout", "on_disconnected",
 }
+
+-- One peer for each ending, so that every handler is reached; all cases share them.
+local peers = {
+  closer = peer.start 'send "one\\r\\ntwo\\r\\n"; recv line; close',
+  resetter = peer.start 'send "one\\r\\n"; rst',
+  silent = peer.start "count",
+  refused = peer.start("", { refuse = true }),
+  blackhole = peer.start("", { blackhole = true }),
+}
+local ports = {}
+for name, one in pairs(peers) do ports[name] = one:port() end
 
 -- Each action gets the cheap of the event, its session and the cheap of a bystander.
 local actions = {
@@ -27,7 +39,7 @@ local actions = {
   { "raises", function() error "raised on purpose" end },
   { "raises_nil", function() error(nil) end },
   { "raises_a_table", function() error({}) end },
-  { "connects", function(cheap, session, _, ports)
+  { "connects", function(cheap, session)
     if not cheap.child then
       for _ = 1, 10 do session:connect({ child = true }, HOST, ports.closer) end
     end
@@ -43,8 +55,8 @@ local actions = {
     cheap:filter "line"
   end },
   { "sets_timeouts", function(cheap)
-    cheap:timeout(0.3)
-    cheap:deadline(0.5)
+    cheap:timeout(0.1)
+    cheap:deadline(0.15)
   end },
   { "unreads", function(cheap)
     if not cheap.unread_once then
@@ -70,18 +82,11 @@ local actions = {
   end },
 }
 
--- A connection for each ending, so that every handler is reached.
+-- Plays all endings with an action in one handler.
 local function play(handler, action)
-  local ports = {
-    closer = support.peer('send "one\\r\\ntwo\\r\\n"; recv line; close'):port(),
-    resetter = support.peer('send "one\\r\\n"; rst'):port(),
-    silent = support.peer("count"):port(),
-    refused = support.refused(),
-    blackhole = support.blackhole(),
-  }
   local exceptions = 0
   local options = {
-    flushed = true, short = true, connect_timeout = 0.1, input_timeout = 0.2,
+    flushed = true, short = true, connect_timeout = 0.05, input_timeout = 0.08,
     on_exception = function() exceptions = exceptions + 1 end,
   }
   local session, log, other
@@ -90,7 +95,7 @@ local function play(handler, action)
   end
   options[handler] = function(cheap)
     if handler == "on_success" then cheap:send "hello" end
-    if not cheap.bystander then action(cheap, session, other, ports) end
+    if not cheap.bystander then action(cheap, session, other) end
   end
   session, log = support.record(options)
   other = session:connect({ child = true, bystander = true }, HOST, ports.silent)
@@ -120,9 +125,8 @@ end
 for _, handler in ipairs(handlers) do
   cases[handler .. "_stops_the_loop_and_run_goes_on"] = function()
     local stops = 0
-    local closer, refused = support.peer 'send "one\\r\\n"; recv line; close', support.refused()
     local options = {
-      flushed = true, short = true, connect_timeout = 0.1,
+      flushed = true, short = true, connect_timeout = 0.05,
       on_success = function(cheap) cheap:send "hello" end,
     }
     local before = options[handler]
@@ -132,9 +136,9 @@ for _, handler in ipairs(handlers) do
       tcpmulti.stop()
     end
     local session, log = support.record(options)
-    session:connect(HOST, closer:port())
-    session:connect(HOST, refused)
-    session:connect(HOST, support.blackhole())
+    session:connect(HOST, ports.closer)
+    session:connect(HOST, ports.refused)
+    session:connect(HOST, ports.blackhole)
     local runs = 0
     repeat
       runs = runs + 1

@@ -393,7 +393,7 @@ static void fill_backlog(struct peer *peer, const struct sockaddr_storage *addre
             continue;
         }
         writable.fd = fd;
-        if (poll(&writable, 1, 50) == 0) {
+        if (poll(&writable, 1, 20) == 0) {
             return;
         }
     }

@@ -4,6 +4,8 @@
 local directory = arg[0]:match "^(.*)/[^/]*$" or "."
 package.path = directory .. "/?.lua;" .. package.path
 
+local budgets = require "driver.budgets"
+local counts = require "driver.counts"
 local json = require "driver.json"
 local plan = require "driver.plan"
 local process = require "driver.process"
@@ -153,6 +155,68 @@ case("the report says which side was saturated", function()
   equal(busy(0.95, 0.5), "client")
   equal(busy(0.5, 0.95), "server")
   equal(busy(0.5, 0.5), "neither")
+end)
+
+case("allocations are counted by their callers, once each", function()
+  local found = counts.read_callgrind [[
+fn=(1) open_all
+16 20
+cfn=(2) realloc
+calls=7 10
+16 700
+cfn=(3) memcpy
+calls=9 10
+16 90
+fn=(2)
+10 5
+cfn=(4) malloc
+calls=7 20
+16 300
+fn=(5) main
+cfn=(4)
+calls=2 20
+16 8
+totals: 123456
+]]
+  equal(found.allocations, 9)
+  equal(found.instructions, 123456)
+end)
+
+case("system calls are read from the columns of strace", function()
+  local calls = counts.read_strace [[
+% time     seconds  usecs/call     calls    errors syscall
+------ ----------- ----------- --------- --------- ----------------
+ 60.00    0.000600           3       200           sendto
+ 40.00    0.000400           3       130        10 read
+------ ----------- ----------- --------- --------- ----------------
+100.00    0.001000           3       330        10 total
+]]
+  equal(calls.sendto, 200)
+  equal(calls.read, 130)
+  equal(calls.total, nil)
+end)
+
+case("budgets allow a tenth more instructions, and not one more of anything else", function()
+  local function counted(instructions, allocations, system_calls)
+    return { instructions = instructions, allocations = allocations, system_calls = system_calls }
+  end
+  local path = os.tmpname()
+  local entries = {}
+  budgets.renew(entries, "w", "c", counted(1000, 0.0001, 12), "2026-01-01", "the first")
+  budgets.write(path, entries)
+  entries = budgets.read(path)
+  equal(#entries, 3)
+  equal(budgets.compare(entries, "w", "c", counted(1099, 0, 12.09)), true)
+  equal(budgets.compare(entries, "w", "c", counted(1101, 0, 12)), false)
+  equal(budgets.compare(entries, "w", "c", counted(1000, 0.01, 12)), false)
+  equal(budgets.compare(entries, "w", "c", counted(1000, 0, 13)), false)
+  equal(budgets.compare(entries, "w", "other", counted(1, 0, 1)), false)
+  budgets.renew(entries, "w", "c", counted(1010, 0, 9), "2026-02-02", "fewer calls")
+  equal(entries[1].budget, 1000)
+  equal(entries[1].date, "2026-01-01")
+  equal(entries[3].budget, 9)
+  equal(entries[3].reason, "fewer calls")
+  os.remove(path)
 end)
 
 local failed = false

@@ -198,6 +198,7 @@ static void test_services_and_binds(void **state)
     assert_string_equal(info.local, "127.0.0.5");
     assert_string_equal(info.peer, "127.0.0.1");
     assert_int_equal(info.peer_port, peer_port(peer));
+    assert_int_equal(peer_wait_accepted(peer, 2, 20), 0);
     struct peer_connection seen;
     for (size_t i = 0; i < 2; i++)
         if (peer_connection(peer, i, &seen) == 0 && seen.port == info.local_port)

@@ -174,7 +174,7 @@ function cases.yielded_states_run_before_the_next_record_and_theirs_in_the_next_
 end
 
 function cases.each_connection_is_served_before_any_is_served_twice()
-  local big = support.peer "wait go; blast 4m; mark sent; count"
+  local big = support.peer 'wait go; sendn 100k "b"; mark sent; blast 4m; count'
   local small = support.peer 'wait go; send "small\\r\\n"; mark sent; count'
   local before_small, turns = 0, 0
   local session, log
@@ -198,6 +198,7 @@ function cases.each_connection_is_served_before_any_is_served_twice()
   support.when(function() return log:count "success" == 2 end, function()
     -- Both have data waiting when the loop looks again.
     big:go "go"
+    lu.assertTrue(big:await "sent")
     small:go "go"
     lu.assertTrue(small:await "sent")
   end)

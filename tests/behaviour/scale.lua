@@ -316,9 +316,9 @@ function cases.C8_a_server_killed_with_five_thousand_open()
   lu.assertEquals({ open, errors, disconnected }, { count, count, count })
 end
 
--- What the kernel does with the rest is its own affair: it drops SYNs (a timeout of the connect), or
--- the last step of a handshake, of which only we then know (a timeout of the input). Each of them
--- gets its events all the same.
+-- What the kernel does with the rest is its own affair: it drops SYNs (a timeout of the connect),
+-- or the last step of a handshake, of which only we then know (a timeout of the input). Each of
+-- them gets its events all the same.
 function cases.C9_a_burst_over_the_backlog_loses_no_event()
   local swarm = support.swarm("greet", 1, 5)
   local session, log = support.record {

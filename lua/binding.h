@@ -20,7 +20,9 @@
 
 #include "tcpmulti.h"
 
-#define TCPM__LUA_MODULE "tcpmulti.module" /* the module, in the registry */
+/* Where the registry has the runtime and the module: integers, because finding a string may need
+   memory, and these are looked for outside of protected calls. Far from those of luaL_ref. */
+enum { TCPM__LUA_RUNTIME = 0x7463706d, TCPM__LUA_MODULE };
 
 #include <lauxlib.h>
 #include <lua.h>
@@ -66,6 +68,7 @@ enum own_place {
     OWN_CODEC_METATABLE,  /* of their instances by hand */
     OWN_TRACEBACK,
     OWN_TRAMPOLINE,
+    OWN_KEEPER,
     OWN_COUNT,
 };
 _Static_assert((int) OWN_COUNT <= (int) PLACE_COUNT, "the runtime's places are those of session 0");
@@ -128,6 +131,7 @@ struct session {
 struct runtime {
     lua_State *main;   /* the state that runs the loop */
     lua_State *active; /* the state on which callbacks run now: main, but inside of calls */
+    lua_State *keeper; /* a thread that never runs: its stack is always free to use */
     bool framed;       /* the current frame of active is that of run: see protect.c */
     bool ran, running, stopped; /* run or stop were called; the loop runs; stop was called in it */
     struct tcpm_engine *engine; /* NULL: closed */

@@ -158,6 +158,7 @@ static int open_connection(lua_State *L, struct session *session, struct request
 {
     struct runtime *rt = session->runtime;
     struct tcpm_connect_options options = {.size = sizeof options, .heap = session};
+    luaL_checkstack(L, LUA_MINSTACK, "connect");
     check_address(L, request.address, name_of(&request, "remote_address", "address"));
     options.address = lua_tostring(L, request.address);
     check_port(L, request.address + 1, name_of(&request, "remote_port", "port"), &options);

@@ -31,8 +31,8 @@ static void run_loop(struct runtime *rt)
             break;
     }
     /* what a fatal error has ended is still being closed */
-    while (rt->fatal != NULL && rt->unstopped > 0)
-        uv_run(rt->loop, UV_RUN_ONCE);
+    while (rt->fatal != NULL && rt->unstopped > 0 && uv_run(rt->loop, UV_RUN_ONCE) != 0)
+        ;
 }
 
 static int raise_fatal(lua_State *L, struct runtime *rt)
@@ -106,7 +106,7 @@ int tcpm__lua_ran(lua_State *L)
 int tcpm__lua_run(lua_State *L)
 {
     lua_settop(L, 0);
-    lua_getfield(L, LUA_REGISTRYINDEX, TCPM__LUA_MODULE);
+    lua_rawgeti(L, LUA_REGISTRYINDEX, TCPM__LUA_MODULE);
     if (!lua_istable(L, -1))
         return luaL_error(L, "tcpmulti.run: the module is not open");
     lua_getfield(L, -1, "run");

@@ -16,11 +16,9 @@
 #include <string.h>
 #include <uv.h>
 
-#define RUNTIME_KEY "tcpmulti.runtime"
-
 struct runtime *tcpm__lua_find(lua_State *L)
 {
-    lua_getfield(L, LUA_REGISTRYINDEX, RUNTIME_KEY);
+    lua_rawgeti(L, LUA_REGISTRYINDEX, TCPM__LUA_RUNTIME);
     struct runtime *rt = lua_touserdata(L, -1);
     lua_pop(L, 1);
     return rt;
@@ -40,7 +38,7 @@ void tcpm__lua_link_drop(struct link *link)
 
 void tcpm__lua_clear(struct runtime *rt, int table_reference, int key)
 {
-    lua_State *L = rt->active;
+    lua_State *L = rt->keeper;
     lua_rawgeti(L, LUA_REGISTRYINDEX, table_reference);
     lua_pushboolean(L, 0);
     lua_rawseti(L, -2, key);
@@ -49,7 +47,7 @@ void tcpm__lua_clear(struct runtime *rt, int table_reference, int key)
 
 void tcpm__lua_unref(struct runtime *rt, int reference)
 {
-    lua_State *L = rt->active;
+    lua_State *L = rt->keeper;
     lua_rawgeti(L, LUA_REGISTRYINDEX, rt->anchors_reference);
     luaL_unref(L, -1, reference);
     lua_pop(L, 1);
@@ -151,7 +149,7 @@ static void set_place(lua_State *L, enum own_place place)
 
 /* The runtime's own places, in order: the table is to have an array, and it must never need to
    grow when C puts something back. */
-static void fill_own_places(lua_State *L)
+static void fill_own_places(lua_State *L, struct runtime *rt)
 {
     for (int place = OWN_FREE; place < PLACE_COUNT; place++) {
         lua_pushboolean(L, 0);
@@ -184,6 +182,8 @@ static void fill_own_places(lua_State *L)
     set_place(L, OWN_TRACEBACK);
     push_closure(L, tcpm__lua_trampoline);
     set_place(L, OWN_TRAMPOLINE);
+    rt->keeper = lua_newthread(L);
+    set_place(L, OWN_KEEPER);
 }
 
 static int reference(lua_State *L, int at)
@@ -271,7 +271,7 @@ static struct runtime *open_tables(lua_State *L)
     rt->cheaps_reference = reference(L, AT_CHEAPS);
     rt->places_reference = reference(L, AT_PLACES);
     rt->anchors_reference = reference(L, AT_ANCHORS);
-    fill_own_places(L);
+    fill_own_places(L, rt);
     set_functions(L, AT_METHODS, tcpm__lua_cheap_functions);
     set_functions(L, AT_MODULE, tcpm__lua_cheap_functions);
     set_functions(L, AT_MODULE, tcpm__lua_module_functions);
@@ -281,46 +281,45 @@ static struct runtime *open_tables(lua_State *L)
     open_parts(L);
     lua_settop(L, AT_METHODS);
     lua_pushvalue(L, AT_RUNTIME);
-    lua_setfield(L, LUA_REGISTRYINDEX, RUNTIME_KEY);
+    lua_rawseti(L, LUA_REGISTRYINDEX, TCPM__LUA_RUNTIME);
     lua_pushvalue(L, AT_MODULE);
-    lua_setfield(L, LUA_REGISTRYINDEX, TCPM__LUA_MODULE);
+    lua_rawseti(L, LUA_REGISTRYINDEX, TCPM__LUA_MODULE);
     lua_settop(L, AT_MODULE);
     return rt;
 }
 
-static int make_link(struct runtime *rt)
+static struct link *make_link(void)
 {
-    rt->link = calloc(1, sizeof *rt->link);
-    if (rt->link == NULL)
-        return -ENOMEM;
-    *rt->link = (struct link){.runtime = rt, .references = 1};
-    return 0;
+    struct link *link = calloc(1, sizeof *link);
+    if (link != NULL)
+        link->references = 1;
+    return link;
+}
+
+static void set_link(struct runtime *rt, struct link *link)
+{
+    rt->link = link;
+    link->runtime = rt;
 }
 
 /* A loop and an engine of our own. */
 static int open_engine(struct runtime *rt)
 {
+    struct link *link = make_link();
     uv_loop_t *loop = malloc(sizeof *loop);
-    int result = loop == NULL ? -ENOMEM : uv_loop_init(loop);
-    if (result < 0) {
-        free(loop);
-        return result;
-    }
+    int result = link == NULL || loop == NULL ? -ENOMEM : uv_loop_init(loop);
+    if (result < 0)
+        goto fail;
     result = tcpm_engine_create(loop, NULL, &rt->engine);
-    if (result == 0)
-        result = make_link(rt);
     if (result == 0) {
         rt->loop = loop;
+        set_link(rt, link);
         return 0;
     }
-    if (rt->engine != NULL) {
-        rt->loop = loop;
-        close_loop(rt);
-        rt->engine = NULL;
-        rt->loop = NULL;
-    } else if (uv_loop_close(loop) == 0) {
-        free(loop);
-    }
+    uv_loop_close(loop);
+fail:
+    free(loop);
+    free(link);
     return result;
 }
 
@@ -328,7 +327,7 @@ int luaopen_tcpmulti(lua_State *L)
 {
     struct runtime *rt = tcpm__lua_find(L);
     if (rt != NULL && rt->engine != NULL) {
-        lua_getfield(L, LUA_REGISTRYINDEX, TCPM__LUA_MODULE);
+        lua_rawgeti(L, LUA_REGISTRYINDEX, TCPM__LUA_MODULE);
         return 1;
     }
     lua_settop(L, 0);
@@ -344,24 +343,23 @@ int luaopen_tcpmulti(lua_State *L)
 struct host {
     struct tcpm_engine *engine;
     struct tcpm_lua_options options;
-    int result;
+    struct link *link;
 };
 
 static int open_in_host(lua_State *L)
 {
     const struct host *host = lua_touserdata(L, 1);
     lua_settop(L, 0);
+    luaL_checkstack(L, 2 * LUA_MINSTACK, "for handlers");
     struct runtime *rt = open_tables(L);
     lua_getfield(L, LUA_REGISTRYINDEX, "_LOADED");
     lua_pushvalue(L, AT_MODULE);
     lua_setfield(L, -2, "tcpmulti");
-    lua_settop(L, AT_MODULE);
-    if (make_link(rt) < 0)
-        luaL_error(L, "not enough memory");
     rt->engine = host->engine;
     rt->exception = host->options.exception;
     rt->exception_user = host->options.user;
-    return 1;
+    set_link(rt, host->link);
+    return 0;
 }
 
 /* As the core reads its options: older hosts know less, newer ones must not ask for more. */
@@ -392,13 +390,20 @@ int tcpm_lua_open(lua_State *L, struct tcpm_engine *engine,
     const struct runtime *open = tcpm__lua_find(L);
     if (open != NULL && open->engine != NULL)
         return -EBUSY;
-    if (!lua_checkstack(L, LUA_MINSTACK))
-        return -ENOMEM;
-    lua_pushcfunction(L, open_in_host);
-    lua_pushlightuserdata(L, &host);
-    int status = lua_pcall(L, 1, 1, 0);
-    if (status == 0)
+    host.link = make_link();
+    int status = host.link == NULL ? LUA_ERRMEM : lua_cpcall(L, open_in_host, &host);
+    if (status == 0) {
+        tcpm__lua_find(L)->main = tcpm__lua_find(L)->active = L;
+        lua_rawgeti(L, LUA_REGISTRYINDEX, TCPM__LUA_MODULE);
         return 0;
-    lua_pop(L, 1);
-    return status == LUA_ERRMEM ? -ENOMEM : -EINVAL;
+    }
+    bool memory = status == LUA_ERRMEM;
+    if (host.link != NULL) {
+        /* the compiler's memory errors arrive as plain messages */
+        const char *message = lua_type(L, -1) == LUA_TSTRING ? lua_tostring(L, -1) : "";
+        memory = memory || strcmp(message, "not enough memory") == 0;
+        lua_pop(L, 1);
+    }
+    free(host.link);
+    return memory ? -ENOMEM : -EINVAL;
 }

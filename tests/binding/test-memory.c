@@ -1,0 +1,145 @@
+/*
+ * Memory errors of Lua: each allocation of a run with handlers, states, alarms and filters in Lua
+ * fails once, and a run of them fails. Nothing crashes, nothing jumps over the loop, every
+ * connection ends, and the loop closes clean. LuaJIT's compiler is off: with it on, Debian's
+ * LuaJIT does not survive this by itself.
+ */
+#include "host.h"
+
+#include <lauxlib.h>
+#include <lua.h>
+#include <luajit.h>
+#include <lualib.h>
+
+#include "tcpmulti_lua.h"
+
+struct memory {
+    long calls;   /* that asked for more memory, since counting began */
+    long fail_at; /* the first one that fails; 0: none */
+    long fails;   /* how many in a row */
+    bool counting;
+};
+
+static void *reallocate(void *user, void *block, size_t old_size, size_t size)
+{
+    struct memory *memory = user;
+
+    if (size == 0) {
+        free(block);
+        return NULL;
+    }
+    if (memory->counting && (block == NULL || size > old_size)) {
+        memory->calls++;
+        if (memory->fail_at > 0 && memory->calls >= memory->fail_at &&
+            memory->calls < memory->fail_at + memory->fails)
+            return NULL;
+    }
+    return realloc(block, size);
+}
+
+static const char scenario[] =
+    "local tcpmulti = require 'tcpmulti'\n"
+    "local mqtt = { feed = function(self, bytes) self.held = (self.held or '') .. bytes end,\n"
+    "  get_one = function(self) local held = self.held self.held = nil return held end,\n"
+    "  put = function(_, record) return record .. '!' end }\n"
+    "function mqtt.clone() return setmetatable({}, { __index = mqtt }) end\n"
+    "local s = tcpmulti.create { alias = 'memory', input_timeout = 0.3, shutdown_timeout = 0.3,\n"
+    "  on_exception = function(_, message) events = events + 1 end,\n"
+    "  on_initialize = function(cheap) cheap.words = { 'one', 'two' } end,\n"
+    "  on_success = function(cheap, fd, addr)\n"
+    "    cheap.addr_text = addr .. tostring(fd)\n"
+    "    cheap:send(unpack(cheap.words))\n"
+    "    cheap:delay('later', 0.001, {})\n"
+    "    cheap:session():yield('queued', cheap:id())\n"
+    "  end,\n"
+    "  on_input = function(cheap, line)\n"
+    "    cheap.got = (cheap.got or '') .. tostring(line)\n"
+    "    if cheap.lua then cheap:filter 'line' end\n"
+    "    if #cheap.got > 4 then cheap:shutdown() end\n"
+    "  end,\n"
+    "  on_disconnected = function(cheap) events = events + 1 end,\n"
+    "  inline_states = { later = function(_, cheap) cheap.later = {} end,\n"
+    "    queued = function(_, id) return { id } end } }\n"
+    "s:connect('127.0.0.1', port)\n"
+    "s:connect { remote_address = '127.0.0.1', remote_port = port, filter = mqtt,\n"
+    "  heap = { lua = true } }\n"
+    "s:connect('127.0.0.1', 1)\n"
+    "local n = 0\n"
+    "s:connect(function() n = n + 1 if n < 3 then return { n = n }, '127.0.0.1', port end end)\n";
+
+static void ignore_fatal(const char *traceback, void *user)
+{
+    assert_non_null(traceback);
+    (*(int *) user)++;
+}
+
+/* One run in which allocation number fail_at fails, and fails - 1 after it. Gives how many there
+   were. */
+static long run_scenario(long fail_at, long fails)
+{
+    struct host host;
+    struct memory memory = {.fail_at = fail_at, .fails = fails};
+    int fatal = 0;
+    const struct tcpm_lua_options options = {
+        .size = sizeof options,
+        .exception = ignore_fatal,
+        .user = &fatal,
+    };
+
+    host_open(&host, NULL);
+    struct peer *peer = peer_start("echo", NULL);
+    lua_State *L = lua_newstate(reallocate, &memory);
+    assert_non_null(L);
+    luaL_openlibs(L);
+    luaJIT_setmode(L, 0, LUAJIT_MODE_ENGINE | LUAJIT_MODE_OFF);
+    memory.counting = true;
+    int result = tcpm_lua_open(L, host.engine, &options);
+    if (result == 0) {
+        lua_settop(L, 0);
+        memory.counting = false; /* the globals are the test's own */
+        lua_pushinteger(L, peer_port(peer));
+        lua_setglobal(L, "port");
+        lua_pushinteger(L, 0);
+        lua_setglobal(L, "events");
+        memory.counting = true;
+        if (luaL_dostring(L, scenario) != 0)
+            lua_settop(L, 0);
+        host_run(&host);
+        assert_int_equal(lua_gettop(L), 0);
+    } else {
+        assert_int_equal(result, -ENOMEM);
+    }
+    memory.counting = false;
+    lua_close(L);
+    peer_stop(peer);
+    host_close(&host);
+    return memory.calls;
+}
+
+static void test_each_allocation_fails_once(void **state)
+{
+    (void) state;
+    long calls = run_scenario(0, 0);
+    long step = calls / 1500 + 1;
+
+    assert_true(calls > 200);
+    for (long at = 1; at <= calls; at += step)
+        run_scenario(at, 1);
+}
+
+static void test_a_row_of_allocations_fails(void **state)
+{
+    (void) state;
+    long calls = run_scenario(0, 0);
+    long step = calls / 300 + 1;
+
+    for (long at = 1; at <= calls; at += step)
+        run_scenario(at, 20);
+}
+
+static const struct CMUnitTest tests[] = {
+    cmocka_unit_test(test_each_allocation_fails_once),
+    cmocka_unit_test(test_a_row_of_allocations_fails),
+};
+
+RUN_TESTS(tests)

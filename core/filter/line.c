@@ -17,7 +17,8 @@
 enum {
     MAX_LENGTH = 64 * 1024,
     LITERAL_LIMIT = 4096, /* bytes: a literal is a few bytes; more is a mistake */
-    STRIDE = 256          /* bytes searched for LF before the same ones are searched for CR */
+    SHORT_LITERAL = 8,
+    STRIDE = 256 /* bytes searched for LF before the same ones are searched for CR */
 };
 
 /* An instance. Only AUTO changes it: from its first line on it has an input literal. */
@@ -125,12 +126,31 @@ static bool may_end_in(const char *bytes, size_t length, size_t max, const char 
     return false;
 }
 
-/* In strides too: a memmem that looks at all of its bytes first, as a checked build's does, must
-   not look at those of a large read again for every record. */
+/* By its last byte. Only for short literals: each place where that byte stands is compared. */
+static const char *find_short(const char *literal, size_t size, const char *bytes, const char *end)
+{
+    size_t last = size - 1;
+
+    if ((size_t) (end - bytes) < size)
+        return NULL;
+    for (const char *at = bytes + last; at < end; at++) {
+        at = memchr(at, literal[last], (size_t) (end - at));
+        if (at == NULL)
+            return NULL;
+        if (memcmp(at - last, literal, last) == 0)
+            return at - last;
+    }
+    return NULL;
+}
+
+/* Long ones in strides: a memmem that looks at all of its bytes first, as a checked build's does,
+   must not look at those of a large read again for every record. */
 static const char *find_literal(const struct line *line, const char *bytes, size_t from, size_t end)
 {
     size_t size = line->input_length;
 
+    if (size <= SHORT_LITERAL)
+        return from < end ? find_short(line->literals, size, bytes + from, bytes + end) : NULL;
     while (from < end && end - from >= size) {
         size_t span = smaller(LITERAL_LIMIT + size, end - from);
         const char *found = memmem(bytes + from, span, line->literals, size);

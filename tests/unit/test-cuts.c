@@ -14,7 +14,7 @@ struct specimen {
     const char *unwanted; /* bytes that a record cannot have then */
 };
 
-enum { SPECIMENS = 64 };
+enum { SPECIMENS = 80 };
 
 static void add_specimen(struct specimen **next, const char *name, struct tcpm_filter *filter,
                          const char *alphabet, size_t alphabet_length, const char *unwanted)
@@ -60,6 +60,11 @@ static void add_lines(struct specimen **next)
                  (struct tcpm_line_options){.max_length = max,
                                             .input_literal = "\r\n.\r\n",
                                             .output_literal = "\r\n.\r\n"},
+                 free_of == NULL ? NULL : "\r\n");
+        add_line(next, "line of a long literal",
+                 (struct tcpm_line_options){.max_length = max,
+                                            .input_literal = "\r\nab\r\nab.",
+                                            .output_literal = "\r\nab\r\nab."},
                  free_of == NULL ? NULL : "\r\n");
         add_line(next, "line that repeats itself",
                  (struct tcpm_line_options){

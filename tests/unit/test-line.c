@@ -297,11 +297,9 @@ static void test_the_time_is_linear_whatever_comes(void **state)
     enum { LENGTH = 2 << 20 };
     static const char *const patterns[] = {"\r", "\n",         "\r\n",       "\n\r",
                                            "x",  "xxxxxxxx\r", "\rxxxxxxx\n"};
-    static const struct tcpm_line_options kinds[] = {{.ends = TCPM_ENDS_ANY},
-                                                     {.ends = TCPM_ENDS_LF},
-                                                     {.ends = TCPM_ENDS_AUTO},
-                                                     {.input_literal = "\r\n"},
-                                                     {.input_literal = "xxy"}};
+    static const struct tcpm_line_options kinds[] = {
+        {.ends = TCPM_ENDS_ANY},   {.ends = TCPM_ENDS_LF},   {.ends = TCPM_ENDS_AUTO},
+        {.input_literal = "\r\n"}, {.input_literal = "xxy"}, {.input_literal = "xxxxxxxxxxxy"}};
     char *stream = malloc(LENGTH);
     double started = cpu_seconds();
 

@@ -205,8 +205,10 @@ static void run_state(struct runner *runner)
         runner->status = RUNNER_ERROR;
     }
     caught = tcpm__runner_signals_caught(&runner->signals);
-    if (caught != 0)
+    if (caught != 0) {
         runner->status = 128 + caught;
+        fflush(NULL); /* what follows may take longer than is left */
+    }
     close_state(L, runner);
 }
 

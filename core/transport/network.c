@@ -65,6 +65,19 @@ static bool memory_suffices(uint64_t limit)
     return probe != MAP_FAILED && munmap(probe, size) == 0;
 }
 
+/* The highest number that is free. Never dup2: it could be a descriptor of the host's. */
+static int duplicate_high(int fd, int limit)
+{
+    int high = -1;
+
+    for (int number = limit - 1; high < 0 && number > fd; number--) {
+        high = fcntl(fd, F_DUPFD_CLOEXEC, number);
+        if (high < 0 && errno != EMFILE)
+            return -errno;
+    }
+    return high < 0 ? -EMFILE : high;
+}
+
 int tcpm__network_presize(struct tcpm__network *network, uint64_t limit)
 {
     uv_poll_t *poll;
@@ -77,11 +90,10 @@ int tcpm__network_presize(struct tcpm__network *network, uint64_t limit)
     fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     if (fd < 0)
         return -errno;
-    /* Never dup2: the number could be a descriptor of the host's. */
-    high = fcntl(fd, F_DUPFD_CLOEXEC, (int) limit - 1);
+    high = duplicate_high(fd, (int) limit);
     close(fd);
     if (high < 0)
-        return errno == EINVAL || errno == EMFILE ? 0 : -errno; /* the number is in use: grown */
+        return high == -EMFILE ? 0 : high; /* all in use: the table cannot grow any more */
     poll = tcpm__memory_zeroed(network->memory, sizeof(*poll));
     result = poll == NULL ? -ENOMEM : uv_poll_init(network->loop, poll, high);
     if (result < 0) {

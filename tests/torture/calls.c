@@ -113,11 +113,54 @@ static void cut_transfers(size_t cut, unsigned again_every, unsigned interrupt_e
                  interrupt_every);
 }
 
+static void connect_four(struct company *company)
+{
+    const struct tcpm_session_options options = {0};
+    const struct tcpm_connect_options defaults = {0};
+    struct party *party = company_party(company, &options);
+
+    for (int i = 0; i < 4; i++)
+        company_connect(party, &defaults);
+}
+
+static void shut_down_at_once(struct company *company, struct subject *subject, enum event event)
+{
+    (void) company;
+    if (event == EVENT_SUCCESS)
+        subject_shutdown(subject);
+}
+
+/* With others of ours open, a connect that gets no descriptor waits for one of theirs. */
+static void lack_descriptors(void)
+{
+    const struct scenario scenario = {"four at once",    {WILD_READER, 0},     connect_four,
+                                      shut_down_at_once, TCPM_REASON_SHUTDOWN, 0};
+    struct shim plan = {.call = SHIM_SOCKET};
+
+    for (plan.fail_at = 2; plan.fail_at <= 4; plan.fail_at++) {
+        struct company company;
+
+        plan.error = plan.fail_at % 2 == 0 ? EMFILE : ENFILE;
+        torture_note("out of descriptors at number %d", (int) plan.fail_at);
+        torture_watch(60);
+        scenario_open(&scenario, &company, true);
+        *shim() = plan;
+        shim()->active = true;
+        CHECK(company_open_engine(&company, NULL) == 0);
+        scenario_run(&scenario, &company, true);
+        CHECK(shim()->counts[SHIM_SOCKET] == company.subject_count + 1);
+        shim()->active = false;
+        company_close(&company);
+    }
+    torture_pass("a connect without a descriptor waits for one of ours");
+}
+
 int main(int argc, char **argv)
 {
     uint64_t limit = argc > 1 ? strtoull(argv[1], NULL, 10) : 4;
 
-    torture_plan(SHIM_CALLS + 5);
+    torture_plan(SHIM_CALLS + 6);
+    lack_descriptors();
     cut_transfers(1, 0, 0);
     cut_transfers(1, 2, 3);
     cut_transfers(7, 0, 2);

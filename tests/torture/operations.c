@@ -333,6 +333,9 @@ static void run_round(uint64_t seed, bool trace)
 
     company_open(&company, seed, NULL, NULL);
     company.may_lack_memory = true; /* ENOBUFS: max_queued and max_memory */
+    company.small_buffers = chance_one_in(&company.chance, 2);
+    if (company.small_buffers)
+        wild_shrink(company.wild);
     if (chance_one_in(&company.chance, 3))
         options.max_connections = 1 + chance_below(&company.chance, 6);
     if (chance_one_in(&company.chance, 6))

@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <string.h>
+#include <sys/socket.h>
 
 static struct tcpm_info info_of(const struct subject *subject)
 {
@@ -85,7 +86,10 @@ static void on_success(TCPM_ON, int fd, const char *addr, unsigned port)
 {
     struct subject *subject = meet(heap, session, id, EVENT_SUCCESS);
     struct tcpm_info info = info_of(subject);
+    const int bytes = 4096;
 
+    if (subject->company->small_buffers)
+        CHECK(setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &bytes, sizeof bytes) == 0);
     CHECK(fd >= 0 && addr[0] != '\0' && port > 0);
     EXPECT(!subject->stopped, "success after our end");
     EXPECT(strcmp(info.peer, addr) == 0 && info.peer_port == port, "peer %s", info.peer);

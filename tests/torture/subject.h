@@ -81,6 +81,7 @@ struct company {
     bool may_lack_memory; /* -ENOMEM and -ENOBUFS are answers */
     bool may_lie;         /* errors of system calls are made up */
     int64_t patience_ms;  /* for scenarios */
+    bool small_buffers;   /* of the kernel */
     unsigned depth;       /* handlers running: at most one */
     uint64_t events;
     /* Called in each event, once it has been checked. */

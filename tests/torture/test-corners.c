@@ -3,6 +3,9 @@
  */
 #include "host.h"
 
+#include <fcntl.h>
+#include <sys/resource.h>
+
 /* ---- memory that is counted, and that runs out ---- */
 
 struct counted {
@@ -98,6 +101,80 @@ static void a_post_dropped_in_the_engines_last_turn_is_freed(void **state)
     assert_int_equal(counted.blocks, 0);
     peer_stop(peer);
     host_loop_close(&host);
+}
+
+/* ---- descriptors ---- */
+
+static void the_highest_descriptor_may_be_in_use(void **state)
+{
+    struct host host;
+    struct rlimit limit;
+
+    (void) state;
+    host_loop_open(&host);
+    assert_int_equal(getrlimit(RLIMIT_NOFILE, &limit), 0);
+    int highest = (int) (limit.rlim_cur < 1048576 ? limit.rlim_cur : 1048576) - 1;
+    assert_int_equal(fcntl(STDERR_FILENO, F_DUPFD_CLOEXEC, highest), highest);
+    assert_int_equal(tcpm_engine_create(&host.loop, NULL, &host.engine), 0);
+    /* libuv's table of watchers is as large as it will ever have to be */
+    assert_true(host.loop.nwatchers >= (unsigned) highest - 1);
+    close(highest);
+    host_close(&host);
+}
+
+static void names_that_are_still_looked_up_do_not_hold_up_an_end(void **state)
+{
+    struct host host;
+    struct track tracks[12] = {0};
+
+    (void) state;
+    host_open(&host, NULL);
+    struct tcpm_session *session = track_session(&host, NULL);
+    for (int i = 0; i < 12; i++)
+        track_connect_with(&tracks[i], session,
+                           (struct tcpm_connect_options){.address = "localhost", .port = 1});
+    uv_run(&host.loop, UV_RUN_NOWAIT);
+    host_close(&host);
+    for (int i = 0; i < 12; i++)
+        assert_int_equal(tracks[i].last, EVENT_DISCONNECTED);
+}
+
+static void note_addresses(struct track *track, enum event event)
+{
+    struct tcpm_info info = {.size = sizeof info};
+
+    if (event != EVENT_SUCCESS)
+        return;
+    assert_int_equal(tcpm_info_get(track->session, track->id, &info), 0);
+    assert_string_equal(info.local, "::1");
+    assert_string_equal(info.peer, "::1");
+    assert_true(info.local_port > 0);
+    assert_int_equal(info.peer_port, track->port);
+}
+
+static void ipv6_in_brackets_or_not_and_bound(void **state)
+{
+    static const char *const forms[] = {"::1", "[::1]", "0:0:0:0:0:0:0:1", "[::1%lo]"};
+    struct host host;
+    struct track tracks[4] = {0};
+
+    (void) state;
+    host_open(&host, NULL);
+    struct peer *peer = peer_start("close", &(struct peer_options){.address = "::1"});
+    assert_non_null(peer);
+    struct tcpm_session *session = track_session(&host, NULL);
+    for (int i = 0; i < 4; i++) {
+        tracks[i].hook = i < 3 ? note_addresses : NULL;
+        track_connect_with(&tracks[i], session,
+                           (struct tcpm_connect_options){.address = forms[i],
+                                                         .port = peer_port(peer),
+                                                         .bind_address = i < 3 ? "[::1]" : NULL});
+    }
+    host_run(&host);
+    for (int i = 0; i < 4; i++)
+        assert_log(&tracks[i], "initialize success error(read,EOF) disconnected(eof)");
+    peer_stop(peer);
+    host_close(&host);
 }
 
 /* ---- who may start ---- */
@@ -255,6 +332,9 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_post_dropped_in_the_engines_last_turn_is_freed),
+        cmocka_unit_test(the_highest_descriptor_may_be_in_use),
+        cmocka_unit_test(names_that_are_still_looked_up_do_not_hold_up_an_end),
+        cmocka_unit_test(ipv6_in_brackets_or_not_and_bound),
         cmocka_unit_test(connects_that_wait_for_their_own_session_leave_room_to_others),
         cmocka_unit_test(a_record_taken_in_part_is_sent_or_queued_or_reset),
         cmocka_unit_test(pending_bytes_may_be_unread),

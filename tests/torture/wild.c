@@ -335,6 +335,13 @@ struct wild *wild_start(uint64_t seed, uint32_t first_key,
     return wild;
 }
 
+void wild_shrink(struct wild *wild)
+{
+    const int bytes = 4096;
+
+    CHECK(setsockopt(wild->listener, SOL_SOCKET, SO_RCVBUF, &bytes, sizeof bytes) == 0);
+}
+
 int wild_port(const struct wild *wild)
 {
     return wild->port;

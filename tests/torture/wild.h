@@ -45,6 +45,8 @@ struct wild_plan {
 };
 struct wild *wild_start(uint64_t seed, uint32_t first_key,
                         struct wild_plan (*plan)(uint32_t key, void *user), void *user);
+/* Its sockets hold little: the senders' queues fill up. */
+void wild_shrink(struct wild *wild);
 int wild_port(const struct wild *wild);
 /* Ends when all connections have; then find may be asked, until free. */
 void wild_join(struct wild *wild);

@@ -129,8 +129,7 @@ struct session {
 };
 
 struct runtime {
-    lua_State *main;   /* the state that runs the loop */
-    lua_State *active; /* the state on which callbacks run now: main, but inside of calls */
+    lua_State *active; /* the state on which callbacks run now: that of run, or of the call */
     lua_State *keeper; /* a thread that never runs: its stack is always free to use */
     bool framed;       /* the current frame of active is that of run: see protect.c */
     bool ran, running, stopped; /* run or stop were called; the loop runs; stop was called in it */
@@ -198,6 +197,18 @@ static inline void tcpm__lua_leave(struct runtime *rt, struct entry entry)
 struct slot *tcpm__lua_slot(const struct runtime *rt, uint64_t id); /* NULL: not live */
 /* The live connection that the value at index names, an id or a cheap; else NULL. */
 struct slot *tcpm__lua_slot_at(lua_State *L, struct runtime *rt, int index);
+/* Raises if the value at index 1 never was a cheap. */
+void tcpm__lua_check_cheap(lua_State *L);
+/* The live connection of the cheap at index 1: for what only looks, and for what changes it, which
+   must not come from inside its own filter. NULL: *code says why; where there is none: -ESTALE. */
+struct slot *tcpm__lua_look(lua_State *L);
+struct slot *tcpm__lua_change(lua_State *L, int *code);
+/* The latter for an id or a cheap at any index. */
+struct slot *tcpm__lua_usable(lua_State *L, int index, int *code);
+static inline struct tcpm_id tcpm__lua_id(const struct slot *slot)
+{
+    return (struct tcpm_id){slot->id};
+}
 /* A place for a new connection; NULL: no memory. */
 struct slot *tcpm__lua_slot_new(struct runtime *rt, uint32_t number);
 void tcpm__lua_slots_free(struct runtime *rt);    /* all of them: when the runtime goes */
@@ -228,7 +239,9 @@ int tcpm__lua_running(lua_State *L); /* core.running */
 int tcpm__lua_abandon(lua_State *L); /* core.abandon */
 int tcpm__lua_as(lua_State *L);      /* core.as */
 
-/* ---- cheap.c ---- */
+/* ---- send.c ---- */
+int tcpm__lua_cheap_send(lua_State *L);
+int tcpm__lua_cheap_shutdown(lua_State *L);
 int tcpm__lua_session_send(lua_State *L);
 int tcpm__lua_session_shutdown(lua_State *L);
 

@@ -1,202 +1,22 @@
 /*
- * What a connection's heap can do: the methods of cheaps, which are module functions as well, and
- * send and shutdown of sessions. Each turns its first argument into a live connection and calls one
- * function of the core; what has ended, or never was, answers ESTALE.
+ * What a connection's heap can do: the methods of cheaps, which are module functions as well. Each
+ * turns its first argument into a live connection and calls one function of the core; what has
+ * ended answers ESTALE. send and shutdown, which sessions have too, are in send.c.
  */
 #include "lua_filter.h"
 
 #include <errno.h>
 #include <string.h>
 
-#define RECORDS_ON_STACK 16
-
-static void check_cheap(lua_State *L)
-{
-    int type = LUA_TNIL;
-    if (lua_istable(L, 1)) {
-        lua_rawgeti(L, 1, 0);
-        type = lua_type(L, -1);
-        lua_pop(L, 1);
-    }
-    if (type != LUA_TNUMBER)
-        luaL_typerror(L, 1, "connection heap");
-}
-
-/* The live connection of the cheap at index 1, for getters. What never was a cheap is misuse. */
-static struct slot *find(lua_State *L)
-{
-    check_cheap(L);
-    return tcpm__lua_slot_at(L, tcpm__lua_runtime(L), 1);
-}
-
-/* The connection at index for calls that change it: not from inside its own filter. */
-static struct slot *find_usable(lua_State *L, int index, int *code)
-{
-    struct runtime *rt = tcpm__lua_runtime(L);
-    struct slot *slot = tcpm__lua_slot_at(L, rt, index);
-    if (slot == NULL) {
-        *code = -ESTALE;
-    } else if (rt->filtering != NULL && tcpm__lua_filter_busy(rt, slot->id)) {
-        *code = -EBUSY;
-        slot = NULL;
-    }
-    return slot;
-}
-
-/* The connection of the cheap at index 1 for calls that change it. */
-static struct slot *find_changeable(lua_State *L, int *code)
-{
-    check_cheap(L);
-    return find_usable(L, 1, code);
-}
-
-static struct tcpm_id id_of(const struct slot *slot)
-{
-    return (struct tcpm_id){slot->id};
-}
-
-/* ---- send ---- */
-
-struct batch {
-    struct tcpm_record few[RECORDS_ON_STACK];
-    struct tcpm_record *records;
-    int count;
-};
-
-/* Lays out the records from index first on; strings stay where they are. */
-static void read_records(lua_State *L, int first, struct batch *batch)
-{
-    for (int i = 0; i < batch->count; i++) {
-        int type = lua_type(L, first + i);
-        if (type != LUA_TSTRING && type != LUA_TNUMBER)
-            luaL_error(L, "send: record %d must be a string, not %s", i + 1, lua_typename(L, type));
-        batch->records[i].bytes = lua_tolstring(L, first + i, &batch->records[i].length);
-    }
-}
-
-static void begin_batch(lua_State *L, int first, struct batch *batch)
-{
-    batch->count = lua_gettop(L) - first + 1;
-    batch->records = batch->few;
-    if (batch->count > RECORDS_ON_STACK)
-        batch->records = lua_newuserdata(L, (size_t) batch->count * sizeof *batch->records);
-}
-
-static int send_result(lua_State *L, int result)
-{
-    if (result < 0)
-        return tcpm__lua_failure(L, result);
-    lua_pushboolean(L, 1);
-    if (result == 0)
-        return 1;
-    lua_pushliteral(L, "full");
-    return 2;
-}
-
-/* Through an output filter that is written in Lua: records are any values. */
-static int send_values(lua_State *L, struct slot *slot, int first, struct batch *batch)
-{
-    struct runtime *rt = tcpm__lua_runtime(L);
-    struct lua_filter *filter = slot->extra->output;
-    struct session *session = slot->session;
-    struct tcpm_id id = id_of(slot);
-    tcpm__lua_filter_put_begin(L, filter, first, batch->records, batch->count);
-    tcpm__lua_filter_keep(filter);
-    struct entry entry = tcpm__lua_enter(rt, L);
-    int result = tcpm_send_many(session->core, id, batch->records, (size_t) batch->count);
-    tcpm__lua_leave(rt, entry);
-    tcpm__lua_filter_put_end(L, filter);
-    int results = result < 0 && tcpm__lua_filter_push_message(L, filter) ? 3 : 0;
-    tcpm__lua_filter_drop(filter);
-    return results != 0 ? results : send_result(L, result);
-}
-
-static int send_to(lua_State *L, struct slot *slot, int first)
-{
-    size_t length;
-    if (slot->extra == NULL || slot->extra->output == NULL) {
-        if (lua_gettop(L) == first && lua_type(L, first) == LUA_TSTRING) {
-            const char *record = lua_tolstring(L, first, &length);
-            return send_result(L, tcpm_send(slot->session->core, id_of(slot), record, length));
-        }
-    }
-    struct batch batch;
-    begin_batch(L, first, &batch);
-    if (batch.count <= 0)
-        return tcpm__lua_failure_text(L, -EINVAL, "nothing to send");
-    if (slot->extra != NULL && slot->extra->output != NULL)
-        return send_values(L, slot, first, &batch);
-    read_records(L, first, &batch);
-    return send_result(
-        L, tcpm_send_many(slot->session->core, id_of(slot), batch.records, (size_t) batch.count));
-}
-
-static int cheap_send(lua_State *L)
-{
-    int code;
-    struct slot *slot = find_usable(L, 1, &code);
-    return slot == NULL ? tcpm__lua_failure(L, code) : send_to(L, slot, 2);
-}
-
-/* The connection at index 2 of a session's method; another session's is no such connection. */
-static struct slot *find_own(lua_State *L, int *code)
-{
-    struct session *session = tcpm__lua_session(L, tcpm__lua_runtime(L), 1);
-    struct slot *slot = find_usable(L, 2, code);
-    if (session == NULL) {
-        *code = 0;
-        return NULL;
-    }
-    if (slot != NULL && slot->session != session) {
-        *code = -ESTALE;
-        return NULL;
-    }
-    return slot;
-}
-
-int tcpm__lua_session_send(lua_State *L)
-{
-    int code;
-    struct slot *slot = find_own(L, &code);
-    if (slot == NULL)
-        return code == 0 ? tcpm__lua_session_over(L, NULL) : tcpm__lua_failure(L, code);
-    return send_to(L, slot, 3);
-}
-
 /* ---- its end ---- */
-
-static int shutdown_at(lua_State *L, struct slot *slot, int way)
-{
-    bool output = !lua_isnoneornil(L, way);
-    if (output && (lua_type(L, way) != LUA_TSTRING || strcmp(lua_tostring(L, way), "output") != 0))
-        return luaL_argerror(L, way, "nothing or \"output\" expected");
-    return tcpm__lua_result(L, output ? tcpm_shutdown_output(slot->session->core, id_of(slot))
-                                      : tcpm_shutdown(slot->session->core, id_of(slot)));
-}
-
-static int cheap_shutdown(lua_State *L)
-{
-    int code;
-    struct slot *slot = find_usable(L, 1, &code);
-    return slot == NULL ? tcpm__lua_failure(L, code) : shutdown_at(L, slot, 2);
-}
-
-int tcpm__lua_session_shutdown(lua_State *L)
-{
-    int code;
-    struct slot *slot = find_own(L, &code);
-    if (slot == NULL)
-        return code == 0 ? tcpm__lua_session_over(L, NULL) : tcpm__lua_failure(L, code);
-    return shutdown_at(L, slot, 3);
-}
 
 static int cheap_reset(lua_State *L)
 {
     int code;
-    struct slot *slot = find_changeable(L, &code);
+    struct slot *slot = tcpm__lua_change(L, &code);
     if (slot == NULL)
         return tcpm__lua_failure(L, code);
-    return tcpm__lua_result(L, tcpm_reset(slot->session->core, id_of(slot)));
+    return tcpm__lua_result(L, tcpm_reset(slot->session->core, tcpm__lua_id(slot)));
 }
 
 static int cheap_fail(lua_State *L)
@@ -206,10 +26,10 @@ static int cheap_fail(lua_State *L)
     const char *name = luaL_optstring(L, 3, NULL);
     if (name != NULL && (error = tcpm_error_code(name)) == 0)
         return luaL_argerror(L, 3, lua_pushfstring(L, "unknown error name '%s'", name));
-    struct slot *slot = find_changeable(L, &code);
+    struct slot *slot = tcpm__lua_change(L, &code);
     if (slot == NULL)
         return tcpm__lua_failure(L, code);
-    return tcpm__lua_result(L, tcpm_fail(slot->session->core, id_of(slot), error, message));
+    return tcpm__lua_result(L, tcpm_fail(slot->session->core, tcpm__lua_id(slot), error, message));
 }
 
 /* ---- flow and times ---- */
@@ -217,19 +37,19 @@ static int cheap_fail(lua_State *L)
 static int cheap_pause(lua_State *L)
 {
     int code;
-    struct slot *slot = find_changeable(L, &code);
+    struct slot *slot = tcpm__lua_change(L, &code);
     if (slot == NULL)
         return tcpm__lua_failure(L, code);
-    return tcpm__lua_result(L, tcpm_pause(slot->session->core, id_of(slot)));
+    return tcpm__lua_result(L, tcpm_pause(slot->session->core, tcpm__lua_id(slot)));
 }
 
 static int cheap_resume(lua_State *L)
 {
     int code;
-    struct slot *slot = find_changeable(L, &code);
+    struct slot *slot = tcpm__lua_change(L, &code);
     if (slot == NULL)
         return tcpm__lua_failure(L, code);
-    return tcpm__lua_result(L, tcpm_resume(slot->session->core, id_of(slot)));
+    return tcpm__lua_result(L, tcpm_resume(slot->session->core, tcpm__lua_id(slot)));
 }
 
 /* All that is known without a system call. -ESTALE: it has ended. */
@@ -237,7 +57,7 @@ static int read_info(const struct slot *slot, struct tcpm_info *info)
 {
     memset(info, 0, sizeof *info);
     info->size = offsetof(struct tcpm_info, peer);
-    return slot == NULL ? -ESTALE : tcpm_info_get(slot->session->core, id_of(slot), info);
+    return slot == NULL ? -ESTALE : tcpm_info_get(slot->session->core, tcpm__lua_id(slot), info);
 }
 
 static int cheap_timeout(lua_State *L)
@@ -245,16 +65,16 @@ static int cheap_timeout(lua_State *L)
     int code;
     struct tcpm_info info;
     if (lua_isnoneornil(L, 2)) {
-        if (read_info(find(L), &info) < 0)
+        if (read_info(tcpm__lua_look(L), &info) < 0)
             return tcpm__lua_stale(L);
         lua_pushnumber(L, (lua_Number) info.timeout_ms / 1000);
         return 1;
     }
     int64_t ms = tcpm__lua_check_ms(L, 2);
-    struct slot *slot = find_changeable(L, &code);
+    struct slot *slot = tcpm__lua_change(L, &code);
     if (slot == NULL)
         return tcpm__lua_failure(L, code);
-    return tcpm__lua_result(L, tcpm_timeout(slot->session->core, id_of(slot), ms));
+    return tcpm__lua_result(L, tcpm_timeout(slot->session->core, tcpm__lua_id(slot), ms));
 }
 
 static int cheap_deadline(lua_State *L)
@@ -262,23 +82,23 @@ static int cheap_deadline(lua_State *L)
     int code;
     struct tcpm_info info;
     if (lua_isnoneornil(L, 2)) {
-        if (read_info(find(L), &info) < 0)
+        if (read_info(tcpm__lua_look(L), &info) < 0)
             return tcpm__lua_stale(L);
         lua_pushnumber(L, (lua_Number) info.deadline_ms / 1000);
         return 1;
     }
     int64_t ms = tcpm__lua_check_ms(L, 2);
-    struct slot *slot = find_changeable(L, &code);
+    struct slot *slot = tcpm__lua_change(L, &code);
     if (slot == NULL)
         return tcpm__lua_failure(L, code);
-    return tcpm__lua_result(L, tcpm_deadline(slot->session->core, id_of(slot), ms));
+    return tcpm__lua_result(L, tcpm_deadline(slot->session->core, tcpm__lua_id(slot), ms));
 }
 
 /* ---- what is known of it ---- */
 
 static int cheap_id(lua_State *L)
 {
-    check_cheap(L);
+    tcpm__lua_check_cheap(L);
     lua_rawgeti(L, 1, 0);
     return 1;
 }
@@ -295,7 +115,7 @@ static const char *find_ended(lua_State *L, size_t *length)
 static int cheap_addr(lua_State *L)
 {
     struct tcpm_info info;
-    if (read_info(find(L), &info) == 0) {
+    if (read_info(tcpm__lua_look(L), &info) == 0) {
         lua_pushstring(L, info.address);
         return 1;
     }
@@ -310,7 +130,7 @@ static int cheap_addr(lua_State *L)
 static int cheap_port(lua_State *L)
 {
     struct tcpm_info info;
-    if (read_info(find(L), &info) == 0) {
+    if (read_info(tcpm__lua_look(L), &info) == 0) {
         lua_pushinteger(L, (lua_Integer) info.port);
         return 1;
     }
@@ -335,25 +155,25 @@ static int push_end_point(lua_State *L, const char *address, unsigned port)
 
 static int cheap_peer(lua_State *L)
 {
-    struct slot *slot = find(L);
+    struct slot *slot = tcpm__lua_look(L);
     struct tcpm_info info = {.size = sizeof info};
-    if (slot == NULL || tcpm_info_get(slot->session->core, id_of(slot), &info) < 0)
+    if (slot == NULL || tcpm_info_get(slot->session->core, tcpm__lua_id(slot), &info) < 0)
         return tcpm__lua_stale(L);
     return push_end_point(L, info.peer, info.peer_port);
 }
 
 static int cheap_sock(lua_State *L)
 {
-    struct slot *slot = find(L);
+    struct slot *slot = tcpm__lua_look(L);
     struct tcpm_info info = {.size = sizeof info};
-    if (slot == NULL || tcpm_info_get(slot->session->core, id_of(slot), &info) < 0)
+    if (slot == NULL || tcpm_info_get(slot->session->core, tcpm__lua_id(slot), &info) < 0)
         return tcpm__lua_stale(L);
     return push_end_point(L, info.local, info.local_port);
 }
 
 static int cheap_session(lua_State *L)
 {
-    const struct slot *slot = find(L);
+    const struct slot *slot = tcpm__lua_look(L);
     if (slot == NULL)
         return tcpm__lua_stale(L);
     lua_rawgeti(L, lua_upvalueindex(UP_PLACES), slot->session->base + PLACE_OBJECT);
@@ -363,7 +183,7 @@ static int cheap_session(lua_State *L)
 static int cheap_phase(lua_State *L)
 {
     struct tcpm_info info;
-    if (read_info(find(L), &info) < 0)
+    if (read_info(tcpm__lua_look(L), &info) < 0)
         return tcpm__lua_stale(L);
     lua_pushstring(L, tcpm_phase_name(info.phase));
     return 1;
@@ -372,7 +192,7 @@ static int cheap_phase(lua_State *L)
 static int cheap_queued(lua_State *L)
 {
     struct tcpm_info info;
-    if (read_info(find(L), &info) < 0)
+    if (read_info(tcpm__lua_look(L), &info) < 0)
         return tcpm__lua_stale(L);
     lua_pushnumber(L, (lua_Number) info.queued);
     return 1;
@@ -381,7 +201,7 @@ static int cheap_queued(lua_State *L)
 static int cheap_cause(lua_State *L)
 {
     struct tcpm_info info;
-    struct slot *slot = find(L);
+    struct slot *slot = tcpm__lua_look(L);
     if (read_info(slot, &info) < 0)
         return tcpm__lua_stale(L);
     if (info.cause.code == 0) {
@@ -403,13 +223,13 @@ static int cheap_cause(lua_State *L)
 static int cheap_pending(lua_State *L)
 {
     int code;
-    struct slot *slot = find_changeable(L, &code);
+    struct slot *slot = tcpm__lua_change(L, &code);
     const void *bytes;
     size_t length;
     if (slot == NULL)
         return tcpm__lua_failure(L, code);
     struct session *session = slot->session;
-    struct tcpm_id id = id_of(slot);
+    struct tcpm_id id = tcpm__lua_id(slot);
     lua_settop(L, 1);
     if (slot->extra != NULL && slot->extra->input != NULL)
         tcpm__lua_filter_push_pending(L, slot->extra->input);
@@ -427,11 +247,11 @@ static int cheap_unread(lua_State *L)
 {
     int code;
     luaL_checkstring(L, 2);
-    struct slot *slot = find_changeable(L, &code);
+    struct slot *slot = tcpm__lua_change(L, &code);
     if (slot == NULL)
         return tcpm__lua_failure(L, code);
     struct session *session = slot->session;
-    struct tcpm_id id = id_of(slot);
+    struct tcpm_id id = tcpm__lua_id(slot);
     lua_settop(L, 2);
     if (slot->extra != NULL && slot->extra->input != NULL)
         tcpm__lua_filter_restart(L, slot->extra->input);
@@ -459,11 +279,11 @@ static int switch_filters(lua_State *L, int input, int output)
 {
     int code;
     struct runtime *rt = tcpm__lua_runtime(L);
-    struct slot *slot = find_changeable(L, &code);
+    struct slot *slot = tcpm__lua_change(L, &code);
     if (slot == NULL)
         return tcpm__lua_failure(L, code);
     struct session *session = slot->session;
-    struct tcpm_id id = id_of(slot);
+    struct tcpm_id id = tcpm__lua_id(slot);
     struct lua_filter *old = slot->extra == NULL ? NULL : slot->extra->input;
     if (input != 0 && old != NULL)
         tcpm__lua_filter_push_pending(L, old);
@@ -528,8 +348,8 @@ const luaL_Reg tcpm__lua_cheap_functions[] = {
     {"unread", cheap_unread},
     {"timeout", cheap_timeout},
     {"deadline", cheap_deadline},
-    {"send", cheap_send},
-    {"shutdown", cheap_shutdown},
+    {"send", tcpm__lua_cheap_send},
+    {"shutdown", tcpm__lua_cheap_shutdown},
     {"reset", cheap_reset},
     {"fail", cheap_fail},
     {"pause", cheap_pause},

@@ -65,7 +65,6 @@ int tcpm__lua_module_run(lua_State *L)
     rt->stopped = false;
     struct session *owner = rt->owner;
     struct entry entry = tcpm__lua_enter(rt, L);
-    rt->main = L;
     rt->owner = NULL;
     rt->framed = true;
     run_loop(rt);

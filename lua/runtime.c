@@ -200,7 +200,7 @@ static struct runtime *push_runtime(lua_State *L)
     lua_pushcfunction(L, collect_runtime);
     lua_setfield(L, -2, "__gc");
     lua_setmetatable(L, -2);
-    rt->main = rt->active = L;
+    rt->active = L;
     return rt;
 }
 
@@ -393,7 +393,7 @@ int tcpm_lua_open(lua_State *L, struct tcpm_engine *engine,
     host.link = make_link();
     int status = host.link == NULL ? LUA_ERRMEM : lua_cpcall(L, open_in_host, &host);
     if (status == 0) {
-        tcpm__lua_find(L)->main = tcpm__lua_find(L)->active = L;
+        tcpm__lua_find(L)->active = L;
         lua_rawgeti(L, LUA_REGISTRYINDEX, TCPM__LUA_MODULE);
         return 0;
     }

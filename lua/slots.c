@@ -5,6 +5,7 @@
  */
 #include "lua_filter.h"
 
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -36,6 +37,43 @@ struct slot *tcpm__lua_slot_at(lua_State *L, struct runtime *rt, int index)
         return NULL;
     uint64_t id = (uint64_t) number;
     return (double) id == number ? tcpm__lua_slot(rt, id) : NULL;
+}
+
+void tcpm__lua_check_cheap(lua_State *L)
+{
+    int type = LUA_TNIL;
+    if (lua_istable(L, 1)) {
+        lua_rawgeti(L, 1, 0);
+        type = lua_type(L, -1);
+        lua_pop(L, 1);
+    }
+    if (type != LUA_TNUMBER)
+        luaL_typerror(L, 1, "connection heap");
+}
+
+struct slot *tcpm__lua_look(lua_State *L)
+{
+    tcpm__lua_check_cheap(L);
+    return tcpm__lua_slot_at(L, tcpm__lua_runtime(L), 1);
+}
+
+struct slot *tcpm__lua_usable(lua_State *L, int index, int *code)
+{
+    struct runtime *rt = tcpm__lua_runtime(L);
+    struct slot *slot = tcpm__lua_slot_at(L, rt, index);
+    if (slot == NULL) {
+        *code = -ESTALE;
+    } else if (rt->filtering != NULL && tcpm__lua_filter_busy(rt, slot->id)) {
+        *code = -EBUSY;
+        slot = NULL;
+    }
+    return slot;
+}
+
+struct slot *tcpm__lua_change(lua_State *L, int *code)
+{
+    tcpm__lua_check_cheap(L);
+    return tcpm__lua_usable(L, 1, code);
 }
 
 static bool reserve_chunks(struct runtime *rt, uint32_t count)

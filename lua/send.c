@@ -1,0 +1,146 @@
+/*
+ * send and shutdown, as methods of cheaps and of sessions and as module functions: what takes a
+ * cheap or an id. Anything that is no live connection, or in a session's method another session's,
+ * answers ESTALE.
+ */
+#include "lua_filter.h"
+
+#include <errno.h>
+#include <string.h>
+
+#define RECORDS_ON_STACK 16
+
+struct batch {
+    struct tcpm_record few[RECORDS_ON_STACK];
+    struct tcpm_record *records;
+    int count;
+};
+
+/* Lays out the records from index first on; strings stay where they are. */
+static void read_records(lua_State *L, int first, struct batch *batch)
+{
+    for (int i = 0; i < batch->count; i++) {
+        int type = lua_type(L, first + i);
+        if (type != LUA_TSTRING && type != LUA_TNUMBER)
+            luaL_error(L, "send: record %d must be a string, not %s", i + 1, lua_typename(L, type));
+        batch->records[i].bytes = lua_tolstring(L, first + i, &batch->records[i].length);
+    }
+}
+
+static void begin_batch(lua_State *L, int first, struct batch *batch)
+{
+    batch->count = lua_gettop(L) - first + 1;
+    batch->records = batch->few;
+    if (batch->count > RECORDS_ON_STACK)
+        batch->records = lua_newuserdata(L, (size_t) batch->count * sizeof *batch->records);
+}
+
+static int send_result(lua_State *L, int result)
+{
+    if (result < 0)
+        return tcpm__lua_failure(L, result);
+    lua_pushboolean(L, 1);
+    if (result == 0)
+        return 1;
+    lua_pushliteral(L, "full");
+    return 2;
+}
+
+/* Through an output filter that is written in Lua: records are any values. */
+static int send_values(lua_State *L, struct slot *slot, int first, struct batch *batch)
+{
+    struct runtime *rt = tcpm__lua_runtime(L);
+    struct lua_filter *filter = slot->extra->output;
+    struct session *session = slot->session;
+    struct tcpm_id id = tcpm__lua_id(slot);
+    tcpm__lua_filter_put_begin(L, filter, first, batch->records, batch->count);
+    tcpm__lua_filter_keep(filter);
+    struct entry entry = tcpm__lua_enter(rt, L);
+    int result = tcpm_send_many(session->core, id, batch->records, (size_t) batch->count);
+    tcpm__lua_leave(rt, entry);
+    tcpm__lua_filter_put_end(L, filter);
+    int results = result < 0 && tcpm__lua_filter_push_message(L, filter) ? 3 : 0;
+    tcpm__lua_filter_drop(filter);
+    return results != 0 ? results : send_result(L, result);
+}
+
+static int send_to(lua_State *L, struct slot *slot, int first)
+{
+    size_t length;
+    if (slot->extra == NULL || slot->extra->output == NULL) {
+        if (lua_gettop(L) == first && lua_type(L, first) == LUA_TSTRING) {
+            const char *record = lua_tolstring(L, first, &length);
+            return send_result(L,
+                               tcpm_send(slot->session->core, tcpm__lua_id(slot), record, length));
+        }
+    }
+    struct batch batch;
+    begin_batch(L, first, &batch);
+    if (batch.count <= 0)
+        return tcpm__lua_failure_text(L, -EINVAL, "nothing to send");
+    if (slot->extra != NULL && slot->extra->output != NULL)
+        return send_values(L, slot, first, &batch);
+    read_records(L, first, &batch);
+    return send_result(L, tcpm_send_many(slot->session->core, tcpm__lua_id(slot), batch.records,
+                                         (size_t) batch.count));
+}
+
+int tcpm__lua_cheap_send(lua_State *L)
+{
+    int code;
+    struct slot *slot = tcpm__lua_usable(L, 1, &code);
+    return slot == NULL ? tcpm__lua_failure(L, code) : send_to(L, slot, 2);
+}
+
+/* The connection at index 2 of a session's method; another session's is no such connection. */
+static struct slot *find_own(lua_State *L, int *code)
+{
+    struct session *session = tcpm__lua_session(L, tcpm__lua_runtime(L), 1);
+    struct slot *slot = tcpm__lua_usable(L, 2, code);
+    if (session == NULL) {
+        *code = 0;
+        return NULL;
+    }
+    if (slot != NULL && slot->session != session) {
+        *code = -ESTALE;
+        return NULL;
+    }
+    return slot;
+}
+
+int tcpm__lua_session_send(lua_State *L)
+{
+    int code;
+    struct slot *slot = find_own(L, &code);
+    if (slot == NULL)
+        return code == 0 ? tcpm__lua_session_over(L, NULL) : tcpm__lua_failure(L, code);
+    return send_to(L, slot, 3);
+}
+
+/* ---- shutdown ---- */
+
+static int shutdown_at(lua_State *L, struct slot *slot, int way)
+{
+    bool output = !lua_isnoneornil(L, way);
+    if (output && (lua_type(L, way) != LUA_TSTRING || strcmp(lua_tostring(L, way), "output") != 0))
+        return luaL_argerror(L, way, "nothing or \"output\" expected");
+    return tcpm__lua_result(L, output
+                                   ? tcpm_shutdown_output(slot->session->core, tcpm__lua_id(slot))
+                                   : tcpm_shutdown(slot->session->core, tcpm__lua_id(slot)));
+}
+
+int tcpm__lua_cheap_shutdown(lua_State *L)
+{
+    int code;
+    struct slot *slot = tcpm__lua_usable(L, 1, &code);
+    return slot == NULL ? tcpm__lua_failure(L, code) : shutdown_at(L, slot, 2);
+}
+
+int tcpm__lua_session_shutdown(lua_State *L)
+{
+    int code;
+    struct slot *slot = find_own(L, &code);
+    if (slot == NULL)
+        return code == 0 ? tcpm__lua_session_over(L, NULL) : tcpm__lua_failure(L, code);
+    return shutdown_at(L, slot, 3);
+}

@@ -263,10 +263,12 @@ static int cheap_unread(lua_State *L)
     return tcpm__lua_result(L, tcpm_unread(session->core, id, bytes, length));
 }
 
-/* Makes the filter that a call names: a spec at index 2, options at 3. */
+/* Puts at index 2 the filter that a call names: a spec there, options at 3. */
 static void read_filter(lua_State *L, const char *direction)
 {
     luaL_checkany(L, 2);
+    if (lua_gettop(L) == 2 && tcpm__lua_is_filter_at(L, 2))
+        return; /* checked when it was made */
     lua_settop(L, 3);
     lua_rawgeti(L, lua_upvalueindex(UP_CORE), PART_FILTER);
     lua_insert(L, 2);

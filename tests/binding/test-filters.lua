@@ -585,4 +585,56 @@ function cases.record_block_checks_its_lists()
   lu.assertEquals(one:get_one(), { "a", "b" })
 end
 
+-- Any stream, cut anywhere, gives the same records as uncut.
+function cases.any_stream_cut_anywhere_gives_the_same_records()
+  local filters, seed = tcpmulti.filters, os.time()
+  math.randomseed(seed)
+  local hex = {
+    function(length) return ("%02x"):format(length) end,
+    function(bytes)
+      if #bytes < 2 then return nil end
+      local length = tonumber(bytes:sub(1, 2), 16)
+      if not length then return nil, "no length" end
+      return length, 2
+    end,
+  }
+  local rows = {
+    { filters.line(), "ab\r\n" },
+    { filters.line { ends = "auto" }, "ab\r\n" },
+    { filters.netstring(), "1:a,2b" },
+    { filters.block { length = "varint" }, "\0\1\2\128x" },
+    { filters.block { length_codec = hex, max_length = 30 }, "0012af" },
+    { mqtt.new(), "\16\0\2\1ab" },
+    { filters.stack { "line", filters.grep(function(r) return r ~= "" end),
+      filters.map(function(r) return r, r:upper() end), filters.record_block(3) }, "ab\r\n" },
+  }
+  local function flat(records)
+    local list = {}
+    for i, record in ipairs(records) do
+      if type(record) == "table" then
+        list[i] = record.body and record.type .. record.body or table.concat(record, "+")
+      else
+        list[i] = record
+      end
+      if list[i]:sub(1, 6) == "error:" then break end
+    end
+    return list
+  end
+  for number, row in ipairs(rows) do
+    for _ = 1, 100 do
+      local bytes = {}
+      for i = 1, math.random(60) do
+        local at = math.random(#row[2])
+        bytes[i] = row[2]:sub(at, at)
+      end
+      local stream = table.concat(bytes)
+      local whole = flat(decode(row[1], stream))
+      lu.assertEquals(flat(decode(row[1], stream, 1)), whole,
+        ("row %d, seed %d, %q"):format(number, seed, stream))
+      lu.assertEquals(flat(decode(row[1], stream, math.random(#stream))), whole,
+        ("row %d, seed %d, %q"):format(number, seed, stream))
+    end
+  end
+end
+
 support.main(cases)

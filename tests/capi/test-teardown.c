@@ -1,0 +1,197 @@
+/*
+ * Teardown in the middle of everything: connections in every phase, lookups, alarms, signals and
+ * the host's own handles; after any number of turns and events, from outside and from a handler.
+ */
+#include "others.h"
+
+#include <signal.h>
+
+struct demolition {
+    struct host host;
+    struct others others;
+    struct track tracks[60];
+    struct peer *peers[5];
+    struct tcpm_session *sessions[2];
+    unsigned events_left; /* until the engine is closed, from inside a handler */
+    int closed, drops;
+};
+
+static void on_closed(void *user)
+{
+    ((struct demolition *) user)->closed++;
+}
+
+static void count_down(struct track *track, enum event event)
+{
+    struct demolition *all = track->user;
+
+    if (event == EVENT_SUCCESS)
+        tcpm_send(track->session, track->id, "hello", 5);
+    if (all->events_left > 0 && --all->events_left == 0) {
+        tcpm_engine_close(all->host.engine, on_closed, all);
+        assert_int_equal(all->closed, 0);
+    }
+}
+
+static void run_nothing(struct tcpm_session *session, void *user, void *argument)
+{
+    (void) session;
+    (void) user;
+    (void) argument;
+}
+
+static void count_drop(void *argument)
+{
+    ((struct demolition *) argument)->drops++;
+}
+
+static void start_peers(struct demolition *all)
+{
+    static const char *const programs[] = {"echo", "blast 0", "freeze", "", ""};
+
+    for (size_t i = 0; i < COUNT(programs); i++) {
+        struct peer_options options = {.blackhole = i == 3, .refuse = i == 4};
+        all->peers[i] = peer_start(programs[i], &options);
+        assert_non_null(all->peers[i]);
+    }
+}
+
+/* Connections in every phase, some of them waiting, one name being looked up, alarms, a signal. */
+static void start_all(struct demolition *all)
+{
+    struct tcpm_session_options options = {.max_connections = 25};
+    struct tcpm_filter *stream = stream_filter();
+    struct tcpm_task task = {.run = run_nothing, .drop = count_drop, .argument = all};
+    char *large = calloc(1, 3000000);
+
+    assert_non_null(large);
+    options.input_filter = options.output_filter = stream;
+    for (size_t s = 0; s < 2; s++) {
+        all->sessions[s] = track_session(&all->host, &options);
+        assert_int_equal(tcpm_delay(all->sessions[s], (struct tcpm_id){0}, 1000000, task, NULL), 0);
+        assert_int_equal(tcpm_sig(all->sessions[s], SIGUSR1, task), 0);
+    }
+    tcpm_filter_free(stream);
+    for (size_t i = 0; i < COUNT(all->tracks); i++) {
+        struct track *track = &all->tracks[i];
+        track->hook = count_down;
+        track->user = all;
+        if (i == 7)
+            track_connect_with(
+                track, all->sessions[0],
+                (struct tcpm_connect_options){.address = "no-such.invalid", .port = 1});
+        else
+            track_connect(track, all->sessions[i % 2], peer_port(all->peers[i % 5]));
+        if (i % 5 == 2)
+            assert_true(tcpm_send(track->session, track->id, large, 3000000) >= 0);
+        if (i % 10 == 3)
+            assert_int_equal(tcpm_delay(track->session, track->id, 1000000, task, NULL), 0);
+    }
+    free(large);
+}
+
+/* Closed after so many events, from a handler; after so many turns, from outside, if 0. */
+static void demolish(unsigned events, int turns)
+{
+    struct demolition *all = calloc(1, sizeof *all);
+
+    assert_non_null(all);
+    host_open(&all->host, NULL);
+    start_peers(all);
+    others_start(&all->others, &all->host.loop);
+    all->events_left = events;
+    start_all(all);
+    for (int turn = 0; turn < turns; turn++)
+        uv_run(&all->host.loop, UV_RUN_NOWAIT);
+    if (events == 0)
+        tcpm_engine_close(all->host.engine, on_closed, all);
+    others_stop(&all->others);
+    host_run(&all->host);
+    assert_int_equal(all->closed, 1);
+    for (size_t i = 0; i < COUNT(all->tracks); i++)
+        assert_int_equal(all->tracks[i].count[EVENT_DISCONNECTED], 1);
+    assert_int_equal(all->drops, 4 + (int) COUNT(all->tracks) / 10);
+    for (size_t i = 0; i < COUNT(all->peers); i++)
+        peer_stop(all->peers[i]);
+    host_loop_close(&all->host);
+    free(all);
+}
+
+static void test_teardown_after_any_number_of_turns(void **state)
+{
+    (void) state;
+    for (int turns = 0; turns < 12; turns++)
+        demolish(0, turns);
+    demolish(0, 100);
+}
+
+static void test_teardown_after_any_number_of_events(void **state)
+{
+    (void) state;
+    for (unsigned events = 1; events < 200; events += 1 + events / 4)
+        demolish(COUNT(((struct demolition *) 0)->tracks) + events, 0);
+}
+
+static void die_in_turn(struct track *track, enum event event)
+{
+    if (event == EVENT_SUCCESS)
+        assert_true(tcpm_send(track->session, track->id, "the last word", 13) >= 0);
+}
+
+struct graceful {
+    int stopped;
+};
+
+static void on_stopped(struct tcpm_session *session, void *user)
+{
+    (void) session;
+    ((struct graceful *) user)->stopped++;
+}
+
+static bool both_stopped(void *argument)
+{
+    return ((struct graceful *) argument)->stopped == 2;
+}
+
+/* The graceful way that the header names: die for each session, wait for stopped, close. */
+static void test_a_graceful_end_delivers_what_was_sent(void **state)
+{
+    struct host host;
+    struct track tracks[20] = {{.hook = NULL}};
+    struct graceful graceful = {0};
+    struct tcpm_events events = *track_events();
+    struct tcpm_session_options options = {.events = &events, .user = &graceful};
+
+    (void) state;
+    events.stopped = on_stopped;
+    host_open(&host, NULL);
+    struct peer *peer = peer_start("recv all", NULL);
+    struct tcpm_session *sessions[2] = {track_session(&host, &options),
+                                        track_session(&host, &options)};
+    for (size_t i = 0; i < COUNT(tracks); i++) {
+        tracks[i].hook = die_in_turn;
+        track_connect(&tracks[i], sessions[i % 2], peer_port(peer));
+    }
+    for (size_t i = 0; i < COUNT(tracks); i++)
+        host_run_until(&host, track_open, &tracks[i]);
+    assert_int_equal(tcpm_die(sessions[0]), 0);
+    assert_int_equal(tcpm_die(sessions[0]), -ESHUTDOWN);
+    assert_int_equal(tcpm_die(sessions[1]), 0);
+    host_run_until(&host, both_stopped, &graceful);
+    assert_int_equal(peer_wait_ended(peer, COUNT(tracks), 20), 0);
+    struct peer_report report;
+    peer_report(peer, &report);
+    assert_int_equal(report.received, 15 * COUNT(tracks));
+    for (size_t i = 0; i < COUNT(tracks); i++)
+        assert_log(&tracks[i], "initialize success disconnected(die)");
+    peer_stop(peer);
+    host_close(&host);
+}
+
+static const struct CMUnitTest tests[] = {
+    cmocka_unit_test(test_teardown_after_any_number_of_turns),
+    cmocka_unit_test(test_teardown_after_any_number_of_events),
+    cmocka_unit_test(test_a_graceful_end_delivers_what_was_sent),
+};
+
+RUN_TESTS(tests)

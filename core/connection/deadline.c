@@ -158,7 +158,7 @@ static bool has_news(struct tcpm__connection *connection, bool deadline)
     return true;
 }
 
-/* When a flush has run out of time the kernel is asked once more: after a stall it may have room. */
+/* When a flush has run out of time the kernel is asked again: after a stall it may have room. */
 static bool flush_is_due(const struct tcpm__connection *connection)
 {
     if (next_look(connection) != UINT64_MAX)

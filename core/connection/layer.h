@@ -33,7 +33,7 @@ void tcpm__event_disconnected(struct tcpm__connection *connection);
 int tcpm__turn_init(struct tcpm_engine *engine);
 void tcpm__turn_free(struct tcpm_engine *engine);
 void tcpm__ready(struct tcpm__connection *connection); /* the ready pass will look at it */
-/* There is something new to wait for, or to do. A prepare callback of the host's may run after ours,
+/* There is something new to wait for, or to do. A prepare callback of a host may run after ours,
    which has already decided how long the loop may sleep. */
 void tcpm__turn_wake(struct tcpm_engine *engine);
 void tcpm__work_add(struct tcpm_engine *engine);

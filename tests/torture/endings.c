@@ -142,7 +142,7 @@ static void run_batch(uint64_t seed, unsigned reasons[TCPM_REASON_DIE + 1])
 
 int main(int argc, char **argv)
 {
-    double seconds = argc > 1 ? atof(argv[1]) : 6;
+    double seconds = argc > 1 ? strtod(argv[1], NULL) : 6;
     uint64_t seed = argc > 2 ? strtoull(argv[2], NULL, 10) : (uint64_t) tcpm_now_ns();
     unsigned batches = 0, reasons[TCPM_REASON_DIE + 1] = {0};
 

@@ -357,7 +357,7 @@ static void run_round(uint64_t seed, bool trace)
 
 int main(int argc, char **argv)
 {
-    double seconds = argc > 1 ? atof(argv[1]) : 8;
+    double seconds = argc > 1 ? strtod(argv[1], NULL) : 8;
     uint64_t seed = argc > 2 ? strtoull(argv[2], NULL, 10) : (uint64_t) tcpm_now_ns();
     unsigned rounds = 0;
 

@@ -7,29 +7,30 @@ local support = require "behaviour.support"
 
 local cases = support.cases "Stalls"
 
--- The child stops itself; a shell beside it lets it go on.
+-- stall(seconds): the child stops itself, here and now; a shell beside it lets it go on.
 local PRELUDE = [[
   local tcpmulti = require "tcpmulti"
   local port = tonumber(arg[1])
-  local function stall(seconds)
-    os.execute(("(sleep 0.1; kill -STOP %d; sleep %s; kill -CONT %d) >/dev/null 2>&1 &"):format(
-      arg.pid, seconds, arg.pid))
-  end
   local stat = assert(io.open "/proc/self/stat")
-  arg.pid = stat:read "*n"
+  local pid = stat:read "*n"
   stat:close()
+  local function stall(seconds)
+    os.execute(("(sleep %g; kill -CONT %d) >/dev/null 2>&1 & kill -STOP %d"):format(
+      seconds, pid, pid))
+  end
 ]]
 
 function cases.T07_data_that_came_while_we_were_stopped_beats_the_timeout()
   local one = support.peer 'send "before\\r\\n"; sleep 500; send "meanwhile\\r\\n"; count'
   local output, status = support.child("", PRELUDE .. [[
-    local s = tcpmulti.create {
+    local s
+    s = tcpmulti.create {
       input_timeout = 0.6,
-      on_success = function() stall(1) end,
       on_input = function(cheap, record)
         print(record)
-        if record == "meanwhile" then cheap:shutdown() end
+        if record == "before" then s:delay("stop", 0.1) else cheap:shutdown() end
       end,
+      inline_states = { stop = function() stall(1) end },
       on_timeout = function(_, _, timer) print("timeout", timer) end,
       on_disconnected = function(_, _, reason) print(reason) end,
     }
@@ -49,19 +50,17 @@ function cases.T07_a_thousand_connections_lose_nothing_and_time_out_nowhere()
       input_timeout = 0.8,
       on_success = function()
         open = open + 1
-        if open < 1000 then return end
-        stall(1.5)
-        s:delay("speak", 0.05)
+        if open == 1000 then s:yield "speak" end
       end,
       inline_states = {
         speak = function()
           for _, cheap in s:connections() do cheap:send "ping" end
-          if received < 20000 then s:delay("speak", 0.05) end
+          stall(1.5)
         end,
       },
       on_input = function(cheap)
         received = received + 1
-        if received > 20000 then cheap:shutdown() end
+        cheap:shutdown()
       end,
       on_timeout = function() timeouts = timeouts + 1 end,
       on_disconnected = function(_, _, reason)
@@ -70,9 +69,9 @@ function cases.T07_a_thousand_connections_lose_nothing_and_time_out_nowhere()
     }
     for i = 1, 1000 do s:connect("127.0.0." .. i % 8 + 1, port) end
     tcpmulti.run()
-    print(open, timeouts, ended)
+    print(open, received, timeouts, ended)
   ]], swarm:port())
-  lu.assertEquals(output, "1000\t0\t1000\n")
+  lu.assertEquals(output, "1000\t1000\t0\t1000\n")
   lu.assertEquals(status, 0)
 end
 

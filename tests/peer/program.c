@@ -255,10 +255,12 @@ static int read_step(struct reader *reader, struct peer_script *script)
 {
     struct peer_program *program = &script->programs[script->count - 1];
     struct peer_step *step;
+    const char *start = reader->at;
     char word[16];
     int verb = read_word(reader, word, sizeof word) > 0 ? find_verb(word) : -1;
 
     if (verb < 0) {
+        reader->at = start;
         return refuse(reader, "unknown verb");
     }
     step = verb == VERB_NEXT ? NULL : add_step(program);

@@ -80,7 +80,7 @@ enum part {
     PART_DISPATCH,          /* session, task, cheap or nil: runs a state that was queued */
     PART_STOPPED,           /* session: runs _stop */
     PART_INPUT_LINE,        /* session, task, line or nil, message, errname */
-    PART_FILTER,            /* level, spec, options -> a filter: userdata or object */
+    PART_FILTER,            /* spec, options, direction -> a filter: userdata or object */
 };
 
 /* Tells objects of the core whether the runtime is still there. */

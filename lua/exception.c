@@ -96,11 +96,6 @@ void tcpm__lua_exception_in(struct session *session, uint64_t id, int place, cha
 
 /* ---- errors in on_initialize: the report follows in a later turn ---- */
 
-struct later {
-    struct session *session;
-    uint64_t id;
-};
-
 void tcpm__lua_report_pending(struct session *session, struct slot *slot)
 {
     char *message = slot->extra->report;
@@ -112,29 +107,29 @@ static void run_later(struct tcpm_session *core, void *user, void *argument)
 {
     (void) core;
     struct session *session = user;
-    struct later later = *(struct later *) argument;
+    uint64_t id = *(uint64_t *) argument;
     free(argument);
     if (session->runtime == NULL || session->muted)
         return;
-    struct slot *slot = tcpm__lua_slot(session->runtime, later.id);
+    struct slot *slot = tcpm__lua_slot(session->runtime, id);
     if (slot == NULL)
         return;
     if (slot->extra->report != NULL)
         tcpm__lua_report_pending(session, slot);
     if (!session->muted)
-        fail_connection(session, later.id);
+        fail_connection(session, id);
 }
 
 /* Without memory for the task the report comes with the connection's next event. */
 static void post_later(struct session *session, uint64_t id)
 {
-    struct later *later = malloc(sizeof *later);
-    if (later == NULL)
+    uint64_t *argument = malloc(sizeof *argument);
+    if (argument == NULL)
         return;
-    *later = (struct later){.session = session, .id = id};
-    struct tcpm_task task = {.run = run_later, .drop = free, .argument = later};
+    *argument = id;
+    struct tcpm_task task = {.run = run_later, .drop = free, .argument = argument};
     if (tcpm_post(session->core, task) < 0)
-        free(later);
+        free(argument);
 }
 
 void tcpm__lua_exception_later(struct session *session, uint64_t id, char *message)

@@ -1,7 +1,8 @@
 /*
- * A peer that does what it likes: for each connection it accepts, a thread that sends, reads, waits,
- * half-closes, resets or closes with unread input, as its random numbers say, or as it is told. It
- * listens on all of 127.0.0.0/8: each client connects to an address of its own, and is known by it.
+ * A peer that does what it likes: for each connection it accepts, a thread that sends, reads,
+ * waits, half-closes, resets or closes with unread input, as its random numbers say, or as it is
+ * told. It listens on all of 127.0.0.0/8: each client connects to an address of its own, and is
+ * known by it.
  *
  * What it sends is wild_byte of the address and the offset; what it receives it keeps.
  */

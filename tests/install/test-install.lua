@@ -47,7 +47,7 @@ harness.case("everything is installed", function()
   local installed = shell [[cd "$root" && find . -type f -o -type l]]
   for _, name in ipairs { "bin/tcpmulti-lua", "libtcpmulti.so", "libtcpmulti.so.0", "libtcpmulti.a",
     "include/tcpmulti.h", "include/tcpmulti_lua.h", "pkgconfig/tcpmulti.pc", "libtcpmulti-lua.so",
-    "pkgconfig/tcpmulti-lua.pc", "lua/5.1/tcpmulti.so", "tcpmulti.lua" } do
+    "pkgconfig/tcpmulti-lua.pc", "local/lib/lua/5.1/tcpmulti.so", "tcpmulti.lua" } do
     harness.contains(installed, "/" .. name .. "\n")
   end
 end)

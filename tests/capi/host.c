@@ -300,6 +300,24 @@ void track_connect(struct track *track, struct tcpm_session *session, int port)
     track_connect_with(track, session, (struct tcpm_connect_options){.port = port});
 }
 
+/* A port that is free on one of them may be in use on the other: others are tried. */
+void peers_of_both_families(const char *program, struct peer **four, struct peer **six)
+{
+    char why[200];
+
+    for (int attempt = 0; attempt < 100; attempt++) {
+        *six = peer_start(program, &(struct peer_options){.address = "::1"});
+        assert_non_null(*six);
+        *four = peer_start(program, &(struct peer_options){.port = peer_port(*six),
+                                                           .message = why,
+                                                           .message_size = sizeof why});
+        if (*four != NULL)
+            return;
+        peer_stop(*six);
+    }
+    fail_msg("%s", why);
+}
+
 struct tcpm_filter *stream_filter(void)
 {
     struct tcpm_filter *filter = NULL;

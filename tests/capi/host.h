@@ -120,6 +120,9 @@ static inline bool track_open(void *track)
     return ((struct track *) track)->count[EVENT_SUCCESS] > 0;
 }
 
+/* Two peers with one program on one port, of 127.0.0.1 and of ::1. */
+void peers_of_both_families(const char *program, struct peer **four, struct peer **six);
+
 /* The stream filter; the caller frees it. */
 struct tcpm_filter *stream_filter(void);
 

@@ -37,10 +37,8 @@ static void test_R5_R6_forms_of_an_address(void **state)
 
     (void) state;
     host_open(&host, NULL);
-    struct peer *four = peer_start("recv all", NULL);
-    struct peer *six =
-        peer_start("recv all", &(struct peer_options){.address = "::1", .port = peer_port(four)});
-    assert_non_null(six);
+    struct peer *four, *six;
+    peers_of_both_families("recv all", &four, &six);
     for (size_t i = 0; i < COUNT(rows); i++) {
         struct tcpm_session_options options = {.domain = rows[i].domain};
         struct track track = {.hook = shut_at_success};

@@ -12,8 +12,10 @@
 #include "tcpmulti_lua.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 #include <uv.h>
 
 struct runtime *tcpm__lua_find(lua_State *L)
@@ -302,9 +304,22 @@ static void set_link(struct runtime *rt, struct link *link)
     link->runtime = rt;
 }
 
+/* libuv aborts when it has to close a descriptor of its own with a number below 3, which is what
+   the loop's would have in a process that was started with those closed. */
+static void fill_standard_descriptors(void)
+{
+    int descriptor;
+    do
+        descriptor = open("/dev/null", O_RDWR);
+    while (descriptor >= 0 && descriptor <= STDERR_FILENO);
+    if (descriptor >= 0)
+        close(descriptor);
+}
+
 /* A loop and an engine of our own. */
 static int open_engine(struct runtime *rt)
 {
+    fill_standard_descriptors();
     struct link *link = make_link();
     uv_loop_t *loop = malloc(sizeof *loop);
     int result = link == NULL || loop == NULL ? -ENOMEM : uv_loop_init(loop);

@@ -59,4 +59,14 @@ harness.case("a state that is closed in the middle of everything leaves quietly"
     print(session:count() > 0)]]):format(port)), 0, "true\n", "")
 end)
 
+harness.case("standard descriptors that are closed do no harm", function()
+  local path = support.script(("package.cpath = %q\n"):format(folder .. "?.so") .. [[
+    local tcpmulti = require "tcpmulti"
+    tcpmulti.create {}:connect("127.0.0.1", 1)
+    tcpmulti.run()]])
+  for _, closed in ipairs { "<&-", "<&- >&-", "<&- >&- 2>&-" } do
+    expect(harness.run("sh", { "-c", ("luajit '%s' %s"):format(path, closed) }), 0, "", "")
+  end
+end)
+
 harness.main(30)

@@ -169,6 +169,42 @@ static void test_T11_each_phase_has_its_own(void **state)
     host_close(&host);
 }
 
+static void send_and_shut(struct track *track, enum event event)
+{
+    char *large = NULL;
+
+    if (event != EVENT_SUCCESS)
+        return;
+    large = calloc(1, 12000000);
+    assert_non_null(large);
+    assert_int_equal(tcpm_send(track->session, track->id, large, 12000000), 1);
+    free(large);
+    assert_int_equal(tcpm_shutdown(track->session, track->id), 0);
+}
+
+/* Rule 4: the timeout of a shutdown is the time without progress, not the whole of it. */
+static void test_a_flush_that_makes_progress_goes_on(void **state)
+{
+    struct host host;
+    struct track track = {.hook = send_and_shut};
+    struct tcpm_session_options options = {.shutdown_timeout_ms = 700};
+    struct peer_report report;
+    int64_t started = tcpm_now_ns();
+
+    (void) state;
+    host_open(&host, NULL);
+    struct peer *peer = peer_start("loop 12; recv 1000000; sleep 100; end; recv all", NULL);
+    track_connect(&track, track_session(&host, &options), peer_port(peer));
+    host_run(&host);
+    assert_log(&track, "initialize success disconnected(shutdown)");
+    assert_int_equal(peer_wait_ended(peer, 1, 20), 0);
+    peer_report(peer, &report);
+    assert_int_equal(report.received, 12000002);
+    assert_true(ms_between(started, tcpm_now_ns()) > 700);
+    peer_stop(peer);
+    host_close(&host);
+}
+
 /* BEHAVIOUR T21. */
 static void test_T21_three_hundred_connects_into_the_dark(void **state)
 {
@@ -203,6 +239,7 @@ static const struct CMUnitTest tests[] = {
     cmocka_unit_test(test_the_deadline_includes_the_connect),
     cmocka_unit_test(test_T19_sending_does_not_restart_it),
     cmocka_unit_test(test_T11_each_phase_has_its_own),
+    cmocka_unit_test(test_a_flush_that_makes_progress_goes_on),
     cmocka_unit_test(test_T21_three_hundred_connects_into_the_dark),
 };
 

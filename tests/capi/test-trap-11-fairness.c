@@ -159,7 +159,6 @@ enum { MANY = 900, SLOW_US = 300 };
 struct crowd {
     struct track *tracks;
     size_t open, inputs, inputs_at_alarm, inputs_at_timeout;
-    unsigned most_of_one; /* inputs of one connection before all had one */
 };
 
 static void spin_us(int64_t microseconds)
@@ -179,8 +178,6 @@ static void take_slowly(struct track *track, enum event event)
         return;
     spin_us(SLOW_US);
     crowd->inputs++;
-    if (crowd->inputs < MANY && track->count[EVENT_INPUT] > crowd->most_of_one)
-        crowd->most_of_one = track->count[EVENT_INPUT];
     if (track->count[EVENT_INPUT] == 2)
         assert_int_equal(tcpm_shutdown(track->session, track->id), 0);
 }

@@ -54,6 +54,26 @@ static void test_E2_each_becomes_a_failure_later(void **state)
     peer_stop(refused);
 }
 
+/* BEHAVIOUR R14, FAULTS C09: the kernel connects it to itself, and nobody else is there. */
+static void test_R14_a_connection_to_itself_is_refused(void **state)
+{
+    struct host host;
+    struct track track = {.hook = NULL};
+
+    (void) state;
+    host_open(&host, NULL);
+    struct peer *free_port = peer_start("", &(struct peer_options){.refuse = 1});
+    int port = peer_port(free_port);
+    peer_stop(free_port);
+    track_connect_with(&track, track_session(&host, NULL),
+                       (struct tcpm_connect_options){
+                           .port = port, .bind_address = "127.0.0.1", .bind_port = port});
+    host_run(&host);
+    assert_log(&track, refused_log);
+    assert_non_null(strstr(track.message, "itself"));
+    host_close(&host);
+}
+
 struct many {
     struct track tracks[50];
     int initialized;
@@ -252,6 +272,7 @@ static void test_plain_libuv_does_it_both_ways(void **state)
 
 static const struct CMUnitTest tests[] = {
     cmocka_unit_test(test_E2_each_becomes_a_failure_later),
+    cmocka_unit_test(test_R14_a_connection_to_itself_is_refused),
     cmocka_unit_test(test_C22_failing_again_and_again_does_not_nest),
     cmocka_unit_test(test_C05_errors_that_the_kernel_reports_at_once),
     cmocka_unit_test(test_C08_no_port_left),

@@ -4,6 +4,10 @@
  */
 #include "host.h"
 
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <sys/socket.h>
+
 struct expected_times {
     struct tcpm_session_options session;
     struct tcpm_connect_options connect;
@@ -229,6 +233,55 @@ static void test_marks_of_the_queue(void **state)
     host_close(&host);
 }
 
+struct sockopts {
+    struct tcpm_session_options options;
+    int nodelay, keepalive, idle_s;
+};
+
+static int option_of(int fd, int level, int name)
+{
+    int value = 0;
+    socklen_t size = sizeof value;
+
+    assert_int_equal(getsockopt(fd, level, name, &value, &size), 0);
+    return value;
+}
+
+static void check_options(struct track *track, enum event event)
+{
+    const struct sockopts *expected = track->user;
+
+    if (event != EVENT_SUCCESS)
+        return;
+    assert_int_equal(option_of(track->fd, IPPROTO_TCP, TCP_NODELAY) != 0, expected->nodelay);
+    assert_int_equal(option_of(track->fd, SOL_SOCKET, SO_KEEPALIVE) != 0, expected->keepalive);
+    if (expected->keepalive != 0)
+        assert_int_equal(option_of(track->fd, IPPROTO_TCP, TCP_KEEPIDLE), expected->idle_s);
+    assert_int_equal(tcpm_shutdown(track->session, track->id), 0);
+}
+
+static void test_options_of_the_socket(void **state)
+{
+    static const struct sockopts rows[] = {
+        {{.size = 0}, 1, 0, 0},
+        {{.no_nodelay = 1}, 0, 0, 0},
+        {{.keepalive_s = 77}, 1, 1, 77},
+    };
+    struct host host;
+
+    (void) state;
+    host_open(&host, NULL);
+    struct peer *peer = peer_start("recv all", NULL);
+    for (size_t i = 0; i < COUNT(rows); i++) {
+        struct track track = {.hook = check_options, .user = (void *) (uintptr_t) &rows[i]};
+        track_connect(&track, track_session(&host, &rows[i].options), peer_port(peer));
+        host_run(&host);
+        assert_log(&track, "initialize success disconnected(shutdown)");
+    }
+    peer_stop(peer);
+    host_close(&host);
+}
+
 static void test_session_options_that_cannot_be(void **state)
 {
     const struct tcpm_session_options rows[] = {
@@ -279,6 +332,7 @@ static const struct CMUnitTest tests[] = {
     cmocka_unit_test(test_times_set_by_a_call),
     cmocka_unit_test(test_the_default_filter_is_line),
     cmocka_unit_test(test_marks_of_the_queue),
+    cmocka_unit_test(test_options_of_the_socket),
     cmocka_unit_test(test_session_options_that_cannot_be),
 };
 

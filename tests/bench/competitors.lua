@@ -2,7 +2,8 @@
 -- (README.md says what is asked of it) and name it here.
 --   command(paths): program and first arguments
 --   needs: a shell command that fails where it is missing; then it is left out
---   share, rounds: the part of the work that it does, and how often at most, for slow ones
+--   share, rounds, most_connections: the part of the work that it does, how often at most, and the
+--   workloads it is left out of, for slow ones
 return {
   {
     name = "floor",
@@ -44,10 +45,21 @@ return {
     name = "node",
     title = "Node's net",
     needs = "node --version",
-    share = 0.25,
-    rounds = 1,
+    share = 0.05,
+    rounds = 2,
     command = function(paths)
       return { "node", "--expose-gc", paths.clients .. "/node.js" }
+    end,
+  },
+  {
+    name = "poe",
+    title = "POE::Component::Client::TCP",
+    needs = "perl -MPOE::Component::Client::TCP -e 1",
+    share = 0.05,
+    rounds = 1,
+    most_connections = 1000,
+    command = function(paths)
+      return { "perl", paths.clients .. "/poe.pl" }
     end,
   },
 }

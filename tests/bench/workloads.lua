@@ -1,7 +1,16 @@
 -- What is measured. Of each workload: the name on the command line; `work`, what the client is
 -- told; the mode of the server; connections open at a time; operations in a full, a quick and a
--- guard run; rounds; and how a cost is told. In a bulk run an operation is a byte.
+-- guard run; rounds; how a cost is told; and what ours has to reach: the ratio to the floor or the
+-- cost itself, at least ("must") and at best ("goal"). In a bulk run an operation is a byte.
 local MILLION, GIB = 1000000, 1073741824
+
+local function ratio(must, goal)
+  return { kind = "ratio", must = must, goal = goal }
+end
+
+local function cost(must, goal)
+  return { kind = "cost", must = must, goal = goal }
+end
 
 local function pingpong(connections, rounds, timeouts)
   return {
@@ -14,10 +23,11 @@ local function pingpong(connections, rounds, timeouts)
     server = "echo",
     timeouts = timeouts,
     connections = connections,
-    operations = { full = 400000, quick = 100000, guard = 100000 },
-    rounds = { full = rounds, quick = 3 },
+    operations = { full = 400000, quick = 40000, guard = 100000 },
+    rounds = { full = rounds, quick = timeouts == 0 and 1 or 2 },
     unit = "µs/message",
     scale = MILLION,
+    aims = { ["tcpmulti-c"] = ratio(1.15, 1.05), ["tcpmulti-lua"] = ratio(1.20, 1.10) },
   }
 end
 
@@ -28,11 +38,20 @@ local function bulk(connections)
     work = "bulk",
     server = "bulk",
     connections = connections,
-    operations = { full = 4 * GIB, quick = GIB },
-    rounds = { full = 5, quick = 3 },
+    operations = { full = 3 * GIB, quick = GIB / 2 },
+    rounds = { full = 5, quick = 2 },
     unit = "s/GiB",
     scale = GIB,
+    aims = { ["tcpmulti-lua"] = ratio(1.4, 1.2) },
   }
+end
+
+-- Of 9,999 connections `window` have a line under way, in turn; the first half of the lines alone,
+-- the second beside a connection that receives as fast as it can.
+local function mixed(fields)
+  fields.work, fields.server, fields.scale = "mixed", "mixed", 1
+  fields.rounds = { full = 5, quick = 1 }
+  return fields
 end
 
 return {
@@ -42,25 +61,18 @@ return {
     work = "storm",
     server = "echo",
     connections = 1000,
-    operations = { full = 100000, quick = 20000, guard = 20000 },
-    rounds = { full = 5, quick = 3 },
+    operations = { full = 100000, quick = 10000, guard = 20000 },
+    rounds = { full = 5, quick = 2 },
     unit = "µs/connection",
     scale = MILLION,
+    aims = { ["tcpmulti-c"] = ratio(1.25, 1.10), ["tcpmulti-lua"] = ratio(1.40, 1.20) },
   },
   pingpong(1000, 5),
-  pingpong(1000, 5, 0),
   pingpong(10000, 5),
-  pingpong(19000, 5),
-  {
-    name = "idle",
-    title = "idle: memory in user space with 15000 connections open, timeouts armed",
-    work = "idle",
-    server = "hold",
-    connections = 15000,
-    rounds = { full = 3, quick = 1 },
-    unit = "bytes/connection",
-    memory = true,
-  },
+  pingpong(19000, 3),
+  pingpong(1000, 3, 0),
+  pingpong(10000, 2, 0),
+  pingpong(19000, 2, 0),
   bulk(1),
   bulk(100),
   {
@@ -69,9 +81,47 @@ return {
     work = "lines",
     server = "lines",
     connections = 1,
-    operations = { full = 10 * MILLION, quick = 2 * MILLION },
-    rounds = { full = 5, quick = 3 },
+    operations = { full = 10 * MILLION, quick = MILLION },
+    rounds = { full = 5, quick = 2 },
     unit = "ns/line",
     scale = 1000 * MILLION,
+    aims = { ["tcpmulti-lua"] = cost(200, 130) },
+  },
+  {
+    name = "idle",
+    title = "idle: memory in user space with 15000 connections open, timeouts armed",
+    work = "idle",
+    server = "hold",
+    connections = 15000,
+    rounds = { full = 2, quick = 1 },
+    unit = "bytes/connection",
+    memory = true,
+    aims = { ["tcpmulti-lua"] = cost(600, 550) },
+  },
+  mixed {
+    name = "mixed",
+    title = "mixed: 9999 quiet connections, a blaster beside them; p99 with it by p99 without it",
+    connections = 9999,
+    window = 100,
+    operations = { full = 9999 * 40, quick = 9999 * 10 },
+    unit = "times",
+    only = { libuv = true, ["tcpmulti-c"] = true, ["tcpmulti-lua"] = true },
+    cost = function(figures)
+      return figures.p99_beside_us / figures.p99_alone_us
+    end,
+    aims = { ["tcpmulti-c"] = cost(2, 2), ["tcpmulti-lua"] = cost(2, 2) },
+  },
+  mixed {
+    name = "punctual",
+    title = "punctual: an alarm every 10 ms while 19000 connections are busy, how late at most",
+    connections = 19000,
+    window = 19000,
+    operations = { full = 19000 * 20, quick = 19000 * 4 },
+    unit = "ms",
+    only = { ["tcpmulti-c"] = true, ["tcpmulti-lua"] = true },
+    cost = function(figures)
+      return figures.late_ms
+    end,
+    aims = { ["tcpmulti-c"] = cost(10, 10), ["tcpmulti-lua"] = cost(10, 10) },
   },
 }

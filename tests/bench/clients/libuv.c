@@ -21,7 +21,16 @@ struct client {
     uint64_t started; /* connections */
     unsigned open;    /* connections that have succeeded */
     struct connection **connections;
+    struct mixed *mixed; /* NULL for other work */
     char buffer[BENCH_STASH_SIZE + BUFFER_SIZE];
+};
+
+struct mixed {
+    struct bench_latency latency[2]; /* without the blaster, and beside it */
+    int beside;                      /* which of them */
+    uint64_t *sent_ns;               /* by the number of the connection */
+    uint64_t left, under_way;        /* lines to be sent; echoes to come */
+    struct connection *blaster;
 };
 
 struct connection {
@@ -30,11 +39,12 @@ struct connection {
     uv_connect_t request;
     struct client *client;
     struct bench_stash stash;
-    uint32_t left; /* messages still to come */
-    int handles;   /* not yet closed */
+    uint32_t left;   /* messages still to come */
+    uint32_t number; /* mixed */
+    int handles;     /* not yet closed */
 };
 
-static void start_connection(struct client *client);
+static struct connection *start_connection(struct client *client);
 
 /* ---- closing ---- */
 
@@ -78,16 +88,52 @@ static void on_written(uv_write_t *request, int status)
         break_connection(connection);
 }
 
-static void send_line(struct connection *connection)
+static void send_bytes(struct connection *connection, const char *bytes, unsigned length)
 {
     uv_write_t *request = malloc(sizeof *request);
-    uv_buf_t line = uv_buf_init((char *) (uintptr_t) bench_line(), BENCH_LINE_LENGTH);
+    uv_buf_t line = uv_buf_init((char *) (uintptr_t) bytes, length);
     if (!request)
         bench_fail("malloc", 0);
     request->data = connection;
     int result = uv_write(request, (uv_stream_t *) &connection->tcp, &line, 1, on_written);
     if (result < 0)
         bench_fail(uv_strerror(result), 0);
+}
+
+static void send_line(struct connection *connection)
+{
+    send_bytes(connection, bench_line(), BENCH_LINE_LENGTH);
+}
+
+/* ---- the mixed load ---- */
+
+/* The next connection in turn sends, until its half of the lines is sent. */
+static void send_next(struct client *client)
+{
+    struct mixed *mixed = client->mixed;
+    if (mixed->left == 0)
+        return;
+    uint64_t next = mixed->left-- % client->job.connections;
+    mixed->sent_ns[next] = bench_now_ns();
+    send_line(client->connections[next]);
+}
+
+static void take_mixed_echo(struct connection *connection)
+{
+    struct client *client = connection->client;
+    struct mixed *mixed = client->mixed;
+    uint64_t sent_ns = mixed->sent_ns[connection->number];
+    bench_latency_add(&mixed->latency[mixed->beside], bench_now_ns() - sent_ns);
+    send_next(client);
+    if (--mixed->under_way == 0)
+        uv_stop(&client->loop);
+}
+
+static void take_blast(struct client *client, size_t length)
+{
+    if (client->figures.blast_bytes == 0)
+        uv_stop(&client->loop);
+    client->figures.blast_bytes += length;
 }
 
 /* ---- receiving ---- */
@@ -102,6 +148,8 @@ static void take_line(struct connection *connection, const char *line, size_t le
     }
     if (length != BENCH_LINE_LENGTH || memcmp(line, bench_line(), BENCH_LINE_LENGTH) != 0) {
         break_connection(connection);
+    } else if (client->mixed) {
+        take_mixed_echo(connection);
     } else if (client->job.work == BENCH_STORM) {
         end_connection(connection);
         if (client->started < client->job.operations)
@@ -150,6 +198,10 @@ static void on_read(uv_stream_t *stream, ssize_t n, const uv_buf_t *buffer)
         break_connection(connection);
         return;
     }
+    if (client->mixed && connection == client->mixed->blaster) {
+        take_blast(client, length);
+        return;
+    }
     client->figures.bytes += length;
     if (client->job.timeouts)
         uv_timer_again(&connection->timer);
@@ -177,19 +229,23 @@ static void on_connected(uv_connect_t *request, int status)
     client->open++;
     if (client->job.work == BENCH_STORM)
         send_line(connection);
+    else if (client->mixed && connection == client->mixed->blaster)
+        send_bytes(connection, "blast", 5);
     else if (client->open == client->job.connections &&
-             (client->job.work == BENCH_PINGPONG || client->job.work == BENCH_IDLE))
+             (client->job.work == BENCH_PINGPONG || client->job.work == BENCH_IDLE ||
+              client->job.work == BENCH_MIXED))
         uv_stop(&client->loop);
 }
 
-static void start_connection(struct client *client)
+static struct connection *start_connection(struct client *client)
 {
     struct sockaddr_in addr;
     struct connection *connection = calloc(1, sizeof *connection);
     if (!connection)
         bench_fail("calloc", 0);
-    if (client->job.work == BENCH_PINGPONG)
+    if (client->connections && client->started < client->job.connections)
         client->connections[client->started] = connection;
+    connection->number = (uint32_t) client->started;
     bench_address(&client->job, client->started++, &addr);
     connection->client = client;
     connection->left = (uint32_t) (client->job.operations / client->job.connections);
@@ -205,6 +261,7 @@ static void start_connection(struct client *client)
                                 (const struct sockaddr *) &addr, on_connected);
     if (result < 0)
         bench_fail(uv_strerror(result), 0);
+    return connection;
 }
 
 static void start_connections(struct client *client)
@@ -228,6 +285,36 @@ static void run_pingpong(struct client *client)
     for (unsigned i = 0; i < client->job.connections; i++)
         send_line(client->connections[i]);
     uv_run(&client->loop, UV_RUN_DEFAULT);
+    bench_end(&client->figures);
+}
+
+/* Half of the lines without the blaster, half beside it. */
+static void run_half(struct client *client, int beside)
+{
+    client->mixed->beside = beside;
+    client->mixed->left = client->mixed->under_way = client->job.operations / 2;
+    for (unsigned i = 0; i < client->job.window; i++)
+        send_next(client);
+    uv_run(&client->loop, UV_RUN_DEFAULT);
+}
+
+static void run_mixed(struct client *client)
+{
+    struct mixed *mixed = client->mixed = calloc(1, sizeof *mixed);
+    client->connections = calloc(client->job.connections, sizeof *client->connections);
+    if (mixed)
+        mixed->sent_ns = calloc(client->job.connections, sizeof *mixed->sent_ns);
+    if (!mixed || !mixed->sent_ns || !client->connections)
+        bench_fail("calloc", 0);
+    client->figures.latency = mixed->latency;
+    client->figures.late_ms = -1;
+    start_connections(client);
+    uv_run(&client->loop, UV_RUN_DEFAULT);
+    bench_begin(&client->figures);
+    run_half(client, 0);
+    mixed->blaster = start_connection(client);
+    uv_run(&client->loop, UV_RUN_DEFAULT);
+    run_half(client, 1);
     bench_end(&client->figures);
 }
 
@@ -260,6 +347,8 @@ int main(int argc, char **argv)
         run_pingpong(client);
     else if (client->job.work == BENCH_IDLE)
         run_idle(client);
+    else if (client->job.work == BENCH_MIXED)
+        run_mixed(client);
     else
         run_to_the_end(client);
     return bench_report(&client->figures);

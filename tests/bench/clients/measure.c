@@ -13,8 +13,8 @@
 
 static int work_from_name(const char *name)
 {
-    static const char *const names[] = {"", "storm", "pingpong", "idle", "bulk", "lines"};
-    for (int work = BENCH_STORM; work <= BENCH_LINES; work++)
+    static const char *const names[] = {"", "storm", "pingpong", "idle", "bulk", "lines", "mixed"};
+    for (int work = BENCH_STORM; work <= BENCH_MIXED; work++)
         if (strcmp(name, names[work]) == 0)
             return work;
     return 0;
@@ -30,6 +30,8 @@ static int read_argument(struct bench_job *job, const char *key, const char *val
         job->connections = (unsigned) strtoul(value, NULL, 10);
     else if (strcmp(key, "operations") == 0)
         job->operations = strtoull(value, NULL, 10);
+    else if (strcmp(key, "window") == 0)
+        job->window = (unsigned) strtoul(value, NULL, 10);
     else if (strcmp(key, "timeouts") == 0)
         job->timeouts = (int) strtol(value, NULL, 10);
     else
@@ -60,8 +62,8 @@ void bench_job_read(int argc, char **argv, struct bench_job *job)
     }
     if (!job->work || !job->port || !job->connections) {
         fprintf(stderr,
-                "usage: %s work=storm|pingpong|idle|bulk|lines port=N connections=N "
-                "[operations=N] [timeouts=0|1]\n",
+                "usage: %s work=storm|pingpong|idle|bulk|lines|mixed port=N connections=N "
+                "[operations=N] [window=N] [timeouts=0|1]\n",
                 argv[0]);
         exit(2);
     }
@@ -98,6 +100,13 @@ static void take(double *user_s, double *system_s, double *wall_s)
     *wall_s = (double) now.tv_sec + (double) now.tv_nsec / 1e9;
 }
 
+uint64_t bench_now_ns(void)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (uint64_t) now.tv_sec * 1000000000 + (uint64_t) now.tv_nsec;
+}
+
 void bench_begin(struct bench_figures *figures)
 {
     take(&figures->cpu_user_s, &figures->cpu_system_s, &figures->wall_s);
@@ -127,9 +136,36 @@ uint64_t bench_memory(void)
     return kib * 1024;
 }
 
+/* The latency that `share` of the echoes did not exceed, in microseconds. */
+static double percentile(const struct bench_latency *latency, double share)
+{
+    uint64_t all = 0, seen = 0;
+    unsigned units = 0;
+    for (unsigned i = 0; i < BENCH_LATENCY_COUNTS; i++)
+        all += latency->counts[i];
+    while (units < BENCH_LATENCY_COUNTS - 1 && (double) seen < share * (double) all)
+        seen += latency->counts[units++];
+    return (double) units * BENCH_LATENCY_UNIT_NS / 1000;
+}
+
+static void report_latency(const struct bench_figures *figures)
+{
+    static const char *const names[] = {"alone", "beside"};
+    for (int i = 0; i < 2; i++)
+        printf("\"p50_%s_us\":%.0f,\"p99_%s_us\":%.0f,", names[i],
+               percentile(&figures->latency[i], 0.5), names[i],
+               percentile(&figures->latency[i], 0.99));
+    if (figures->late_ms >= 0)
+        printf("\"late_ms\":%.3f,", figures->late_ms);
+    printf("\"blast_bytes\":%" PRIu64 ",", figures->blast_bytes);
+}
+
 int bench_report(const struct bench_figures *figures)
 {
-    printf("{\"operations\":%" PRIu64 ",\"bytes\":%" PRIu64 ",\"errors\":%" PRIu64
+    printf("{");
+    if (figures->latency)
+        report_latency(figures);
+    printf("\"operations\":%" PRIu64 ",\"bytes\":%" PRIu64 ",\"errors\":%" PRIu64
            ",\"cpu_user_s\":%.6f,\"cpu_system_s\":%.6f,\"wall_s\":%.6f,\"memory_bytes\":%" PRIu64
            "}\n",
            figures->operations, figures->bytes, figures->errors, figures->cpu_user_s,

@@ -13,13 +13,21 @@
 
 #define BENCH_LINE_LENGTH 64 /* a line of ping-pong and storm, its CR LF included */
 
-enum bench_work { BENCH_STORM = 1, BENCH_PINGPONG, BENCH_IDLE, BENCH_BULK, BENCH_LINES };
+enum bench_work {
+    BENCH_STORM = 1,
+    BENCH_PINGPONG,
+    BENCH_IDLE,
+    BENCH_BULK,
+    BENCH_LINES,
+    BENCH_MIXED
+};
 
 struct bench_job {
     enum bench_work work;
     unsigned port;
     unsigned connections; /* open at a time */
     uint64_t operations;  /* storm: connections in all; ping-pong: messages in all */
+    unsigned window;      /* mixed: lines under way at a time, the connections in turn */
     int timeouts;         /* 0: none; 1: 30 s to connect, 300 s without input */
 };
 
@@ -28,8 +36,26 @@ struct bench_figures {
     uint64_t bytes;      /* received */
     uint64_t errors;     /* whatever went otherwise than expected */
     double cpu_user_s, cpu_system_s, wall_s;
-    uint64_t memory_bytes; /* idle: what the connections added */
+    uint64_t memory_bytes;         /* idle: what the connections added */
+    struct bench_latency *latency; /* mixed, else NULL: without the blaster, and beside it */
+    uint64_t blast_bytes;          /* mixed: received by the blaster */
+    double late_ms;                /* mixed: how late an alarm was at most; -1 without alarms */
 };
+
+/* How long echoes took. Printed as percentiles. */
+enum { BENCH_LATENCY_UNIT_NS = 10000, BENCH_LATENCY_COUNTS = 200000 };
+struct bench_latency {
+    uint32_t counts[BENCH_LATENCY_COUNTS]; /* by units; the last takes all that is longer */
+};
+
+uint64_t bench_now_ns(void);
+
+static inline void bench_latency_add(struct bench_latency *latency, uint64_t ns)
+{
+    uint64_t units = ns / BENCH_LATENCY_UNIT_NS;
+
+    latency->counts[units < BENCH_LATENCY_COUNTS ? units : BENCH_LATENCY_COUNTS - 1]++;
+}
 
 /* Reads "key=value" arguments; ends the program with a message when they make no job. Raises the
    soft limit of open files. */

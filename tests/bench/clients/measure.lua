@@ -25,7 +25,7 @@ function M.job(arguments)
     job[key] = tonumber(value) or value
   end
   if not (job.work and job.port and job.connections) then
-    error("usage: work=storm|pingpong|idle|bulk|lines port=N connections=N [operations=N]", 0)
+    error("usage: work=storm|pingpong|idle|bulk|lines|mixed port=N connections=N [operations=N]", 0)
   end
   return job
 end
@@ -77,6 +77,35 @@ function M.memory()
     end
   end
   error "/proc/self/smaps_rollup has no line Anonymous"
+end
+
+local LATENCY_UNIT_S = 1e-5
+
+-- `latency`: how often each latency came, by units.
+function M.add_latency(latency, seconds_taken)
+  local unit = math.floor(seconds_taken / LATENCY_UNIT_S) + 1
+  latency[unit] = (latency[unit] or 0) + 1
+end
+
+local function percentile(latency, units, share, all)
+  local seen = 0
+  for _, unit in ipairs(units) do
+    seen = seen + latency[unit]
+    if seen >= share * all then
+      return unit * LATENCY_UNIT_S * 1e6
+    end
+  end
+end
+
+-- The median and the 99th percentile in microseconds.
+function M.percentiles(latency)
+  local units, all = {}, 0
+  for unit, count in pairs(latency) do
+    units[#units + 1] = unit
+    all = all + count
+  end
+  table.sort(units)
+  return percentile(latency, units, 0.5, all), percentile(latency, units, 0.99, all)
 end
 
 function M.report(figures)

@@ -9,6 +9,7 @@
  *   server echo             sends back what it gets
  *   server hold             accepts, reads and says nothing
  *   server bulk BYTES       sends so many bytes on each connection, then FIN
+ *   server mixed            echo, but a connection that begins with "blast" is sent bytes without end
  *   server lines COUNT      sends so many lines of 40 bytes on each connection, then FIN;
  *                           400,000 different ones before the first comes again
  *
@@ -39,10 +40,11 @@ enum {
     DIFFERENT_LINES = 400000,
     BULK_SIZE = 1 << 20,
     SEND_AT_ONCE = 1 << 18,
+    BLASTS_PER_TURN = 2,
     PORT_ATTEMPTS = 100
 };
 
-enum mode { MODE_ECHO, MODE_HOLD, MODE_SOURCE };
+enum mode { MODE_ECHO, MODE_HOLD, MODE_SOURCE, MODE_MIXED };
 
 struct server {
     enum mode mode;
@@ -156,14 +158,39 @@ static void accept_some(struct server *server, int listener)
     }
 }
 
+/* MODE_MIXED: fills the socket, as far as this holds up the others by no more than a few sends. */
+static void blast(struct server *server, int fd)
+{
+    for (int i = 0; i < BLASTS_PER_TURN; i++)
+        if (send(fd, server->source, SEND_AT_ONCE, MSG_NOSIGNAL) < SEND_AT_ONCE)
+            return;
+}
+
+static int is_blast(const struct server *server, ssize_t n)
+{
+    return server->mode == MODE_MIXED && n >= 5 && memcmp(server->buffer, "blast", 5) == 0;
+}
+
+static void start_blast(struct server *server, int fd)
+{
+    struct epoll_event event = {.events = EPOLLIN | EPOLLOUT, .data.u64 = (uint64_t) fd};
+    if (epoll_ctl(server->epoll_fd, EPOLL_CTL_MOD, fd, &event))
+        fail("epoll_ctl");
+}
+
 /* One read per event, level-triggered: a line and its answer are two system calls. An answer that
    does not fit would need a queue; the clients never have more than one line under way. */
 static void read_some(struct server *server, int fd)
 {
     ssize_t n = recv(fd, server->buffer, sizeof server->buffer, 0);
+    if (is_blast(server, n)) {
+        start_blast(server, fd);
+        return;
+    }
     if (n > 0) {
-        if (server->mode == MODE_ECHO && send(fd, server->buffer, (size_t) n, MSG_NOSIGNAL) != n &&
-            errno != ECONNRESET && errno != EPIPE)
+        if (server->mode != MODE_HOLD && server->mode != MODE_SOURCE &&
+            send(fd, server->buffer, (size_t) n, MSG_NOSIGNAL) != n && errno != ECONNRESET &&
+            errno != EPIPE)
             fail("an echo that does not fit");
         return;
     }
@@ -184,6 +211,8 @@ static void serve(struct server *server)
             }
             if (events[i].events & EPOLLOUT && server->mode == MODE_SOURCE)
                 send_source(server, fd);
+            if (events[i].events & EPOLLOUT && server->mode == MODE_MIXED)
+                blast(server, fd);
             if (events[i].events & (EPOLLIN | EPOLLERR | EPOLLHUP))
                 read_some(server, fd);
         }
@@ -219,9 +248,12 @@ static void fill_lines(struct server *server)
 static int choose_mode(struct server *server, int argc, char **argv)
 {
     const char *name = argc > 1 ? argv[1] : "";
-    server->mode = strcmp(name, "echo") == 0   ? MODE_ECHO
-                   : strcmp(name, "hold") == 0 ? MODE_HOLD
-                                               : MODE_SOURCE;
+    server->mode = strcmp(name, "echo") == 0    ? MODE_ECHO
+                   : strcmp(name, "hold") == 0  ? MODE_HOLD
+                   : strcmp(name, "mixed") == 0 ? MODE_MIXED
+                                                : MODE_SOURCE;
+    if (server->mode == MODE_MIXED)
+        fill_bulk(server);
     if (server->mode != MODE_SOURCE)
         return argc == 2 ? 0 : -1;
     if (argc != 3)
@@ -265,7 +297,7 @@ int main(int argc, char **argv)
         fail("calloc");
     end_with_parent();
     if (choose_mode(server, argc, argv)) {
-        fprintf(stderr, "usage: server echo|hold|bulk BYTES|lines COUNT\n");
+        fprintf(stderr, "usage: server echo|hold|mixed|bulk BYTES|lines COUNT\n");
         return 2;
     }
     server->sent_size = raise_file_limit();

@@ -1,6 +1,7 @@
 /*
  * Ours through the C API, as a user of the library would write it: default options, so the line
- * filter, and timeouts armed. timeouts=0 takes them away, bulk takes the stream filter.
+ * filter, and timeouts armed. timeouts=0 takes them away, bulk and the blaster of the mixed load take
+ * the stream filter.
  */
 #include "measure.h"
 
@@ -9,7 +10,11 @@
 #include <tcpmulti.h>
 #include <uv.h>
 
-enum { ADDRESSES = 32, RECORD_LENGTH = BENCH_LINE_LENGTH - 2 /* the filter adds CR LF */ };
+enum {
+    ADDRESSES = 32,
+    ALARM_MS = 10,
+    RECORD_LENGTH = BENCH_LINE_LENGTH - 2 /* the filter adds CR LF */
+};
 
 struct client {
     struct bench_job job;
@@ -22,6 +27,17 @@ struct client {
     unsigned open;    /* connections that have succeeded */
     char addresses[ADDRESSES][16];
     struct connection *connections;
+    struct tcpm_filter *stream;
+    struct mixed *mixed; /* NULL for other work */
+};
+
+struct mixed {
+    struct bench_latency latency[2]; /* without the blaster, and beside it */
+    int beside;                      /* which of them */
+    uint64_t *sent_ns;               /* by the number of the connection */
+    uint64_t left, under_way;        /* lines to be sent; echoes to come */
+    struct connection *blaster;
+    uint64_t alarm_due_ns;
 };
 
 struct connection { /* the heap of a connection */
@@ -56,6 +72,57 @@ static void send_line(struct connection *connection)
           "tcpm_send");
 }
 
+/* ---- the mixed load ---- */
+
+/* The next connection in turn sends, until its half of the lines is sent. */
+static void send_next(struct client *client)
+{
+    struct mixed *mixed = client->mixed;
+    if (mixed->left == 0)
+        return;
+    uint64_t next = mixed->left-- % client->job.connections;
+    mixed->sent_ns[next] = bench_now_ns();
+    send_line(&client->connections[next]);
+}
+
+static void on_mixed_echo(struct connection *connection)
+{
+    struct client *client = connection->client;
+    struct mixed *mixed = client->mixed;
+    uint64_t sent_ns = mixed->sent_ns[connection - client->connections];
+    bench_latency_add(&mixed->latency[mixed->beside], bench_now_ns() - sent_ns);
+    send_next(client);
+    if (--mixed->under_way == 0)
+        uv_stop(&client->loop);
+}
+
+static void on_blast(struct connection *connection, size_t length)
+{
+    if (connection->client->figures.blast_bytes == 0)
+        uv_stop(&connection->client->loop);
+    connection->client->figures.blast_bytes += length;
+}
+
+/* An alarm every ALARM_MS tells how late deadlines are. */
+static void set_alarm(struct client *client);
+
+static void on_alarm(struct tcpm_session *session, void *user, void *argument)
+{
+    struct client *client = argument;
+    double late_ms = (double) (bench_now_ns() - client->mixed->alarm_due_ns) / 1e6;
+    (void) session, (void) user;
+    if (late_ms > client->figures.late_ms)
+        client->figures.late_ms = late_ms;
+    set_alarm(client);
+}
+
+static void set_alarm(struct client *client)
+{
+    struct tcpm_task task = {.run = on_alarm, .argument = client};
+    client->mixed->alarm_due_ns = bench_now_ns() + ALARM_MS * 1000000;
+    check(tcpm_delay(client->session, (struct tcpm_id){0}, ALARM_MS, task, NULL), "tcpm_delay");
+}
+
 /* ---- events ---- */
 
 static void on_success(void *heap, struct tcpm_session *session, struct tcpm_id id, int fd,
@@ -63,12 +130,17 @@ static void on_success(void *heap, struct tcpm_session *session, struct tcpm_id 
 {
     struct connection *connection = heap;
     struct client *client = connection->client;
-    (void) session, (void) id, (void) fd, (void) addr, (void) port;
+    (void) session, (void) fd, (void) addr, (void) port;
+    if (client->mixed && connection == client->mixed->blaster) {
+        check(tcpm_send(client->session, id, "blast", 5), "tcpm_send");
+        return;
+    }
     client->open++;
     if (client->job.work == BENCH_STORM)
         send_line(connection);
     else if (client->open == client->job.connections &&
-             (client->job.work == BENCH_PINGPONG || client->job.work == BENCH_IDLE))
+             (client->job.work == BENCH_PINGPONG || client->job.work == BENCH_IDLE ||
+              client->job.work == BENCH_MIXED))
         uv_stop(&client->loop);
 }
 
@@ -94,6 +166,10 @@ static void on_input(void *heap, struct tcpm_session *session, struct tcpm_id id
         client->figures.bytes += length;
         return;
     }
+    if (client->mixed && connection == client->mixed->blaster) {
+        on_blast(connection, length);
+        return;
+    }
     client->figures.operations++;
     client->figures.bytes += length + 2;
     if (client->job.work == BENCH_LINES) {
@@ -102,7 +178,10 @@ static void on_input(void *heap, struct tcpm_session *session, struct tcpm_id id
     }
     if (length != RECORD_LENGTH || memcmp(record, bench_line(), length) != 0)
         check(-1, "an echo that differs");
-    on_echo(connection);
+    if (client->mixed)
+        on_mixed_echo(connection);
+    else
+        on_echo(connection);
 }
 
 static void on_timeout(void *heap, struct tcpm_session *session, struct tcpm_id id,
@@ -163,6 +242,52 @@ static void run_pingpong(struct client *client)
     bench_end(&client->figures);
 }
 
+static void start_blaster(struct client *client)
+{
+    struct mixed *mixed = client->mixed;
+    struct tcpm_connect_options options = {
+        .size = sizeof options,
+        .address = client->addresses[0],
+        .port = client->job.port,
+        .heap = mixed->blaster,
+        .input_filter = client->stream,
+        .output_filter = client->stream,
+    };
+    mixed->blaster->client = client;
+    check(tcpm_connect(client->session, &options, NULL), "tcpm_connect");
+}
+
+/* Half of the lines without the blaster, half beside it. */
+static void run_half(struct client *client, int beside)
+{
+    client->mixed->beside = beside;
+    client->mixed->left = client->mixed->under_way = client->job.operations / 2;
+    for (unsigned i = 0; i < client->job.window; i++)
+        send_next(client);
+    uv_run(&client->loop, UV_RUN_DEFAULT);
+}
+
+static void run_mixed(struct client *client)
+{
+    client->mixed = calloc(1, sizeof *client->mixed);
+    if (!client->mixed)
+        bench_fail("calloc", 0);
+    client->mixed->sent_ns = calloc(client->job.connections, sizeof *client->mixed->sent_ns);
+    client->mixed->blaster = calloc(1, sizeof *client->mixed->blaster);
+    if (!client->mixed->sent_ns || !client->mixed->blaster)
+        bench_fail("calloc", 0);
+    client->figures.latency = client->mixed->latency;
+    start_connections(client);
+    uv_run(&client->loop, UV_RUN_DEFAULT);
+    bench_begin(&client->figures);
+    set_alarm(client);
+    run_half(client, 0);
+    start_blaster(client);
+    uv_run(&client->loop, UV_RUN_DEFAULT);
+    run_half(client, 1);
+    bench_end(&client->figures);
+}
+
 /* The heaps are calloc'ed and untouched until start_connections: they count as well. */
 static void run_idle(struct client *client)
 {
@@ -194,13 +319,11 @@ static void create_session(struct client *client)
         .connect_timeout_ms = timeout_ms,
         .input_timeout_ms = timeout_ms,
     };
-    struct tcpm_filter *stream = NULL;
-    check(tcpm_filter_stream(&stream), "tcpm_filter_stream");
+    check(tcpm_filter_stream(&client->stream), "tcpm_filter_stream");
     if (client->job.work == BENCH_BULK)
-        options.input_filter = options.output_filter = stream;
+        options.input_filter = options.output_filter = client->stream;
     check(tcpm_engine_create(&client->loop, NULL, &client->engine), "tcpm_engine_create");
     check(tcpm_session_create(client->engine, &options, &client->session), "tcpm_session_create");
-    tcpm_filter_free(stream);
 }
 
 int main(int argc, char **argv)
@@ -219,6 +342,8 @@ int main(int argc, char **argv)
         run_pingpong(client);
     else if (client->job.work == BENCH_IDLE)
         run_idle(client);
+    else if (client->job.work == BENCH_MIXED)
+        run_mixed(client);
     else
         run_to_the_end(client);
     return bench_report(&client->figures);

@@ -1,5 +1,5 @@
 -- Ours in Lua, as a user would write it: default options, so the line filter, and timeouts armed.
--- timeouts=0 takes them away, bulk takes the stream filter. Run by tests/bench/run:
+-- timeouts=0 takes them away, bulk and the blaster take the stream filter. Run by tests/bench/run:
 --   tcpmulti-lua tcpmulti.lua work=storm port=7 connections=1000 operations=100000
 local tcpmulti = require "tcpmulti"
 local measure = dofile((arg[0]:gsub("[^/]*$", "")) .. "measure.lua")
@@ -153,6 +153,93 @@ function work.lines()
   end
   run_to_the_end()
   figures.operations, figures.bytes = count, bytes
+end
+
+-- Half of the lines without the blaster, half beside it; job.window of them are under way at a time,
+-- the connections in turn. An alarm every ALARM_S tells how late deadlines are.
+local ALARM_S = 0.01
+
+function work.mixed()
+  local now = tcpmulti.now
+  local latency, cheaps, sent_at = {}, {}, {}
+  local left, under_way, blaster
+  local late_s, blast_bytes, alarm_due = 0, 0, nil
+
+  local function send_next()
+    if left > 0 then
+      local cheap = cheaps[left % job.connections + 1]
+      left = left - 1
+      sent_at[cheap] = now()
+      cheap:send(LINE)
+    end
+  end
+  function handlers.on_success(cheap)
+    if blaster then
+      cheap:send "blast"
+      return
+    end
+    cheaps[#cheaps + 1] = cheap
+    if #cheaps == job.connections then
+      tcpmulti.stop()
+    end
+  end
+  local function take_blast(record)
+    if blast_bytes == 0 then
+      tcpmulti.stop()
+    end
+    blast_bytes = blast_bytes + #record
+  end
+  function handlers.on_input(cheap, record)
+    if cheap.is_blaster then
+      take_blast(record)
+      return
+    end
+    assert(record == LINE)
+    figures.operations = figures.operations + 1
+    measure.add_latency(latency, now() - sent_at[cheap])
+    send_next()
+    under_way = under_way - 1
+    if under_way == 0 then
+      tcpmulti.stop()
+    end
+  end
+  handlers.inline_states = {
+    tick = function()
+      late_s = math.max(late_s, now() - alarm_due)
+      alarm_due = now() + ALARM_S
+      session:delay("tick", ALARM_S)
+    end,
+  }
+
+  local function run_half()
+    latency = {}
+    left = math.floor(job.operations / 2)
+    under_way = left
+    for _ = 1, job.window do
+      send_next()
+    end
+    tcpmulti.run()
+    return measure.percentiles(latency)
+  end
+
+  session = tcpmulti.create(handlers)
+  start_connections()
+  tcpmulti.run()
+  measure.begin(figures)
+  alarm_due = now() + ALARM_S
+  session:delay("tick", ALARM_S)
+  figures.p50_alone_us, figures.p99_alone_us = run_half()
+  blaster = assert(session:connect {
+    remote_address = addresses[0],
+    remote_port = job.port,
+    filter = "stream",
+    heap = { is_blaster = true },
+  })
+  tcpmulti.run()
+  figures.p50_beside_us, figures.p99_beside_us = run_half()
+  measure.finish(figures)
+  figures.late_ms, figures.blast_bytes = late_s * 1000, blast_bytes
+  figures.bytes = figures.operations * WIRE_LENGTH
 end
 
 work[job.work]()

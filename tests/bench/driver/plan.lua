@@ -31,10 +31,13 @@ local function client_words(paths, workload, competitor, operations, prefix)
   words[#words + 1] = "connections=" .. workload.connections
   words[#words + 1] = ("operations=%.0f"):format(operations)
   words[#words + 1] = "timeouts=" .. (workload.timeouts or 1)
+  if workload.window then
+    words[#words + 1] = "window=" .. workload.window
+  end
   return words
 end
 
-local BYTES_PER_OPERATION = { storm = 64, pingpong = 64, bulk = 1, lines = 40, idle = 0 }
+local BYTES_PER_OPERATION = { storm = 64, pingpong = 64, mixed = 64, bulk = 1, lines = 40, idle = 0 }
 
 -- Every client does the same work, and has to have counted it.
 local function check(workload, operations, figures)
@@ -49,8 +52,21 @@ local function check(workload, operations, figures)
   return true
 end
 
--- Seconds of client CPU per operation times the workload's scale, or bytes per connection.
+-- Whether a workload is for this competitor: not everyone has a client for all of them, and some
+-- would take minutes to open that many connections.
+function M.takes_part(workload, competitor)
+  if workload.only and not workload.only[competitor.name] then
+    return false
+  end
+  return workload.connections <= (competitor.most_connections or math.huge)
+end
+
+-- Seconds of client CPU per operation times the workload's scale, or bytes per connection, or what
+-- the workload itself takes from the figures.
 function M.cost(workload, figures)
+  if workload.cost then
+    return workload.cost(figures)
+  end
   if workload.memory then
     return figures.memory_bytes / workload.connections
   end

@@ -125,6 +125,41 @@ function cases.flushed_for_what_was_sent_before_success()
   lu.assertEquals(log:list(), { "initialize", "success", "flushed", "disconnected shutdown" })
 end
 
+-- 32 MiB to a peer that stops reading when less than the low mark is left: what the kernel holds is
+-- less than 8 MiB, so something is queued then.
+local function flushed_at(high_mark, answer)
+  local slow = support.peer("wait read; recv 24m; wait rest; count", { rcvbuf = 4096 })
+  local queued = {}
+  local session = support.session {
+    filter = "stream", high_mark = high_mark, low_mark = 8 * 1048576,
+    on_success = function(cheap)
+      lu.assertEquals({ cheap:send(("x"):rep(32 * 1048576)) }, answer)
+      slow:go "read"
+      support.when(function() return slow:report().received == 24 * 1048576 end, function()
+        support.after(0.1, function() slow:go "rest" end)
+      end)
+    end,
+    on_flushed = function(cheap)
+      queued[#queued + 1] = cheap:queued()
+      if cheap:queued() == 0 then cheap:shutdown() end
+    end,
+  }
+  session:connect(HOST, slow:port())
+  support.run(20)
+  return queued
+end
+
+function cases.flushed_comes_once_more_at_the_low_mark_after_full()
+  local queued = flushed_at(16 * 1048576, { true, "full" })
+  lu.assertEquals(#queued, 2)
+  support.within(queued[1], 1, 8 * 1048576, "queued at the low mark")
+  lu.assertEquals(queued[2], 0)
+end
+
+function cases.flushed_comes_only_at_the_end_when_nothing_was_full()
+  lu.assertEquals(flushed_at(48 * 1048576, { true }), { 0 })
+end
+
 function cases.a_flushed_after_each_batch_of_sends()
   local echo = support.peer "echo"
   local session, log = support.record {

@@ -108,7 +108,8 @@ for _, from in ipairs { "line", "block", "stream" } do
           if from == "stream" and not first then
             got = got .. record
             if #got < 6 then return end
-            record, got = got, ""
+            if #got > 6 then cheap:unread(got:sub(7)) end
+            record, got = got:sub(1, 6), ""
           end
           if not first then
             first = record

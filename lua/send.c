@@ -46,7 +46,8 @@ static int send_result(lua_State *L, int result)
     return 2;
 }
 
-/* Through an output filter that is written in Lua: records are any values. */
+/* Through an output filter that is written in Lua: records are any values. The filter stays: while
+   it runs, its connection is busy. */
 static int send_values(lua_State *L, struct slot *slot, int first, struct batch *batch)
 {
     struct runtime *rt = tcpm__lua_runtime(L);
@@ -54,14 +55,13 @@ static int send_values(lua_State *L, struct slot *slot, int first, struct batch 
     struct session *session = slot->session;
     struct tcpm_id id = tcpm__lua_id(slot);
     tcpm__lua_filter_put_begin(L, filter, first, batch->records, batch->count);
-    tcpm__lua_filter_keep(filter);
     struct entry entry = tcpm__lua_enter(rt, L);
     int result = tcpm_send_many(session->core, id, batch->records, (size_t) batch->count);
     tcpm__lua_leave(rt, entry);
     tcpm__lua_filter_put_end(L, filter);
-    int results = result < 0 && tcpm__lua_filter_push_message(L, filter) ? 3 : 0;
-    tcpm__lua_filter_drop(filter);
-    return results != 0 ? results : send_result(L, result);
+    if (result < 0 && tcpm__lua_filter_push_message(L, filter))
+        return 3;
+    return send_result(L, result);
 }
 
 static int send_to(lua_State *L, struct slot *slot, int first)

@@ -78,6 +78,33 @@ static int duplicate_high(int fd, int limit)
     return high < 0 ? -EMFILE : high;
 }
 
+static void close_handle(struct tcpm__network *network, uv_handle_t *handle)
+{
+    handle->data = network;
+    network->handles++;
+    uv_close(handle, forget_handle);
+}
+
+/* libuv opens a spare descriptor with its first stream, and aborts when it has to close one of 0 to
+   2. A host may have closed those: they are taken while libuv opens its own. */
+static void open_spare(struct tcpm__network *network)
+{
+    uv_tcp_t *stream = tcpm__memory_zeroed(network->memory, sizeof(*stream));
+    int low[STDERR_FILENO + 2], count = 0;
+
+    if (stream == NULL)
+        return;
+    do
+        low[count] = eventfd(0, EFD_CLOEXEC);
+    while (low[count] >= 0 && low[count++] <= STDERR_FILENO);
+    if (uv_tcp_init(network->loop, stream) == 0)
+        close_handle(network, (uv_handle_t *) stream);
+    else
+        tcpm__memory_free(network->memory, stream);
+    while (count > 0)
+        close(low[--count]);
+}
+
 int tcpm__network_presize(struct tcpm__network *network, uint64_t limit)
 {
     uv_poll_t *poll;
@@ -99,11 +126,10 @@ int tcpm__network_presize(struct tcpm__network *network, uint64_t limit)
     if (result < 0) {
         tcpm__memory_free(network->memory, poll);
     } else {
-        poll->data = network;
-        network->handles++;
         uv_poll_start(poll, UV_READABLE, NULL);
         uv_poll_stop(poll);
-        uv_close((uv_handle_t *) poll, forget_handle);
+        close_handle(network, (uv_handle_t *) poll);
+        open_spare(network);
     }
     close(high);
     return result;

@@ -125,6 +125,26 @@ function cases.flushed_for_what_was_sent_before_success()
   lu.assertEquals(log:list(), { "initialize", "success", "flushed", "disconnected shutdown" })
 end
 
+function cases.what_a_flushed_handler_sends_before_it_shuts_down_is_flushed_too()
+  local sink = support.peer "recv all"
+  local session, log = support.record {
+    flushed = true,
+    on_success = function(cheap) cheap:send "one" end,
+    on_flushed = function(cheap)
+      if cheap:phase() == "open" then
+        cheap:send "two"
+        cheap:shutdown()
+      end
+    end,
+  }
+  session:connect(HOST, sink:port())
+  support.run()
+  lu.assertEquals(log:list(),
+    { "initialize", "success", "flushed", "flushed", "disconnected shutdown" })
+  lu.assertEquals(support.ending(sink, 1), "eof")
+  lu.assertEquals(sink:connection(1).content, "one\r\ntwo\r\n")
+end
+
 -- 32 MiB to a peer that stops reading when less than the low mark is left: what the kernel holds is
 -- less than 8 MiB, so something is queued then.
 local function flushed_at(high_mark, answer)

@@ -335,15 +335,15 @@ function support.sanitized()
 end
 
 -- What to put before a child so that it has a network of its own, with lo up: nobody outside is
--- asked, and ports and name server are the test's. With names, 127.0.0.1 is the name server. Where
--- this is not allowed, the output is "unshare failed".
+-- asked, and ports and name server are the test's. With names, 127.0.0.1 is the name server. Who is
+-- not root is so in a user namespace; where that is not allowed, the output is "unshare failed".
 function support.namespace(names, setup)
   local resolv = names and "printf 'nameserver 127.0.0.1\\noptions timeout:5 attempts:1\\n'" ..
     " > $d/r && mount --bind $d/r /etc/resolv.conf && " or ""
   local inside = ("d=$(mktemp -d) && ip link set lo up && %s%s rm -rf $d; exec \"$@\""):format(
     resolv, setup and setup .. " &&" or "")
-  return "unshare -n -m true 2>/dev/null || { echo 'unshare failed'; exit 77; };" ..
-    " unshare -n -m sh -c '" .. inside:gsub("'", "'\\''") .. "' sh"
+  return "own=-nm; unshare $own true 2>/dev/null || own=-rnm; unshare $own true 2>/dev/null" ..
+    " || { echo 'unshare failed'; exit 77; }; unshare $own sh -c '" .. inside:gsub("'", "'\\''") .. "' sh"
 end
 
 -- Runs the runner in a process of its own, standard error joined to its output. Before it may stand

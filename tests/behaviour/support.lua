@@ -343,7 +343,8 @@ function support.namespace(names, setup)
   local inside = ("d=$(mktemp -d) && ip link set lo up && %s%s rm -rf $d; exec \"$@\""):format(
     resolv, setup and setup .. " &&" or "")
   return "own=-nm; unshare $own true 2>/dev/null || own=-rnm; unshare $own true 2>/dev/null" ..
-    " || { echo 'unshare failed'; exit 77; }; unshare $own sh -c '" .. inside:gsub("'", "'\\''") .. "' sh"
+    " || { echo 'unshare failed'; exit 77; }; unshare $own sh -c '" ..
+    inside:gsub("'", "'\\''") .. "' sh"
 end
 
 -- Runs the runner in a process of its own, standard error joined to its output. Before it may stand

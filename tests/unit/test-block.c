@@ -228,6 +228,13 @@ static void test_put_writes_the_length(void **state)
     for (size_t i = 0; i < COUNT(rows); i++)
         check_put(rows[i].options, "abc", 3, rows[i].expected, rows[i].length, 0);
     check_put((struct tcpm_block_options){.length = "u32be"}, "", 0, STREAM("\0\0\0\0"), 0);
+    /* a varint of two bytes: 127 is the last of one, and adjust makes it 300 */
+    check_put((struct tcpm_block_options){.length = "varint", .adjust = -297}, "abc", 3,
+              STREAM("\xac\2abc"), 0);
+    check_put((struct tcpm_block_options){.length = "varint", .adjust = -124}, "abc", 3,
+              STREAM("\x7f"
+                     "abc"),
+              0);
 }
 
 static void test_put_refuses_what_does_not_fit_the_field(void **state)

@@ -325,6 +325,52 @@ static void test_filters_without_state_are_one_instance_for_all(void **state)
     }
 }
 
+static void test_stream_passes_records_on_as_they_are(void **state)
+{
+    struct tcpm_filter *filter = make_builtin(0);
+    struct tcpm__codec *codec = NULL;
+    struct tcpm_out out;
+    static const char record[] = "as it is";
+
+    (void) state;
+    tcpm__out_init(&out, &tcpm__memory_default);
+    assert_int_equal(tcpm__codec_open(filter, &codec), 0);
+    assert_int_equal(tcpm__codec_put(codec, record, 8, &out), 0);
+    assert_ptr_equal(out.bytes, record);
+    assert_int_equal(out.length, 8);
+    tcpm__out_reset(&out, SIZE_MAX);
+    assert_int_equal(tcpm__codec_put(codec, "", 0, &out), 0);
+    assert_int_equal(out.length, 0);
+    tcpm__out_free(&out);
+    tcpm__codec_drop(codec);
+    tcpm_filter_free(filter);
+}
+
+/* An instance by hand needs two pieces of memory, and more to keep what it is fed. */
+static void test_out_of_memory_by_hand(void **state)
+{
+    struct tcpm_filter *filter = make_builtin(4);
+    struct tcpm_codec *codec = NULL;
+
+    (void) state;
+    for (long calls = 0; calls < 2; calls++) {
+        calls_left = calls;
+        assert_int_equal(tcpm_codec_open(filter, &codec), -ENOMEM);
+        assert_null(codec);
+    }
+    calls_left = 2;
+    assert_int_equal(tcpm_codec_open(filter, &codec), 0);
+    assert_int_equal(tcpm_codec_feed(codec, "line\r\n", 6), -ENOMEM);
+    struct tcpm_record bytes = {NULL, 0};
+    assert_int_equal(tcpm_codec_put(codec, "line", 4, &bytes), -ENOMEM);
+    calls_left = -1;
+    assert_int_equal(tcpm_codec_feed(codec, "line\r\n", 6), 0);
+    assert_int_equal(tcpm_codec_get_one(codec, &bytes), 1);
+    assert_int_equal(bytes.length, 4);
+    tcpm_codec_close(codec);
+    tcpm_filter_free(filter);
+}
+
 static void test_out_of_memory_is_enomem_everywhere(void **state)
 {
     int count = 0;
@@ -475,6 +521,8 @@ static const struct CMUnitTest tests[] = {
     cmocka_unit_test(test_what_init_and_clone_refuse_is_passed_on),
     cmocka_unit_test(test_an_instance_outlives_its_holders_specification),
     cmocka_unit_test(test_filters_without_state_are_one_instance_for_all),
+    cmocka_unit_test(test_stream_passes_records_on_as_they_are),
+    cmocka_unit_test(test_out_of_memory_by_hand),
     cmocka_unit_test(test_out_of_memory_is_enomem_everywhere),
     cmocka_unit_test(test_out_collects_what_is_written),
     cmocka_unit_test(test_out_does_not_copy_one_borrowed_piece),

@@ -10,6 +10,7 @@ local json = require "driver.json"
 local plan = require "driver.plan"
 local process = require "driver.process"
 local report = require "driver.report"
+local results_page = require "driver.results"
 local rounds_file = require "driver.rounds"
 local statistics = require "driver.statistics"
 
@@ -84,11 +85,13 @@ case("floor, libuv and ours do the work of every kind", function()
     { work = "idle", server = "hold", connections = 10, memory = true },
     { work = "bulk", server = "bulk", connections = 2, all = 3000000 },
     { work = "lines", server = "lines", connections = 2, all = 500000 },
+    { work = "mixed", server = "mixed", connections = 20, all = 2000, window = 5 },
   }
   for _, competitor in ipairs { "bench-floor", "bench-libuv", "bench-tcpmulti" } do
     for _, workload in ipairs(works) do
       workload.name, workload.scale, workload.operations = workload.work, 1, { full = workload.all }
-      assert(plan.measure(SETTING, workload, {
+      local has_client = competitor ~= "bench-floor" or workload.work ~= "mixed"
+      assert(not has_client or plan.measure(SETTING, workload, {
         name = competitor,
         command = function(paths)
           return { paths.programs .. "/" .. competitor }
@@ -217,6 +220,65 @@ case("budgets allow a tenth more instructions, and not one more of anything else
   equal(entries[3].budget, 9)
   equal(entries[3].reason, "fewer calls")
   os.remove(path)
+end)
+
+case("a competitor is left out where it has no client, and of too many connections", function()
+  local slow = { name = "slow", most_connections = 10 }
+  equal(plan.takes_part(WORKLOAD, slow), true)
+  equal(plan.takes_part({ connections = 11 }, slow), false)
+  equal(plan.takes_part({ connections = 1, only = { fast = true } }, slow), false)
+end)
+
+case("a goal is reached, its limit kept, or missed", function()
+  equal(report.verdict { found = 1.1, goal = 1.1, must = 1.2 }, "reached")
+  equal(report.verdict { found = 1.11, goal = 1.1, must = 1.2 }, "kept")
+  equal(report.verdict { found = 1.21, goal = 1.1, must = 1.2 }, "missed")
+end)
+
+local function sample_data()
+  local function rounds(cost)
+    local figures = { operations = 10, wall_s = 1, server_busy = 0.5 }
+    figures.cost, figures.cpu_user_s, figures.cpu_system_s = cost, 0.5, 0.5
+    return { figures }
+  end
+  local competitors = { { name = "floor", title = "floor" } }
+  competitors[2] = { name = "tcpmulti-lua", title = "ours" }
+  WORKLOAD.aims = { ["tcpmulti-lua"] = { kind = "ratio", must = 1.4, goal = 1.2 } }
+  WORKLOAD.title = "small work"
+  local done = { small = { floor = rounds(2), ["tcpmulti-lua"] = rounds(3) } }
+  return {
+    size = "full",
+    results = report.summarize({ WORKLOAD }, competitors, done),
+    wheel = { { count = 1000, arm_ns = 8, cancel_ns = 2 } },
+    late_ms = 5,
+    counts = {},
+    facts = { { "kernel", "6.1" } },
+    notes = "## Tried",
+  }
+end
+
+case("the page of results shows each figure beside its goal", function()
+  local page = results_page.render(sample_data())
+  local function shows(words)
+    if not page:find(words, 1, true) then
+      error(words .. " is not in\n" .. page, 2)
+    end
+  end
+  shows "| small | ours | 1.50 | 1.20 | 1.40 | **missed** |"
+  shows "| wheel: 1000000 deadlines armed, late at most | core | 5.00 ms | 10.0 ms | 10.0 ms |"
+  shows "| **ours** | 3.00 | 1.50 (1.50-1.50) |"
+  shows "| kernel | 6.1 |"
+  shows "## Tried"
+end)
+
+case("the table of the README is renewed between its markers, and nothing else", function()
+  local before = "# Top\n<!-- written by tests/bench/run: begin -->"
+  local after = "<!-- written by tests/bench/run: end -->\nbelow\n"
+  local summary = results_page.summary(sample_data())
+  local once = results_page.insert(before .. "\n\nold\n\n" .. after, summary)
+  equal(once, before .. "\n\n" .. summary .. "\n" .. after)
+  equal(results_page.insert(once, summary), once)
+  equal(results_page.insert("# no markers", summary), nil)
 end)
 
 local failed = false

@@ -155,8 +155,8 @@ function work.lines()
   figures.operations, figures.bytes = count, bytes
 end
 
--- Half of the lines without the blaster, half beside it; job.window of them are under way at a time,
--- the connections in turn. An alarm every ALARM_S tells how late deadlines are.
+-- Half of the lines without the blaster, half beside it; job.window of them are under way at a
+-- time, the connections in turn. An alarm every ALARM_S tells how late deadlines are.
 local ALARM_S = 0.01
 
 function work.mixed()

@@ -10,7 +10,7 @@ local function operations_of(workload, competitor, size)
     return workload.connections
   end
   local all = workload.operations[size] * (competitor.share or 1)
-  return math.floor(all / workload.connections) * workload.connections
+  return math.max(1, math.floor(all / workload.connections)) * workload.connections
 end
 
 local function server_words(paths, workload, operations)
@@ -37,7 +37,8 @@ local function client_words(paths, workload, competitor, operations, prefix)
   return words
 end
 
-local BYTES_PER_OPERATION = { storm = 64, pingpong = 64, mixed = 64, bulk = 1, lines = 40, idle = 0 }
+local BYTES_PER_OPERATION =
+  { storm = 64, pingpong = 64, mixed = 64, bulk = 1, lines = 40, idle = 0 }
 
 -- Every client does the same work, and has to have counted it.
 local function check(workload, operations, figures)

@@ -46,6 +46,23 @@ local function add_speed(row, rounds)
   row.saturated = saturated(row.client_busy, row.server_busy)
 end
 
+local LATENCIES = { "p50_alone_us", "p99_alone_us", "p50_beside_us", "p99_beside_us", "late_ms" }
+
+-- What a mixed load tells besides its cost.
+local function add_latencies(row, rounds)
+  for _, name in ipairs(LATENCIES) do
+    row[name] = statistics.median(column(rounds, name))
+  end
+end
+
+-- What ours has to reach at this workload, and what it did reach.
+local function add_aim(row, aim)
+  local found = aim and (aim.kind == "ratio" and row.ratio or aim.kind == "cost" and row.cost)
+  if found then
+    row.aim = { kind = aim.kind, must = aim.must, goal = aim.goal, found = found.median }
+  end
+end
+
 -- One row, or nil when there is no round of it. `rounds`, `floor_rounds`: figures by round.
 local function summarize(workload, competitor, rounds, floor_rounds)
   local spread = statistics.spread(column(rounds or {}, "cost"))
@@ -66,7 +83,9 @@ local function summarize(workload, competitor, rounds, floor_rounds)
     row.lua_bytes = row.lua_bytes and row.lua_bytes / workload.connections
   else
     add_speed(row, rounds)
+    add_latencies(row, rounds)
   end
+  add_aim(row, workload.aims and workload.aims[competitor.name])
   return row
 end
 
@@ -82,24 +101,49 @@ function M.summarize(workloads, competitors, done)
     end
     if rows[1] then
       results[#results + 1] =
-        { workload = workload.name, title = workload.title, unit = workload.unit, rows = rows }
+        {
+          workload = workload.name,
+          title = workload.title,
+          unit = workload.unit,
+          memory = workload.memory,
+          rows = rows,
+        }
     end
   end
   return results
 end
 
-local function significant(value)
+function M.significant(value)
   if value >= 100 then
     return ("%.0f"):format(value)
   end
   return (value >= 10 and "%.1f" or value >= 1 and "%.2f" or "%.3f"):format(value)
 end
 
-local function ratio_text(ratio)
+function M.ratio_text(ratio)
   if not ratio then
     return "-"
   end
   return ("%.2f (%.2f-%.2f)"):format(ratio.median, ratio.min, ratio.max)
+end
+
+-- Of a mixed load.
+function M.latency_text(row)
+  local text = ("p50 %.0f and p99 %.0f µs alone, %.0f and %.0f beside"):format(
+    row.p50_alone_us,
+    row.p99_alone_us,
+    row.p50_beside_us,
+    row.p99_beside_us
+  )
+  return row.late_ms and ("%s, alarms %.1f ms late"):format(text, row.late_ms) or text
+end
+
+-- "reached" when the goal is, "kept" when what must be is, else "missed".
+function M.verdict(aim)
+  if aim.found <= aim.goal then
+    return "reached"
+  end
+  return aim.found <= aim.must and "kept" or "missed"
 end
 
 -- "µ" is two bytes wide and one character, so the padding is counted by hand.
@@ -112,9 +156,11 @@ local function print_row(row, unit, output)
   local part = row.share < 1 and (" (1/%g of the work)"):format(1 / row.share) or ""
   local title = "  " .. row.title .. part
   local text = pad(title, 34)
-    .. pad(significant(row.cost.median) .. " " .. unit, 22)
-    .. pad(ratio_text(row.ratio), 20)
-  if row.client_busy then
+    .. pad(M.significant(row.cost.median) .. " " .. unit, 22)
+    .. pad(M.ratio_text(row.ratio), 20)
+  if row.p99_alone_us then
+    text = text .. M.latency_text(row)
+  elseif row.client_busy then
     text = text
       .. ("user %2.0f %%, client %3.0f %%, server %3.0f %% busy, saturated: %s"):format(
         row.user_share * 100,

@@ -2,7 +2,11 @@
 -- only with one taken in the same round, right beside it.
 local M = {}
 
+-- nil when there is nothing.
 function M.median(values)
+  if #values == 0 then
+    return nil
+  end
   local sorted = { unpack(values) }
   table.sort(sorted)
   local middle = #sorted / 2

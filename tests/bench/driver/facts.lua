@@ -1,0 +1,43 @@
+-- What a page of results says about the machine, the versions and the run.
+local M = {}
+
+function M.first_line(command)
+  local pipe = io.popen(command)
+  local line = pipe:read "*l"
+  pipe:close()
+  return line or ""
+end
+
+local VERSIONS = {
+  { "system", "sed -n 's/^PRETTY_NAME=\"\\(.*\\)\"/\\1/p' /etc/os-release" },
+  { "kernel", "uname -r" },
+  { "congestion control", "cat /proc/sys/net/ipv4/tcp_congestion_control" },
+  { "compiler", "cc --version" },
+  { "libuv", "pkg-config --modversion libuv" },
+  { "LuaJIT", "luajit -v" },
+  { "luv", "luajit -e 'print(require(\"luv\").version_string())' 2>/dev/null" },
+  { "Node", "node --version 2>/dev/null" },
+  { "Perl", "perl -e 'print \"$^V\\n\"' 2>/dev/null" },
+  { "POE", "perl -MPOE::Kernel -e 'print \"$POE::Kernel::VERSION\\n\"' 2>/dev/null" },
+}
+
+-- A list of { name, value }.
+function M.collect(root, setting, seconds)
+  local cores = M.first_line "nproc"
+  local pinned = setting.cores and "client and server on one each" or "shared by client and server"
+  local list = {
+    { "date", os.date "!%Y-%m-%d %H:%M UTC" },
+    { "commit", M.first_line(("git -C '%s' rev-parse --short HEAD 2>/dev/null"):format(root)) },
+    { "run", ("%s, %.0f minutes"):format(setting.size, seconds / 60) },
+    { "processor", M.first_line "sed -n 's/^model name[^:]*: //p' /proc/cpuinfo" },
+    { "cores", ("%s, %s"):format(cores, pinned) },
+    { "load averages at the end", M.first_line "cut -d' ' -f1-3 /proc/loadavg" },
+  }
+  for _, version in ipairs(VERSIONS) do
+    local value = M.first_line(version[2])
+    list[#list + 1] = { version[1], value ~= "" and value or "not installed" }
+  end
+  return list
+end
+
+return M

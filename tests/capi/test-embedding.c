@@ -3,6 +3,7 @@
  * nothing else were there; several engines on one loop; descriptors that no child gets.
  */
 #include "others.h"
+#include "plain.h"
 
 #include <fcntl.h>
 #include <sys/stat.h>
@@ -155,6 +156,41 @@ static void test_S10_every_descriptor_closes_on_exec(void **state)
     host_close(&host);
 }
 
+/* FAULTS S09: in a process without standard streams ours get their numbers; libuv alone would never
+   close those, and asserts. */
+static void live_without_streams(void *argument)
+{
+    struct host host;
+    struct track tracks[4] = {{.hook = NULL}};
+
+    host_open(&host, NULL);
+    struct peer *peer = peer_start("close", NULL);
+    for (int fd = 0; fd <= 2; fd++)
+        close(fd);
+    struct tcpm_session *session = track_session(&host, NULL);
+    for (size_t i = 0; i < COUNT(tracks); i++)
+        track_connect(&tracks[i], session, peer_port(peer));
+    uv_run(&host.loop, UV_RUN_DEFAULT);
+    for (size_t i = 0; i < COUNT(tracks); i++)
+        if (strcmp(tracks[i].log, "initialize success error(read,EOF) disconnected(eof)") != 0)
+            _exit(1);
+    for (int fd = 0; fd <= 2; fd++) /* the peer's own are closed with it */
+        *(int *) argument += fcntl(fd, F_GETFD) >= 0;
+    peer_stop(peer);
+    for (int fd = 0; fd <= 2; fd++)
+        if (fcntl(fd, F_GETFD) >= 0)
+            _exit(2);
+    _exit(0);
+}
+
+static void test_S09_a_process_without_standard_streams(void **state)
+{
+    int left = 0;
+
+    (void) state;
+    assert_int_equal(in_child(live_without_streams, &left), 0);
+}
+
 struct phoenix {
     struct host *host;
     struct tcpm_session *next;
@@ -203,6 +239,7 @@ static const struct CMUnitTest tests[] = {
     cmocka_unit_test(test_two_sessions_beside_the_hosts_own_handles),
     cmocka_unit_test(test_two_engines_on_one_loop_use_each_other),
     cmocka_unit_test(test_S10_every_descriptor_closes_on_exec),
+    cmocka_unit_test(test_S09_a_process_without_standard_streams),
     cmocka_unit_test(test_a_session_may_be_made_in_stopped),
 };
 

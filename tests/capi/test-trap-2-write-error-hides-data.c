@@ -4,6 +4,9 @@
  */
 #include "plain.h"
 
+#include <sys/ioctl.h>
+#include <sys/socket.h>
+
 /* It says why and closes with our line unread, which makes the kernel send RST. */
 #define BUSY "wait sent; send \"421 busy\\r\\n\"; close_unread"
 
@@ -59,6 +62,41 @@ static void test_every_record_before_the_end_comes(void **state)
     host_close(&host);
 }
 
+static void take_much(struct track *track, enum event event)
+{
+    static const int size = 4 << 20;
+
+    if (event == EVENT_SUCCESS)
+        assert_int_equal(setsockopt(track->fd, SOL_SOCKET, SO_RCVBUF, &size, sizeof size), 0);
+}
+
+/* More than one turn may take: it is all read, over several turns, before the error is told. */
+static void test_a_long_farewell_is_read_to_its_end(void **state)
+{
+    struct host host;
+    struct track track = {.hook = take_much};
+    struct tcpm_session_options options = {.input_filter = stream_filter()};
+    int farewell = 0;
+
+    (void) state;
+    host_open(&host, NULL);
+    struct peer *peer = peer_start("wait sent; sendn 1500000 \"y\"; close_unread", NULL);
+    track_connect(&track, track_session(&host, &options), peer_port(peer));
+    tcpm_filter_free(options.input_filter);
+    host_run_until(&host, track_open, &track);
+    assert_int_equal(tcpm_send(track.session, track.id, "hello", 5), 0);
+    peer_go(peer, "sent");
+    assert_int_equal(peer_wait_ended(peer, 1, 20), 0);
+    assert_int_equal(ioctl(track.fd, FIONREAD, &farewell), 0);
+    assert_true(farewell > 300000);
+    assert_int_equal(tcpm_send(track.session, track.id, "more", 4), 0);
+    host_run(&host);
+    assert_int_equal(track.received, farewell);
+    assert_non_null(strstr(track.log, " error(write,ECONNRESET) disconnected(error)"));
+    peer_stop(peer);
+    host_close(&host);
+}
+
 static void test_plain_libuv_forgets_the_reason(void **state)
 {
     struct host host;
@@ -86,6 +124,7 @@ static void test_plain_libuv_forgets_the_reason(void **state)
 static const struct CMUnitTest tests[] = {
     cmocka_unit_test(test_I05_what_it_said_comes_before_the_error),
     cmocka_unit_test(test_every_record_before_the_end_comes),
+    cmocka_unit_test(test_a_long_farewell_is_read_to_its_end),
     cmocka_unit_test(test_plain_libuv_forgets_the_reason),
 };
 

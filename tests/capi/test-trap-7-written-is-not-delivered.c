@@ -82,6 +82,41 @@ static void test_a_chatty_peer_gets_every_byte(void **state)
     run_promise("loop 50; send \"more and more\"; recv 30000; end; count", 4096);
 }
 
+static void shut_amid_a_flood(struct track *track, enum event event)
+{
+    static const int size = 4 << 20;
+
+    if (event == EVENT_SUCCESS)
+        assert_int_equal(setsockopt(track->fd, SOL_SOCKET, SO_RCVBUF, &size, sizeof size), 0);
+}
+
+/* With more unread in the kernel than one turn may take: all of it is thrown away first. */
+static void test_a_peer_that_floods_gets_every_byte(void **state)
+{
+    struct host host;
+    struct track track = {.hook = shut_amid_a_flood};
+    struct peer_connection seen;
+
+    (void) state;
+    host_open(&host, NULL);
+    struct peer *peer = peer_start("wait go; sendn 1500000 \"f\"; mark flood; count", NULL);
+    struct tcpm_session *session = stream_session(&host, 0);
+    track_connect(&track, session, peer_port(peer));
+    host_run_until(&host, track_open, &track);
+    peer_go(peer, "go");
+    assert_int_equal(peer_wait_mark(peer, "flood", 1, 20), 0);
+    assert_int_equal(tcpm_send(session, track.id, "the last word", 13), 0);
+    assert_int_equal(tcpm_shutdown(session, track.id), 0);
+    host_run(&host);
+    assert_log(&track, "initialize success disconnected(shutdown)");
+    assert_int_equal(peer_wait_ended(peer, 1, 20), 0);
+    assert_int_equal(peer_connection(peer, 0, &seen), 0);
+    assert_int_equal(seen.received, 13);
+    assert_int_equal(seen.end, PEER_EOF);
+    peer_stop(peer);
+    host_close(&host);
+}
+
 static void test_a_peer_that_half_closes_gets_every_byte(void **state)
 {
     (void) state;
@@ -266,6 +301,7 @@ static void test_plain_libuv_destroys_what_it_has_written(void **state)
 static const struct CMUnitTest tests[] = {
     cmocka_unit_test(test_a_slow_reader_gets_every_byte),
     cmocka_unit_test(test_a_chatty_peer_gets_every_byte),
+    cmocka_unit_test(test_a_peer_that_floods_gets_every_byte),
     cmocka_unit_test(test_a_peer_that_half_closes_gets_every_byte),
     cmocka_unit_test(test_T20_a_cut_stream_ends_in_a_reset),
     cmocka_unit_test(test_I11_reset_after_fin),

@@ -52,7 +52,7 @@ end
 -- the second beside a connection that receives as fast as it can.
 local function mixed(fields)
   fields.work, fields.server, fields.scale = "mixed", "mixed", 1
-  fields.rounds = { full = 5, quick = 1 }
+  fields.rounds = { full = 3, quick = 1 }
   return fields
 end
 

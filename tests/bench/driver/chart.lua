@@ -83,7 +83,7 @@ function M.ratios(results)
   end
   parts[#parts + 1] = line(LEFT + UNIT, 24, LEFT + UNIT, y - GAP, "#222222")
   parts[#parts + 1] = text(LEFT + UNIT, 18, "1: epoll in C, hand-tuned", "middle")
-  return document(LEFT + MOST * UNIT + 260, y, parts)
+  return document(LEFT + MOST * UNIT + 290, y, parts)
 end
 
 -- ---- timers ----
@@ -103,7 +103,8 @@ local function place(count, ns, ceiling)
   return x, MARGIN / 2 + HEIGHT * (1 - ns / ceiling)
 end
 
-local function draw_line(parts, list, key, colour, ceiling)
+-- The values stand `above` the points, which below is less than 0.
+local function draw_line(parts, list, key, colour, ceiling, above)
   local last_x, last_y
   for _, point in ipairs(list) do
     local x, y = place(point.count, point[key], ceiling)
@@ -112,7 +113,7 @@ local function draw_line(parts, list, key, colour, ceiling)
     end
     local circle = '<circle cx="%.1f" cy="%.1f" r="3" fill="%s"/>'
     parts[#parts + 1] = circle:format(x, y, colour)
-    parts[#parts + 1] = text(x, y - 7, ("%.0f"):format(point[key]), "middle")
+    parts[#parts + 1] = text(x, y - above, ("%.0f"):format(point[key]), "middle")
     last_x, last_y = x, y
   end
 end
@@ -123,20 +124,20 @@ function M.wheel(list)
   for exponent = 3, 6 do
     local x, y = place(10 ^ exponent, 0, ceiling)
     parts[#parts + 1] = line(x, MARGIN / 2, x, y, "#dddddd")
-    parts[#parts + 1] = text(x, y + 18, ("%.0f"):format(10 ^ exponent), "middle")
+    parts[#parts + 1] = text(x, y + 28, ("%.0f"):format(10 ^ exponent), "middle")
   end
   for ns = 0, ceiling, ceiling / 5 do
     local _, y = place(1000, ns, ceiling)
     parts[#parts + 1] = line(MARGIN, y, MARGIN + WIDTH, y, "#dddddd")
     parts[#parts + 1] = text(MARGIN - 8, y + 4, ("%.0f"):format(ns), "end")
   end
-  draw_line(parts, list, "arm_ns", COLOURS["tcpmulti-c"], ceiling)
-  draw_line(parts, list, "cancel_ns", COLOURS["tcpmulti-lua"], ceiling)
-  local bottom = MARGIN / 2 + HEIGHT + 40
+  draw_line(parts, list, "arm_ns", COLOURS["tcpmulti-c"], ceiling, 8)
+  draw_line(parts, list, "cancel_ns", COLOURS["tcpmulti-lua"], ceiling, -14)
+  local bottom = MARGIN / 2 + HEIGHT + 48
   parts[#parts + 1] = bar(MARGIN, bottom - 9, 12, 10, COLOURS["tcpmulti-c"])
   parts[#parts + 1] = text(MARGIN + 18, bottom, "ns to arm anew one of so many timers, at random")
-  parts[#parts + 1] = bar(MARGIN + 300, bottom - 9, 12, 10, COLOURS["tcpmulti-lua"])
-  parts[#parts + 1] = text(MARGIN + 318, bottom, "ns to cancel one")
+  parts[#parts + 1] = bar(MARGIN + 360, bottom - 9, 12, 10, COLOURS["tcpmulti-lua"])
+  parts[#parts + 1] = text(MARGIN + 378, bottom, "ns to cancel one")
   return document(WIDTH + 2 * MARGIN, bottom + 16, parts)
 end
 

@@ -1,6 +1,8 @@
 /* See subject.h. Here: what is asked of subjects, and what is checked when all is over. */
 #include "subject.h"
 
+#include "connection/state.h"
+
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -33,17 +35,30 @@ static void note_accepted(struct subject *subject, const void *bytes, size_t len
     subject->accepted_length += length;
 }
 
+/* As one record, or as two. */
+static int send_records(struct subject *subject, const char *bytes, size_t length, size_t first)
+{
+    const struct tcpm_record records[] = {{bytes, first}, {bytes + first, length - first}};
+
+    if (first == length)
+        return tcpm_send(subject->party->session, subject->id, bytes, length);
+    return tcpm_send_many(subject->party->session, subject->id, records, 2);
+}
+
 int subject_send(struct subject *subject, const void *bytes, size_t length)
 {
-    int result = tcpm_send(subject->party->session, subject->id, bytes, length);
+    struct chance *chance = &subject->company->chance;
+    size_t first = chance_one_in(chance, 4) ? chance_below(chance, (unsigned) length + 1) : length;
+    int result = send_records(subject, bytes, length, first);
 
     CHECK_RESULT(subject, result, -ESHUTDOWN);
     if (result < 0)
         return result;
     EXPECT(!subject->stopped && !subject->half_shut, "taken after our end");
-    note_accepted(subject, bytes, length);
-    if (subject->lines_out)
-        note_accepted(subject, "\r\n", 2);
+    note_accepted(subject, bytes, first);
+    note_accepted(subject, "\r\n", subject->lines_out ? 2 : 0);
+    note_accepted(subject, (const char *) bytes + first, length - first);
+    note_accepted(subject, "\r\n", subject->lines_out && first < length ? 2 : 0);
     if (length > 0 || subject->lines_out)
         subject->owes_flushed = true;
     if (result == 1)
@@ -206,6 +221,7 @@ void company_open(struct company *company, uint64_t seed,
                   struct wild_plan (*plan)(uint32_t key, void *user), void *user)
 {
     const struct tcpm_block_options blocks = {.size = sizeof blocks, .block_size = 7};
+    const struct tcpm_line_options lines = {.size = sizeof lines, .max_length = 2};
 
     memset(company, 0, sizeof *company);
     company->chance.state = seed;
@@ -213,6 +229,7 @@ void company_open(struct company *company, uint64_t seed,
     CHECK(tcpm_filter_stream(&company->filters[CUT_STREAM]) == 0);
     CHECK(tcpm_filter_line(NULL, &company->filters[CUT_LINE]) == 0);
     CHECK(tcpm_filter_block(&blocks, &company->filters[CUT_BLOCK]) == 0);
+    CHECK(tcpm_filter_line(&lines, &company->filters[CUT_SHORT]) == 0);
     stage_begin(&company->stage);
     company->wild = wild_start(seed, company->first_key, plan, user);
 }
@@ -339,10 +356,28 @@ static void check_counts(const struct company *company)
     }
 }
 
+/* What the engine counts, once no connection is left. */
+static void check_engine(const struct company *company)
+{
+    const struct tcpm_engine *engine = company->stage.engine;
+
+    if (engine == NULL || engine->connections.live > 0)
+        return;
+    EXPECT(engine->places == 0, "%llu places", (unsigned long long) engine->places);
+    EXPECT(engine->memory_used == 0, "%llu bytes held", (unsigned long long) engine->memory_used);
+    EXPECT(engine->network.spare_descriptors == 0, "%u spare", engine->network.spare_descriptors);
+    CHECK(engine->ready == NULL && engine->handler_depth == 0 && !engine->running_posts);
+    CHECK(engine->deadlines.filled[0] == 0 || tcpm__wheel_next(&engine->deadlines) == UINT64_MAX);
+    if (engine->next_posts.first == NULL)
+        EXPECT(engine->work == engine->alarm_pool.live + engine->rooms_wanted + engine->dying,
+               "%llu pieces of work", (unsigned long long) engine->work);
+}
+
 void company_close(struct company *company)
 {
     check_stale(company);
     check_counts(company);
+    check_engine(company);
     company_close_engine(company);
     stage_finish(&company->stage);
     wild_join(company->wild);

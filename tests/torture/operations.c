@@ -181,6 +181,11 @@ static void watch_signal(struct subject *subject)
         tcpm_sig(subject->party->session, 40, (struct tcpm_task){0});
 }
 
+static enum cut some_cut(struct chance *chance)
+{
+    return chance_one_in(chance, 10) ? CUT_SHORT : (enum cut) chance_below(chance, CUT_SHORT);
+}
+
 static void call_on(struct subject *subject)
 {
     struct chance *chance = &subject->company->chance;
@@ -217,7 +222,7 @@ static void call_on(struct subject *subject)
     case 12:
     case 13:
     case 14:
-        subject_filter(subject, (enum cut) chance_below(chance, CUTS), chance_one_in(chance, 3));
+        subject_filter(subject, some_cut(chance), chance_one_in(chance, 3));
         break;
     case 15:
     case 16:

@@ -132,7 +132,7 @@ static void on_input(TCPM_ON, const void *record, size_t length)
     CHECK(info_of(subject).phase == TCPM_PHASE_OPEN);
     check_bytes(subject, subject->delivered, record, length);
     subject->delivered += length;
-    if (subject->in == CUT_LINE)
+    if (subject->in == CUT_LINE || subject->in == CUT_SHORT)
         check_bytes(subject, subject->delivered++, "\n", 1);
     subject->inputs++;
     check_pending(subject);
@@ -161,6 +161,8 @@ static void check_cause(struct subject *subject, const struct tcpm_error *error)
     CHECK(info.cause.code == error->code && info.cause.op == error->op);
     CHECK(info.phase == TCPM_PHASE_SHUTTING);
     subject->code = error->code;
+    EXPECT((error->code == TCPM_ETOOLONG) == (error->op == TCPM_OP_FILTER), "%s, %s",
+           tcpm_op_name(error->op), tcpm_error_name(error->code));
     if (error->code == -ENOMEM || error->code == -ENOBUFS)
         EXPECT(subject->company->may_lack_memory, "out of memory");
 }

@@ -29,7 +29,8 @@ enum event {
     EVENT_TASK, /* a task, room or stopped: not of a subject */
 };
 
-enum cut { CUT_STREAM, CUT_LINE, CUT_BLOCK, CUTS };
+/* SHORT: lines of at most two bytes, longer ones are an error. */
+enum cut { CUT_STREAM, CUT_LINE, CUT_BLOCK, CUT_SHORT, CUTS };
 
 struct party {
     struct tcpm_session *session; /* NULL: stopped */

@@ -32,13 +32,7 @@ static void refill_tokens(struct tcpm__limits *limits, uint64_t now_ms)
     limits->refilled_ms = now_ms;
 }
 
-static void take_refill(struct tcpm_session *session, void *user, void *argument)
-{
-    (void) user;
-    (void) argument;
-    tcpm__admission_run(session->engine);
-}
-
+/* The alarm has no task: it lets waiting connects in when it goes off. */
 static void await_refill(struct tcpm_session *session)
 {
     double missing = 1.0 - session->limits.tokens;
@@ -47,7 +41,6 @@ static void await_refill(struct tcpm_session *session)
     if (tcpm__timer_armed(&session->refill.timer))
         return;
     session->refill.session = session;
-    session->refill.task = (struct tcpm_task){.run = take_refill};
     tcpm__wheel_arm(&session->engine->alarms, &session->refill.timer,
                     session->engine->network.now_ms + wait_ms);
     tcpm__turn_wake(session->engine);

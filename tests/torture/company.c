@@ -66,12 +66,24 @@ int subject_send(struct subject *subject, const void *bytes, size_t length)
     return result;
 }
 
+/* From now on another timeout runs. */
+static void note_stop(struct subject *subject)
+{
+    if (subject->stopped || subject->ended)
+        return;
+    subject->stopped = true;
+    subject->timeout_ms = subject->party->shutdown_timeout_ms;
+    subject->timeout_from_ns = tcpm_now_ns();
+    subject->paused_ns = 0;
+}
+
 int subject_shutdown(struct subject *subject)
 {
     int result = tcpm_shutdown(subject->party->session, subject->id);
 
     CHECK_RESULT(subject, result, -ESHUTDOWN);
-    subject->stopped |= result == 0;
+    if (result == 0)
+        note_stop(subject);
     return result;
 }
 
@@ -89,7 +101,8 @@ int subject_reset(struct subject *subject)
     int result = tcpm_reset(subject->party->session, subject->id);
 
     CHECK_RESULT(subject, result, 0);
-    subject->stopped |= result == 0;
+    if (result == 0)
+        note_stop(subject);
     subject->was_reset |= result == 0;
     return result;
 }
@@ -99,7 +112,8 @@ int subject_fail(struct subject *subject, int code)
     int result = tcpm_fail(subject->party->session, subject->id, code, "as we like");
 
     CHECK_RESULT(subject, result, -ESHUTDOWN);
-    subject->stopped |= result == 0;
+    if (result == 0)
+        note_stop(subject);
     return result;
 }
 
@@ -109,8 +123,38 @@ int subject_pause(struct subject *subject, bool pause)
                        : tcpm_resume(subject->party->session, subject->id);
 
     CHECK_RESULT(subject, result, -ESHUTDOWN);
-    if (result == 0)
-        subject->paused = pause;
+    if (result < 0 || subject->paused == pause)
+        return result;
+    subject->paused = pause;
+    if (pause)
+        subject->paused_from_ns = tcpm_now_ns();
+    else
+        subject->paused_ns += tcpm_now_ns() - subject->paused_from_ns;
+    return result;
+}
+
+int subject_timeout(struct subject *subject, int64_t ms)
+{
+    int result = tcpm_timeout(subject->party->session, subject->id, ms);
+
+    CHECK_RESULT(subject, result, -ESHUTDOWN);
+    if (result < 0)
+        return result;
+    subject->timeout_ms = ms;
+    subject->timeout_from_ns = subject->paused_from_ns = tcpm_now_ns();
+    subject->paused_ns = 0;
+    return result;
+}
+
+int subject_deadline(struct subject *subject, int64_t ms)
+{
+    int result = tcpm_deadline(subject->party->session, subject->id, ms);
+
+    CHECK_RESULT(subject, result, -ESHUTDOWN);
+    if (result < 0)
+        return result;
+    subject->deadline_ms = ms;
+    subject->deadline_from_ns = tcpm_now_ns();
     return result;
 }
 
@@ -150,7 +194,7 @@ static void stop_subjects(struct company *company, const struct party *party)
 {
     for (unsigned i = 0; i < company->subject_count; i++)
         if (party == NULL || company->subjects[i]->party == party)
-            company->subjects[i]->stopped = true;
+            note_stop(company->subjects[i]);
 }
 
 int party_die(struct party *party)
@@ -239,6 +283,13 @@ int company_open_engine(struct company *company, const struct tcpm_engine_option
     return stage_open(&company->stage, options);
 }
 
+static int64_t time_of(int64_t option_ms, int64_t standard_ms)
+{
+    if (option_ms == TCPM_NONE)
+        return 0;
+    return option_ms == 0 ? standard_ms : option_ms;
+}
+
 struct party *company_party(struct company *company, const struct tcpm_session_options *options)
 {
     struct tcpm_session_options all = *options;
@@ -250,7 +301,11 @@ struct party *company_party(struct company *company, const struct tcpm_session_o
     all.events = subject_events();
     all.user = party;
     all.input_filter = all.output_filter = company->filters[CUT_STREAM];
-    *party = (struct party){.company = company};
+    *party = (struct party){.company = company,
+                            .connect_timeout_ms = time_of(options->connect_timeout_ms, 30000),
+                            .input_timeout_ms = time_of(options->input_timeout_ms, 300000),
+                            .shutdown_timeout_ms = time_of(options->shutdown_timeout_ms, 30000),
+                            .deadline_ms = time_of(options->deadline_ms, 0)};
     result = tcpm_session_create(company->stage.engine, &all, &party->session);
     EXPECT(result == 0 || (result == -ENOMEM && company->may_lack_memory), "create: %d", result);
     if (result < 0)
@@ -271,6 +326,16 @@ static struct subject *make_subject(struct party *party)
     return subject;
 }
 
+static void set_times(struct subject *subject, const struct tcpm_connect_options *options)
+{
+    const struct party *party = subject->party;
+
+    subject->timeout_ms = time_of(options->connect_timeout_ms, party->connect_timeout_ms);
+    subject->input_timeout_ms = time_of(options->input_timeout_ms, party->input_timeout_ms);
+    subject->deadline_ms = time_of(options->deadline_ms, party->deadline_ms);
+    subject->timeout_from_ns = subject->deadline_from_ns = tcpm_now_ns();
+}
+
 struct subject *company_connect(struct party *party, const struct tcpm_connect_options *options)
 {
     struct tcpm_connect_options all = *options;
@@ -286,6 +351,7 @@ struct subject *company_connect(struct party *party, const struct tcpm_connect_o
         all.address = address;
         all.port = wild_port(company->wild);
     }
+    set_times(subject, options);
     all.size = sizeof all;
     all.heap = subject;
     result = tcpm_connect(party->session, &all, &id);

@@ -104,22 +104,14 @@ static void send_something(struct subject *subject, size_t largest)
     free(bytes);
 }
 
-static bool answers(const struct subject *subject, int result)
-{
-    if (subject->ended)
-        return result == -ESTALE;
-    return result == 0 || result == -ESHUTDOWN;
-}
-
 static void set_times(struct subject *subject)
 {
     struct chance *chance = &subject->company->chance;
-    struct tcpm_session *session = subject->party->session;
 
     if (chance_one_in(chance, 2))
-        CHECK(answers(subject, tcpm_timeout(session, subject->id, chance_below(chance, 50))));
+        subject_timeout(subject, chance_below(chance, 50));
     else
-        CHECK(answers(subject, tcpm_deadline(session, subject->id, 1 + chance_below(chance, 50))));
+        subject_deadline(subject, 1 + chance_below(chance, 50));
 }
 
 static void ask_for_facts(struct subject *subject)

@@ -94,6 +94,9 @@ static void on_success(TCPM_ON, int fd, const char *addr, unsigned port)
     EXPECT(!subject->stopped, "success after our end");
     EXPECT(strcmp(info.peer, addr) == 0 && info.peer_port == port, "peer %s", info.peer);
     subject->success = true;
+    subject->timeout_ms = subject->input_timeout_ms;
+    subject->timeout_from_ns = subject->paused_from_ns = tcpm_now_ns();
+    subject->paused_ns = 0;
     company_leave(subject->company, subject, EVENT_SUCCESS);
 }
 
@@ -183,11 +186,37 @@ static void on_error(TCPM_ON, const struct tcpm_error *error)
     company_leave(subject->company, subject, EVENT_ERROR);
 }
 
+/* In milliseconds, the one that is lost by rounding included. */
+static int64_t passed_since(int64_t from_ns)
+{
+    return (tcpm_now_ns() - from_ns) / 1000000 + 2;
+}
+
+static void check_timer(const struct subject *subject, enum tcpm_timer timer)
+{
+    int64_t passed = passed_since(subject->timeout_from_ns) - subject->paused_ns / 1000000;
+
+    if (timer == TCPM_TIMER_DEADLINE) {
+        EXPECT(subject->deadline_ms != 0, "a deadline that nobody has set");
+        EXPECT(passed_since(subject->deadline_from_ns) > subject->deadline_ms, "%lld of %lld ms",
+               (long long) passed_since(subject->deadline_from_ns),
+               (long long) subject->deadline_ms);
+        return;
+    }
+    EXPECT((timer == TCPM_TIMER_CONNECT) == !subject->success, "%s", tcpm_timer_name(timer));
+    EXPECT(timer != TCPM_TIMER_INPUT || !subject->paused, "the timeout of input in a pause");
+    if (timer == TCPM_TIMER_SHUTDOWN && !subject->stopped)
+        return; /* since the peer's FIN, whenever that was */
+    EXPECT(subject->timeout_ms != 0, "a timeout that nobody has set");
+    EXPECT(passed > subject->timeout_ms, "%s: %lld of %lld ms", tcpm_timer_name(timer),
+           (long long) passed, (long long) subject->timeout_ms);
+}
+
 static void on_timeout(TCPM_ON, enum tcpm_timer timer)
 {
     struct subject *subject = meet(heap, session, id, EVENT_TIMEOUT);
 
-    CHECK(timer >= TCPM_TIMER_CONNECT && timer <= TCPM_TIMER_DEADLINE);
+    check_timer(subject, timer);
     CHECK(info_of(subject).cause.code == -ETIMEDOUT);
     company_leave(subject->company, subject, EVENT_TIMEOUT);
 }

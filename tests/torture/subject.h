@@ -36,6 +36,7 @@ struct party {
     struct tcpm_session *session; /* NULL: stopped */
     struct company *company;
     bool dying;
+    int64_t connect_timeout_ms, input_timeout_ms, shutdown_timeout_ms, deadline_ms; /* 0: none */
 };
 
 struct subject {
@@ -57,6 +58,10 @@ struct subject {
     char *accepted;     /* what send has taken, as it goes out */
     size_t accepted_length, accepted_capacity;
     unsigned inputs;
+    /* Neither may come early. */
+    int64_t timeout_ms, timeout_from_ns, deadline_ms, deadline_from_ns;
+    int64_t paused_from_ns, paused_ns; /* in which the timeout of input stands still */
+    int64_t input_timeout_ms;
     enum tcpm_reason reason;
     int code;
 };
@@ -109,6 +114,8 @@ int subject_shutdown_output(struct subject *subject);
 int subject_reset(struct subject *subject);
 int subject_fail(struct subject *subject, int code);
 int subject_pause(struct subject *subject, bool pause);
+int subject_timeout(struct subject *subject, int64_t ms);
+int subject_deadline(struct subject *subject, int64_t ms);
 int subject_filter(struct subject *subject, enum cut in, bool lines_out);
 /* Puts back the last bytes that were delivered. */
 int subject_unread(struct subject *subject, size_t length);

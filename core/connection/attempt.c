@@ -207,7 +207,8 @@ void tcpm__attempt_start(struct tcpm__connection *connection)
     else if (form == 0)
         start_lookup(connection, connection->address.target->text);
     else
-        tcpm__connection_fail(connection, TCPM_OP_RESOLVE, TCPM_ENOTFOUND, NULL);
+        tcpm__connection_fail(connection, TCPM_OP_RESOLVE, form,
+                              form == -EINVAL ? "not an IPv6 address, or no such interface" : NULL);
 }
 
 /* ---- success ---- */

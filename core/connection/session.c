@@ -21,6 +21,8 @@ static void set_limits(struct tcpm_session *session, const struct tcpm_session_o
     session->limits.refilled_ms = tcpm__network_now(&session->engine->network);
     session->high_mark = limit_of(options->high_mark, 1048576);
     session->low_mark = limit_of(options->low_mark, 65536);
+    if (session->low_mark > session->high_mark)
+        session->low_mark = session->high_mark; /* flushed says that there is room again */
     session->max_queued = limit_of(options->max_queued, 67108864);
 }
 

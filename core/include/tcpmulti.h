@@ -189,7 +189,7 @@ struct tcpm_session_options {
     int64_t domain;          /* 0: any, 4 or 6 */
     int64_t max_connections; /* sockets of this session at once; none */
     int64_t connect_rate;    /* attempts a second; none */
-    /* Unsent bytes of a connection: 1 MiB, 64 KiB, 64 MiB. */
+    /* Unsent bytes of a connection: 1 MiB, 64 KiB (at most high_mark), 64 MiB. */
     int64_t high_mark, low_mark, max_queued;
     int64_t no_nodelay, keepalive_s; /* 0, none */
 };

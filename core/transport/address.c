@@ -13,6 +13,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "tcpmulti.h"
+
 #define NAME_MAX_BYTES 253 /* of a host name, RFC 1035 less its length bytes */
 
 bool tcpm__address_acceptable(const char *text)
@@ -22,7 +24,7 @@ bool tcpm__address_acceptable(const char *text)
     for (; text[length] != '\0'; length++) {
         unsigned char byte = (unsigned char) text[length];
 
-        if (byte <= ' ' || byte >= 0x7f || length >= NAME_MAX_BYTES)
+        if (byte <= ' ' || byte == 0x7f || length >= NAME_MAX_BYTES)
             return false;
     }
     return length > 0;
@@ -143,7 +145,7 @@ int tcpm__address_parse(const char *text, unsigned port, union tcpm__address *ad
     }
     if (strchr(text, ':') != NULL || text[0] == '[')
         return parse_inet6(text, port, address);
-    return looks_numeric(text) ? -EINVAL : 0;
+    return looks_numeric(text) ? TCPM_ENOTFOUND : 0;
 }
 
 void tcpm__address_print(const union tcpm__address *address, char text[TCPM__ADDRESS_TEXT])

@@ -9,8 +9,8 @@
 
 #define TCPM__ADDRESS_TEXT 64 /* bytes that any numeric address with its scope fits in */
 
-/* 1: numeric, *address is filled in; 0: a name; -EINVAL: neither can be (an unknown scope, or
-   something like 127.1 that resolvers would guess at). */
+/* 1: numeric, *address is filled in; 0: a name. Neither can be: -EINVAL (an unknown scope, a bracket
+   too many), or TCPM_ENOTFOUND for something like 127.1 that resolvers would guess at. */
 int tcpm__address_parse(const char *text, unsigned port, union tcpm__address *address);
 
 /* Dotted quads, the common case, without the detours of the general functions. */
@@ -18,7 +18,8 @@ bool tcpm__address_parse_quad(const char *text, struct in_addr *quad); /* false:
 void tcpm__address_print_quad(struct in_addr quad, char text[TCPM__ADDRESS_TEXT]);
 void tcpm__address_make_quad(struct in_addr quad, unsigned port, union tcpm__address *address);
 
-/* Whether the text has 1 to 253 bytes, none of them a control character, a space or not ASCII. */
+/* Whether the text has 1 to 253 bytes, none of them a control character or a space. Names in UTF-8
+   are looked up in their ASCII form. */
 bool tcpm__address_acceptable(const char *text);
 
 void tcpm__address_print(const union tcpm__address *address, char text[TCPM__ADDRESS_TEXT]);

@@ -54,7 +54,7 @@ local tcpmulti = {}
 ---@field max_connections? integer Sockets of this session at once; further connects wait in order. Default: none.
 ---@field connect_rate? integer Attempts per second. Default: none.
 ---@field high_mark? integer More than so much queued by one connection is "full". Default 1 MiB.
----@field low_mark? integer After "full", flushed comes at so much. Default 64 KiB.
+---@field low_mark? integer After "full", flushed comes at so much, at most high_mark. Default 64 KiB.
 ---@field max_queued? integer More is refused with ENOBUFS. Default 64 MiB.
 ---@field nodelay? boolean TCP_NODELAY. Default true.
 ---@field keepalive? integer Seconds until TCP keepalive probes begin. Default: none.

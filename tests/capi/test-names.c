@@ -56,11 +56,18 @@ static void test_R5_R6_forms_of_an_address(void **state)
     host_close(&host);
 }
 
+/* Neither a name nor an address of any kind: an unknown scope, bytes that are not UTF-8. */
+static bool is_no_text(const char *address)
+{
+    return strchr(address, ':') != NULL || address[0] == '\xff';
+}
+
 /* FAULTS C16, C17: what looks like a number and is none is not guessed. */
 static void test_C16_what_cannot_be_resolved_fails(void **state)
 {
-    static const char *const addresses[] = {"no-such-host.invalid", "fe80::1%nosuch", "256.1.1.1.x",
-                                            "-"};
+    static const char *const addresses[] = {"no-such-host.invalid", "fe80::1%nosuch",
+                                            "256.1.1.1.x",          "-",
+                                            "xn--\xc3\xa9.invalid", "\xff.invalid"};
     struct host host;
 
     (void) state;
@@ -72,7 +79,7 @@ static void test_C16_what_cannot_be_resolved_fails(void **state)
                            (struct tcpm_connect_options){.address = addresses[i], .port = 1});
         host_run(&host);
         assert_int_equal(track.count[EVENT_FAILURE], 1);
-        if (track.op != TCPM_OP_RESOLVE)
+        if (track.op != TCPM_OP_RESOLVE || (track.code == -EINVAL) != is_no_text(addresses[i]))
             fail_msg("%s: %s", addresses[i], track.log);
     }
     host_close(&host);
@@ -208,7 +215,41 @@ static void test_services_and_binds(void **state)
     host_close(&host);
 }
 
+/* A port of our own, at any local address, in both families. */
+static void test_a_bind_to_a_port_alone(void **state)
+{
+    static char *const addresses[] = {"127.0.0.1", "::1"};
+    struct host host;
+
+    (void) state;
+    host_open(&host, NULL);
+    for (size_t i = 0; i < COUNT(addresses); i++) {
+        struct track track = {.hook = NULL};
+        struct tcpm_info info = {.size = sizeof info};
+        struct peer_options here = {.address = addresses[i]};
+        struct peer *peer = peer_start("recv all", &here);
+        here.refuse = 1;
+        struct peer *free_port = peer_start("", &here);
+        int port = peer_port(free_port);
+        peer_stop(free_port);
+        struct tcpm_session *session = track_session(&host, NULL);
+        track_connect_with(&track, session,
+                           (struct tcpm_connect_options){.address = addresses[i],
+                                                         .port = peer_port(peer),
+                                                         .bind_port = port});
+        host_run_until(&host, track_open, &track);
+        assert_int_equal(tcpm_info_get(session, track.id, &info), 0);
+        assert_string_equal(info.local, addresses[i]);
+        assert_int_equal(info.local_port, port);
+        assert_int_equal(tcpm_shutdown(session, track.id), 0);
+        host_run(&host);
+        peer_stop(peer);
+    }
+    host_close(&host);
+}
+
 static const struct CMUnitTest tests[] = {
+    cmocka_unit_test(test_a_bind_to_a_port_alone),
     cmocka_unit_test(test_R5_R6_forms_of_an_address),
     cmocka_unit_test(test_C16_what_cannot_be_resolved_fails),
     cmocka_unit_test(test_C17_odd_numbers_are_not_guessed),

@@ -124,13 +124,15 @@ function check.seconds(value)
   return ms == 0 and -1 or ms
 end
 
-function check.whole(lowest)
+function check.whole(lowest, highest)
+  local expected = highest and ("a whole number from %d to %d"):format(lowest, highest)
+    or ("a whole number, %d or more"):format(lowest)
   return function(value)
-    if type(value) == "number" and value >= lowest and value <= MAX_WHOLE
+    if type(value) == "number" and value >= lowest and value <= (highest or MAX_WHOLE)
       and value == math.floor(value) then
       return value
     end
-    return nil, ("a whole number, %d or more"):format(lowest)
+    return nil, expected
   end
 end
 

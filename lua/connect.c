@@ -11,6 +11,7 @@
 
 #define MAX_ADDRESS    253
 #define MAX_SERVICE    64
+#define MAX_SHOWN      40  /* bytes of a wrong value that its error message shows */
 #define PULLS_PER_TURN 256 /* so that a million targets leave the loop its turns */
 
 /* Where the arguments of one connect lie on the stack; 0: not given. Times and filters come from
@@ -21,19 +22,46 @@ struct request {
     int input_filter, output_filter;
 };
 
+/* A value as error messages show it: one short printable line, left on the stack. */
+static const char *describe(lua_State *L, int index)
+{
+    char text[MAX_SHOWN + 1];
+    size_t length;
+    switch (lua_type(L, index)) {
+    case LUA_TNONE:
+    case LUA_TNIL:
+        return "nil";
+    case LUA_TBOOLEAN:
+        return lua_toboolean(L, index) ? "true" : "false";
+    case LUA_TNUMBER:
+        lua_pushvalue(L, index);
+        return lua_tostring(L, -1);
+    case LUA_TSTRING:
+        break;
+    default:
+        return lua_pushfstring(L, "a %s", luaL_typename(L, index));
+    }
+    const char *bytes = lua_tolstring(L, index, &length);
+    size_t shown = length < MAX_SHOWN ? length : MAX_SHOWN;
+    for (size_t i = 0; i < shown; i++)
+        text[i] = (char) (bytes[i] < ' ' || bytes[i] > '~' ? '?' : bytes[i]);
+    text[shown] = '\0';
+    return lua_pushfstring(L, "'%s%s'", text, shown < length ? "..." : "");
+}
+
 static void check_address(lua_State *L, int index, const char *what)
 {
     if (lua_type(L, index) != LUA_TSTRING)
-        luaL_error(L, "connect: %s must be a string, not %s", what,
-                   lua_isnoneornil(L, index) ? "nil" : luaL_typename(L, index));
+        luaL_error(L, "connect: %s must be a string, not %s", what, describe(L, index));
     size_t length;
     const char *text = lua_tolstring(L, index, &length);
     if (length == 0 || length > MAX_ADDRESS)
-        luaL_error(L, "connect: %s must have 1 to %d bytes, not %d", what, MAX_ADDRESS,
-                   (int) length);
+        luaL_error(L, "connect: %s must have 1 to %d bytes, not %d: %s", what, MAX_ADDRESS,
+                   (int) length, describe(L, index));
     for (size_t i = 0; i < length; i++)
         if ((unsigned char) text[i] <= ' ' || text[i] == 0x7f)
-            luaL_error(L, "connect: %s must not contain control characters or spaces", what);
+            luaL_error(L, "connect: %s must not contain control characters or spaces: %s", what,
+                       describe(L, index));
 }
 
 /* As the form in use calls it: 'remote_port' is an option, port an argument. */
@@ -69,11 +97,11 @@ static void check_port(lua_State *L, int index, const char *what,
     if (lua_type(L, index) != LUA_TSTRING)
         luaL_error(L,
                    "connect: %s must be a number from 1 to 65535 or the name of a service, not %s",
-                   what, lua_isnoneornil(L, index) ? "nil" : luaL_typename(L, index));
+                   what, describe(L, index));
     const char *text = lua_tolstring(L, index, &length);
     if (length == 0 || length > MAX_SERVICE || strlen(text) != length)
-        luaL_error(L, "connect: %s must be the name of a service with 1 to %d bytes", what,
-                   MAX_SERVICE);
+        luaL_error(L, "connect: %s must be the name of a service with 1 to %d bytes, not %s", what,
+                   MAX_SERVICE, describe(L, index));
     if (is_decimal(text))
         options->port = check_port_number(L, strtod(text, NULL), 1, what);
     else
@@ -93,7 +121,7 @@ static void check_bind(lua_State *L, int index, const struct request *request,
     if (lua_type(L, index + 1) != LUA_TNUMBER &&
         !(lua_type(L, index + 1) == LUA_TSTRING && is_decimal(lua_tostring(L, index + 1))))
         luaL_error(L, "connect: %s must be a number from 0 to 65535, not %s", what,
-                   luaL_typename(L, index + 1));
+                   describe(L, index + 1));
     options->bind_port = check_port_number(L, lua_tonumber(L, index + 1), 0, what);
 }
 
@@ -136,20 +164,24 @@ static void push_cheap(lua_State *L, const struct session *session, int heap)
 }
 
 /* What tcpm_connect refuses although all types were right. */
-static int explain(lua_State *L, const struct session *session,
+static int explain(lua_State *L, const struct session *session, const struct request *request,
                    const struct tcpm_connect_options *options, int code)
 {
     if (code == -ESHUTDOWN)
         return tcpm__lua_session_over(L, session);
     if (code != -EINVAL && code != TCPM_ENOTFOUND)
         return tcpm__lua_failure(L, code);
+    const char *service = "", *bind = "";
     if (options->service != NULL)
-        return luaL_error(L, "connect: port must be a number or a known service, not '%s'",
-                          options->service);
+        service = lua_pushfstring(L, "%s must be a number or a known service, not %s",
+                                  name_of(request, "remote_port", "port"),
+                                  describe(L, request->address + 1));
     if (options->bind_address != NULL)
-        return luaL_error(L, "connect: bind address must be a numeric address, not '%s'",
-                          options->bind_address);
-    return luaL_error(L, "connect: address '%s' is not one", options->address);
+        bind = lua_pushfstring(L, "%s must be a numeric address, not %s",
+                               name_of(request, "bind_address", "bind address"),
+                               describe(L, request->address + 2));
+    return luaL_error(L, "connect: %s%s%s", service,
+                      *service != '\0' && *bind != '\0' ? ", or " : "", bind);
 }
 
 /* The one place that opens connections. The session, and what the request names, is on the stack;
@@ -191,7 +223,7 @@ static int open_connection(lua_State *L, struct session *session, struct request
     tcpm__lua_leave(rt, entry);
     tcpm__lua_filter_pair_free(&filters);
     if (result < 0)
-        return explain(L, session, &options, result);
+        return explain(L, session, &request, &options, result);
     if (!connecting.registered)
         return tcpm__lua_failure(L, -ENOMEM);
     lua_pushvalue(L, cheap);

@@ -29,12 +29,12 @@ local session_options = {
   output_filter = check.any,
   domain = check.choice { any = 0, inet = 4, inet6 = 6 },
   max_connections = check.whole(1),
-  connect_rate = check.whole(1),
+  connect_rate = check.whole(1, 1000000000),
   high_mark = check.whole(1),
   low_mark = check.whole(1),
   max_queued = check.whole(1),
   nodelay = check.boolean,
-  keepalive = check.whole(0),
+  keepalive = check.whole(0, 32767),
   inline_states = check.table,
   object_states = check.table,
   package_states = check.table,
@@ -98,6 +98,10 @@ local function read_create(options)
   if not f then return nil, message end
   o.trace, o.warn, o.assert = f.trace, f.default, f.assert
   o.connect_timeout = o.connect_timeout or o.timeout
+  if o.low_mark and o.high_mark and o.low_mark > o.high_mark then
+    return nil, ("tcpmulti.create: low_mark must be at most high_mark, %.0f, not %.0f"):format(
+      o.high_mark, o.low_mark)
+  end
   o.no_nodelay = o.nodelay == false and 1 or 0
   if o.alias and core.find_alias(o.alias) then
     return nil, ("tcpmulti.create: alias '%s' is taken"):format(o.alias)

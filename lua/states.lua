@@ -93,16 +93,22 @@ end
 
 local function name_of(state) return type(state) == "string" and state or tostring(state) end
 
+-- As the lines about connections call the session, and by its alias.
+local function label(session)
+  local alias = session.alias and (" (%s)"):format(session.alias) or ""
+  return ("session %.0f%s"):format(session[0], alias)
+end
+
 local function run(session, private, state, ...)
   if private.trace then
-    core.warn(("%s: state %s"):format(tostring(session), name_of(state)))
+    core.warn(("%s: state %s"):format(label(session), name_of(state)))
   end
   local handler = type(state) == "function" and state or private.states[state]
   if handler then return handler(session, ...) end
   local default = private.states._default
   if default then return default(session, state, { ... }) end
   if private.warn then
-    core.warn(("%s: there is no state named '%s'"):format(tostring(session), name_of(state)))
+    core.warn(("%s: there is no state named '%s'"):format(label(session), name_of(state)))
   end
   return nil, ("no state named '%s'"):format(name_of(state)), "ESRCH"
 end
@@ -123,7 +129,7 @@ end
 
 core[STOPPED] = function(session)
   local private = session[PRIVATE]
-  if private.trace then core.warn(("%s: state _stop"):format(tostring(session))) end
+  if private.trace then core.warn(("%s: state _stop"):format(label(session))) end
   local stop = private.states._stop
   if stop then stop(session) end
 end

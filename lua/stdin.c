@@ -296,6 +296,15 @@ static int start(struct session *session, int anchor, size_t max_length)
     return session->input == NULL ? -ENOMEM : 0;
 }
 
+/* Two readers would get pieces of each other's lines. */
+static bool another_reads(const struct runtime *rt, const struct session *session)
+{
+    for (int i = 1; i < rt->session_count; i++)
+        if (rt->sessions[i] != NULL && rt->sessions[i] != session && rt->sessions[i]->input != NULL)
+            return true;
+    return false;
+}
+
 int tcpm__lua_stdin(lua_State *L)
 {
     struct runtime *rt = tcpm__lua_runtime(L);
@@ -305,6 +314,8 @@ int tcpm__lua_stdin(lua_State *L)
         return tcpm__lua_session_over(L, session);
     if (rt->loop == NULL)
         return tcpm__lua_failure_text(L, -ENOTSUP, "standard input belongs to the host");
+    if (lua_istable(L, 2) && another_reads(rt, session))
+        return tcpm__lua_failure_text(L, -EBUSY, "another session reads standard input");
     struct entry entry = tcpm__lua_enter(rt, L);
     tcpm__lua_stdin_end(session);
     int result = 0;

@@ -205,8 +205,8 @@ function cases.N8_options_default_warns_and_trace_logs()
     tcpmulti.run()
   ]])
   lu.assertEquals(status, 0)
-  lu.assertStrContains(output, "known")
-  lu.assertStrContains(output, "unheard_of")
+  lu.assertStrContains(output, "(traced): state known")
+  lu.assertStrContains(output, "there is no state named 'unheard_of'")
   output, status = support.child("", [[
     local tcpmulti = require "tcpmulti"
     local s = tcpmulti.create { inline_states = { known = function() end } }

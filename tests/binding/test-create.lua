@@ -72,6 +72,13 @@ function cases.F29_an_unknown_option_is_named_with_the_nearest_one()
   assert_raises("a table of options", tcpmulti.create, "x")
 end
 
+function cases.numbers_out_of_range_raise_and_name_the_option()
+  assert_raises({ "keepalive", "0 to 32767", "40000" }, tcpmulti.create, { keepalive = 40000 })
+  assert_raises({ "connect_rate", "1000000000", "not 0" }, tcpmulti.create, { connect_rate = 0 })
+  assert_raises({ "low_mark", "at most high_mark", "not 11" }, tcpmulti.create,
+    { high_mark = 10, low_mark = 11 })
+end
+
 function cases.both_spellings_of_one_option_are_an_error()
   assert_raises({ "on_input", "InputEvent", "same option" }, tcpmulti.create,
     { on_input = print, InputEvent = print })
@@ -182,6 +189,10 @@ function cases.C14_bad_ports_raise_and_name_the_argument()
     assert_raises("bind_port", session.connect, session,
       { remote_address = HOST, remote_port = 80, bind_port = port })
   end
+  assert_raises({ "port", "no-such-service" }, session.connect, session, HOST, "no-such-service")
+  assert_raises({ "remote_port", "no-such-service" }, session.connect, session,
+    { remote_address = HOST, remote_port = "no-such-service" })
+  assert_raises({ "port", "true" }, session.connect, session, HOST, true)
   lu.assertEquals(session:count(), 0)
 end
 
@@ -193,6 +204,11 @@ function cases.C15_bad_addresses_raise_and_name_the_argument()
     assert_raises("bind address", session.connect, session, HOST, 80, address)
   end
   assert_raises({ "address", "nil" }, session.connect, session)
+  assert_raises({ "address", "spaces", "'a?b c'" }, session.connect, session, "a\nb c", 80)
+  assert_raises({ "bind_address", "'localhost'" }, session.connect, session,
+    { remote_address = HOST, remote_port = 80, bind_address = "localhost" })
+  assert_raises({ "http", "bind address", "'localhost'" }, session.connect, session, HOST, "http",
+    "localhost")
   assert_raises("remote_address is missing", session.connect, session, { remote_port = 80 })
   assert_raises({ "remote_adress", "remote_address" }, session.connect, session,
     { remote_adress = HOST, remote_port = 80 })

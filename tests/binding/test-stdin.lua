@@ -138,6 +138,22 @@ harness.case("an error in its state is an exception of the session", function()
     0, "bad line 1\nbad line 2\nend\n", "")
 end)
 
+harness.case("one session at a time reads it", function()
+  expect(shell("printf 'a\\n' | RUN", [[
+    local tcpmulti = require "tcpmulti"
+    local other = tcpmulti.create { inline_states = {
+      line = function(_, line) print("other", line) end } }
+    tcpmulti.create { inline_states = {
+      _start = function(s) print(s:stdin "line") end,
+      line = function(s, line)
+        print("first", line)
+        print(other:stdin "line")
+        s:stdin(nil)
+        print(other:stdin "line")
+      end } }]]),
+    0, "true\nfirst\ta\nnil\tanother session reads standard input\tEBUSY\ntrue\nother\tnil\n", "")
+end)
+
 harness.case("die ends it", function()
   expect(shell("(sleep 0.3; echo line) | RUN", [[
     local tcpmulti = require "tcpmulti"

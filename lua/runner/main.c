@@ -94,14 +94,14 @@ static void watch_loop(lua_State *L, struct runner *runner)
     tcpm__runner_output_watch(&runner->output, loop);
 }
 
-/* Calls the function on the stack's top: 0, or the status, and what was raised is reported. */
-static int call_reported(lua_State *L, const struct runner *runner)
+/* Calls the function below so many arguments: 0, or the status, and what was raised is reported. */
+static int call_reported(lua_State *L, const struct runner *runner, int arguments)
 {
     const char *message, *end;
 
     lua_pushcfunction(L, tcpm__runner_traceback);
-    lua_insert(L, -2);
-    if (lua_pcall(L, 0, 0, -2) == 0) {
+    lua_insert(L, -2 - arguments);
+    if (lua_pcall(L, arguments, 0, -2 - arguments) == 0) {
         lua_pop(L, 1);
         return RUNNER_DONE;
     }
@@ -114,11 +114,8 @@ static int call_reported(lua_State *L, const struct runner *runner)
     return RUNNER_ERROR;
 }
 
-/* Calls what has been loaded, or reports why it could not be. */
-static int call_loaded(lua_State *L, const struct runner *runner, int load_status)
+static int report_load(lua_State *L)
 {
-    if (load_status == 0)
-        return call_reported(L, runner);
     tcpm__runner_report(lua_tostring(L, -1));
     return RUNNER_ERROR;
 }
@@ -130,7 +127,7 @@ static int run_chunks(lua_State *L, const struct runner *runner)
 
     for (int i = 0; i < options->chunk_count && status == RUNNER_DONE; i++) {
         status = tcpm__runner_source_load_chunk(L, options->chunks[i], options->allow_bytecode);
-        status = call_loaded(L, runner, status);
+        status = status == 0 ? call_reported(L, runner, 0) : report_load(L);
     }
     return status;
 }
@@ -139,14 +136,19 @@ static int run_script(lua_State *L, const struct runner *runner)
 {
     const struct tcpm__runner_options *options = &runner->options;
     const char *path = runner->argv[options->script];
-    int status;
+    int arguments = runner->argc - options->first_argument;
 
     if (options->script >= runner->argc)
         return RUNNER_DONE;
     if (strcmp(path, "-") == 0)
         path = NULL;
-    status = tcpm__runner_source_load(L, path, options->allow_bytecode);
-    return call_loaded(L, runner, status);
+    if (tcpm__runner_source_load(L, path, options->allow_bytecode) != 0)
+        return report_load(L);
+    if (arguments < 0 || lua_checkstack(L, arguments + LUA_MINSTACK) == 0)
+        arguments = 0; /* thousands are in arg only: more than a call can take */
+    for (int i = 0; i < arguments; i++)
+        lua_pushstring(L, runner->argv[options->first_argument + i]);
+    return call_reported(L, runner, arguments);
 }
 
 /* A script need not call run itself. */
@@ -155,7 +157,7 @@ static int run_loop(lua_State *L, const struct runner *runner)
     if (tcpm__lua_ran(L))
         return RUNNER_DONE;
     lua_pushcfunction(L, tcpm__lua_run);
-    return call_reported(L, runner);
+    return call_reported(L, runner, 0);
 }
 
 static int run_protected(lua_State *L)

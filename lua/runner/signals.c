@@ -21,6 +21,7 @@
 
 #define LIMIT_MS  5000 /* from the first signal to the end of the process */
 #define MARGIN_MS 500  /* of it, for closing and for writing what is buffered */
+#define ECHO_MS   20   /* timeout(1) signals the process and its group: that is one wish, not two */
 
 /* What the handlers know. A handler gets no argument, so this is the one place that must be found
    without any; there is one set of signal dispositions per process anyway. */
@@ -28,6 +29,7 @@ struct caught {
     volatile sig_atomic_t seen[2];    /* SIGINT, SIGTERM: has come before */
     volatile sig_atomic_t unanswered; /* the signal that the loop has yet to act on; 0: none */
     volatile sig_atomic_t dying;      /* the signal that ends the sessions; 0: none */
+    int64_t first_ms;                 /* when the first one came */
     timer_t limit;
     uv_async_t *wake;
     struct sigaction libuv[2]; /* libuv's handler, which tells its watchers */
@@ -61,14 +63,27 @@ static long limit_left_ms(struct caught *caught)
     return left.it_value.tv_sec * 1000 + left.it_value.tv_nsec / 1000000;
 }
 
+static int64_t now_ms(void)
+{
+    struct timespec now;
+
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (int64_t) now.tv_sec * 1000 + now.tv_nsec / 1000000;
+}
+
 static void take_signal(int signum)
 {
     struct caught *caught = caught_signals();
     int index = signal_index(signum), error = errno;
+    int64_t now = now_ms();
 
+    if ((caught->unanswered == signum || caught->dying == signum) &&
+        now - caught->first_ms < ECHO_MS)
+        return;
     if (caught->seen[index] || caught->unanswered || caught->dying)
         _exit(128 + signum);
     caught->seen[index] = 1;
+    caught->first_ms = now;
     caught->unanswered = signum;
     arm_limit(caught, LIMIT_MS);
     uv_async_send(caught->wake);

@@ -11,7 +11,7 @@ local function write_bytecode(name) return support.script(bytecode, name or "com
 harness.case("a script in bytecode", function()
   local path = write_bytecode()
   expect(run { path }, 1, "", path .. ": this is LuaJIT bytecode, refused without --allow-bytecode")
-  expect(run { "--allow-bytecode", path, "a" }, 0, "compiled\n", "")
+  expect(run { "--allow-bytecode", path, "a" }, 0, "compiled\ta\n", "")
 end)
 
 harness.case("a script in bytecode on standard input", function()

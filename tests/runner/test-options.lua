@@ -107,17 +107,24 @@ local show = [[
   for i = -9, 9 do if arg[i] then words[#words + 1] = i .. "=" .. arg[i]:match "[^/]*$" end end
   print(table.concat(words, " "), #arg, ...)]]
 
-case("arg is as in lua", function()
+case("arg and ... are as in lua", function()
   local path = support.script(show)
   expect(run { path, "a", "b c", "" }, 0,
-    "-1=tcpmulti-lua 0=script.lua 1=a 2=b c 3=\t3\n", "")
+    "-1=tcpmulti-lua 0=script.lua 1=a 2=b c 3=\t3\ta\tb c\t\n", "")
   expect(run { "-e", "x=1", path }, 0, "-3=tcpmulti-lua -2=-e -1=x=1 0=script.lua\t0\n", "")
-  expect(run { "--", path, "-h" }, 0, "-2=tcpmulti-lua -1=-- 0=script.lua 1=-h\t1\n", "")
+  expect(run { "--", path, "-h" }, 0, "-2=tcpmulti-lua -1=-- 0=script.lua 1=-h\t1\t-h\n", "")
+end)
+
+case("thousands of arguments are in arg", function()
+  local words = { support.script "print(#arg, arg[20000])" }
+  for i = 1, 20000 do words[i + 1] = tostring(i) end
+  expect(run(words), 0, "20000\t20000\n", "")
 end)
 
 case("one -- behind the script is not an argument of its", function()
   local path = support.script(show)
-  expect(run { path, "--", "-x", "--" }, 0, "-1=tcpmulti-lua 0=script.lua 1=-x 2=--\t2\n", "")
+  expect(run { path, "--", "-x", "--" }, 0,
+    "-1=tcpmulti-lua 0=script.lua 1=-x 2=--\t2\t-x\t--\n", "")
 end)
 
 case("- reads the script from standard input", function()

@@ -53,6 +53,17 @@ for signal, code in pairs { sigint = 130, sigterm = 143 } do
   end)
 end
 
+harness.case("two that come at once, as timeout(1) sends them, are one", function()
+  for _ = 1, 5 do
+    local process = start "tcpmulti.run() print 'behind run'"
+    await_output(process, "ready")
+    process.kill "sigterm"
+    process.kill "sigterm"
+    harness.finish(process)
+    expect(process, 143, "ready\ndisconnected\tdie\nstop\nbehind run\n", "")
+  end
+end)
+
 harness.case("SIGTERM after SIGINT is a second signal", function()
   local process = start "print 'busy' while true do end"
   await_output(process, "busy")

@@ -2,6 +2,21 @@
 #include "host.h"
 
 #include <dirent.h>
+#include <sys/resource.h>
+
+enum { ENOUGH_FILES = 8192 };
+
+/* Before main: both ends of many connections are files of one process. Not more than that, because
+   an engine has a table of this size. */
+__attribute__((constructor)) static void raise_file_limit(void)
+{
+    struct rlimit limit;
+
+    if (getrlimit(RLIMIT_NOFILE, &limit) < 0 || limit.rlim_cur >= ENOUGH_FILES)
+        return;
+    limit.rlim_cur = limit.rlim_max < ENOUGH_FILES ? limit.rlim_max : ENOUGH_FILES;
+    setrlimit(RLIMIT_NOFILE, &limit);
+}
 
 int host_descriptors(void)
 {

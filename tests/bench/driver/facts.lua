@@ -21,14 +21,15 @@ local VERSIONS = {
   { "POE", "perl -MPOE::Kernel -e 'print \"$POE::Kernel::VERSION\\n\"' 2>/dev/null" },
 }
 
--- A list of { name, value }.
+-- A list of { name, value }. `seconds`: how long the run took, nil when it was resumed.
 function M.collect(root, setting, seconds)
+  local duration = seconds and ("%.0f minutes"):format(seconds / 60) or "resumed"
   local cores = M.first_line "nproc"
   local pinned = setting.cores and "client and server on one each" or "shared by client and server"
   local list = {
     { "date", os.date "!%Y-%m-%d %H:%M UTC" },
     { "commit", M.first_line(("git -C '%s' rev-parse --short HEAD 2>/dev/null"):format(root)) },
-    { "run", ("%s, %.0f minutes"):format(setting.size, seconds / 60) },
+    { "run", ("%s, %s"):format(setting.size, duration) },
     { "processor", M.first_line "sed -n 's/^model name[^:]*: //p' /proc/cpuinfo" },
     { "cores", ("%s, %s"):format(cores, pinned) },
     { "load averages at the end", M.first_line "cut -d' ' -f1-3 /proc/loadavg" },

@@ -69,14 +69,14 @@ local function summarize(workload, competitor, rounds, floor_rounds)
   if not spread then
     return nil
   end
-  local ratio = statistics.ratios(costs_by_round(rounds), costs_by_round(floor_rounds))
+  local ratios = statistics.ratios(costs_by_round(rounds), costs_by_round(floor_rounds))
   local row = {
     competitor = competitor.name,
     title = competitor.title,
     share = competitor.share or 1,
     rounds = #column(rounds, "cost"),
     cost = spread,
-    ratio = statistics.spread(ratio),
+    ratio = not workload.memory and statistics.spread(ratios) or nil,
   }
   if workload.memory then
     row.lua_bytes = column(rounds, "lua_bytes")[1]
@@ -155,7 +155,7 @@ end
 local function print_row(row, unit, output)
   local part = row.share < 1 and (" (1/%g of the work)"):format(1 / row.share) or ""
   local title = "  " .. row.title .. part
-  local text = pad(title, 34)
+  local text = pad(title, 48)
     .. pad(M.significant(row.cost.median) .. " " .. unit, 22)
     .. pad(M.ratio_text(row.ratio), 20)
   if row.p99_alone_us then

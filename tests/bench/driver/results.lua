@@ -257,7 +257,7 @@ local function cost_cell(result, name)
     return "-"
   end
   local cost = report.significant(row.cost.median)
-  if row.ratio and name ~= "floor" and not result.memory then
+  if row.ratio and name ~= "floor" then
     cost = ("%s [%.2f]"):format(cost, row.ratio.median)
   end
   return name == "tcpmulti-lua" and "**" .. cost .. "**" or cost

@@ -132,25 +132,25 @@ end
 
 -- An alarm in a session of its own, for what has to happen beside the session under test.
 function support.after(seconds, f)
-  local helper = tcpmulti.create { inline_states = { go = function() f() end } }
-  sessions[#sessions + 1] = helper
-  helper:delay_set("go", seconds)
-  return helper
+  local beside = tcpmulti.create { inline_states = { go = function() f() end } }
+  sessions[#sessions + 1] = beside
+  beside:delay_set("go", seconds)
+  return beside
 end
 
 -- Looks again and again, from the loop, until the condition holds; then calls f. The watchdog of
 -- the run is the limit.
 function support.when(condition, f)
-  local helper
-  helper = tcpmulti.create {
+  local beside
+  beside = tcpmulti.create {
     inline_states = {
       look = function(s)
         if condition() then f() else s:delay_set("look", 0.005) end
       end,
     },
   }
-  sessions[#sessions + 1] = helper
-  helper:delay_set("look", 0)
+  sessions[#sessions + 1] = beside
+  beside:delay_set("look", 0)
 end
 
 ---------------------------------------------------------------- events

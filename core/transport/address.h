@@ -9,8 +9,8 @@
 
 #define TCPM__ADDRESS_TEXT 64 /* bytes that any numeric address with its scope fits in */
 
-/* 1: numeric, *address is filled in; 0: a name. Neither can be: -EINVAL (an unknown scope, a bracket
-   too many), or TCPM_ENOTFOUND for something like 127.1 that resolvers would guess at. */
+/* 1: numeric, *address is filled in; 0: a name. Neither can be: -EINVAL (an unknown scope, one
+   bracket alone), or TCPM_ENOTFOUND for something like 127.1 that resolvers would guess at. */
 int tcpm__address_parse(const char *text, unsigned port, union tcpm__address *address);
 
 /* Dotted quads, the common case, without the detours of the general functions. */

@@ -9,7 +9,7 @@
  *   server echo             sends back what it gets
  *   server hold             accepts, reads and says nothing
  *   server bulk BYTES       sends so many bytes on each connection, then FIN
- *   server mixed            echo, but a connection that begins with "blast" is sent bytes without end
+ *   server mixed            echo, but one that begins with "blast" is sent bytes without end
  *   server lines COUNT      sends so many lines of 40 bytes on each connection, then FIN;
  *                           400,000 different ones before the first comes again
  *

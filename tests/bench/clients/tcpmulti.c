@@ -1,7 +1,7 @@
 /*
  * Ours through the C API, as a user of the library would write it: default options, so the line
- * filter, and timeouts armed. timeouts=0 takes them away, bulk and the blaster of the mixed load take
- * the stream filter.
+ * filter, and timeouts armed. timeouts=0 takes them away, bulk and the blaster of the mixed load
+ * take the stream filter.
  */
 #include "measure.h"
 

@@ -214,6 +214,8 @@ int party_die(struct party *party)
 void company_close_engine(struct company *company)
 {
     stop_subjects(company, NULL);
+    for (unsigned i = 0; i < company->subject_count; i++)
+        company->subjects[i]->was_reset |= !company->subjects[i]->ended;
     company->engine_closed = true;
     stage_close_engine(&company->stage);
 }

@@ -246,11 +246,9 @@ static bool reason_fits(const struct subject *subject, enum event last)
 /* The peer has been promised everything. */
 bool subject_ended_well(const struct subject *subject)
 {
-    if (!subject->success)
-        return false;
-    return subject->reason == TCPM_REASON_EOF ||
-           (subject->reason == TCPM_REASON_SHUTDOWN && !subject->was_reset) ||
-           (subject->reason == TCPM_REASON_DIE && !subject->company->engine_closed);
+    return subject->success && !subject->was_reset &&
+           (subject->reason == TCPM_REASON_EOF || subject->reason == TCPM_REASON_SHUTDOWN ||
+            subject->reason == TCPM_REASON_DIE);
 }
 
 static void on_disconnected(TCPM_ON, enum tcpm_reason reason)

@@ -67,6 +67,14 @@ static void on_read(uv_stream_t *stream, ssize_t nread, const uv_buf_t *buf)
     }
 }
 
+void plain_read(struct plain *plain, bool read)
+{
+    if (read)
+        assert_int_equal(uv_read_start((uv_stream_t *) &plain->tcp, give_buffer, on_read), 0);
+    else
+        uv_read_stop((uv_stream_t *) &plain->tcp);
+}
+
 static void on_connect(uv_connect_t *request, int status)
 {
     struct plain *plain = request->handle->data;

@@ -26,6 +26,7 @@ bool plain_is_known(void);
 void plain_connect(struct plain *plain, uv_loop_t *loop, int port);
 void plain_write(struct plain *plain, const char *text); /* uv_write; the text must stay */
 void plain_close(struct plain *plain);
+void plain_read(struct plain *plain, bool read); /* stops reading, and starts again */
 
 static inline bool plain_open(void *plain)
 {

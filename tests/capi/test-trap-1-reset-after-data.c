@@ -83,9 +83,11 @@ static void test_I07_what_stands_behind_an_urgent_mark_is_not_lost(void **state)
     track_connect(&track, track_session(&host, &options), peer_port(peer));
     tcpm_filter_free(options.input_filter);
     host_run_until(&host, track_open, &track);
+    assert_int_equal(tcpm_pause(track.session, track.id), 0); /* until all of it has come */
     assert_int_equal(tcpm_shutdown_output(track.session, track.id), 0);
     uv_run(&host.loop, UV_RUN_NOWAIT); /* our FIN */
     let_it_reset(peer, track.fd);
+    assert_int_equal(tcpm_resume(track.session, track.id), 0);
     host_run(&host);
     assert_log(&track, "initialize success input(ab) input(cd-THE-REST) error(read,EOF) "
                        "disconnected(eof)");
@@ -111,10 +113,12 @@ static void test_plain_libuv_leaves_it_in_the_kernel(void **state)
     struct peer *peer = peer_start(OUT_OF_BAND, NULL);
     plain_connect(plain, &host.loop, peer_port(peer));
     host_run_until(&host, plain_open, plain);
+    assert_int_equal(uv_fileno((uv_handle_t *) &plain->tcp, &fd), 0);
+    plain_read(plain, false);
     uv_shutdown(&plain->shutdown, (uv_stream_t *) &plain->tcp, on_shutdown);
     uv_run(&host.loop, UV_RUN_NOWAIT);
-    assert_int_equal(uv_fileno((uv_handle_t *) &plain->tcp, &fd), 0);
     let_it_reset(peer, fd);
+    plain_read(plain, true);
     host_run_until(&host, plain_closed, plain);
     if (plain_is_known())
         assert_string_equal(plain->log, "connect(0) read(2) read(EOF) closed");

@@ -48,7 +48,7 @@ struct subject {
     bool success;
     bool ended;     /* disconnected has begun */
     bool stopped;   /* we asked for an end: no input may come */
-    bool was_reset; /* we asked for that */
+    bool was_reset; /* we asked for that, or closed the engine */
     bool paused;
     bool half_shut;
     bool owes_flushed, was_full;

@@ -87,14 +87,14 @@ static void a_pause_that_a_host_ends_does_not_count(void **state)
 static void block_late(struct track *track, enum event event)
 {
     if (event == EVENT_INPUT && track->count[EVENT_INPUT] == 1000)
-        block(300);
+        block(1200);
 }
 
 static void records_left_are_delivered_before_the_timeout(void **state)
 {
     struct host host;
     struct track track = {.hook = block_late};
-    const struct tcpm_session_options options = {.input_timeout_ms = 100};
+    const struct tcpm_session_options options = {.input_timeout_ms = 600};
 
     (void) state;
     host_open(&host, NULL);
@@ -129,7 +129,7 @@ static void stall(struct track *track, enum event event)
     if (event != EVENT_INPUT)
         return;
     peer_go(track->user, "read");
-    block(600);
+    block(1600);
     tcpm_reset(track->session, track->id);
 }
 
@@ -152,7 +152,7 @@ static void run_both(struct host *host, struct tcpm_session *session, struct pee
 static void a_flush_that_the_peer_goes_on_reading_is_not_cut(void **state)
 {
     struct host host;
-    struct tcpm_session_options options = {.shutdown_timeout_ms = 300};
+    struct tcpm_session_options options = {.shutdown_timeout_ms = 800};
     struct peer_report report;
 
     (void) state;

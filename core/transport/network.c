@@ -72,7 +72,7 @@ static int duplicate_high(int fd, int limit)
 
     for (int number = limit - 1; high < 0 && number > fd; number--) {
         high = fcntl(fd, F_DUPFD_CLOEXEC, number);
-        if (high < 0 && errno != EMFILE)
+        if (high < 0 && errno != EMFILE && errno != EINVAL)
             return -errno;
     }
     return high < 0 ? -EMFILE : high;

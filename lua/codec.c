@@ -25,7 +25,8 @@ static int push_record(lua_State *L, int result, const struct tcpm_record *recor
     }
     lua_pushnil(L);
     lua_pushstring(L, tcpm_error_text(result));
-    return 2;
+    lua_pushstring(L, tcpm_error_name(result));
+    return 3;
 }
 
 static int codec_feed(lua_State *L)

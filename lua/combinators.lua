@@ -155,10 +155,10 @@ function stack:feed(bytes) self.stages[1]:feed(bytes) end
 -- show is at most what became of one record.
 local function pull(stages, level)
   while true do
-    local record, message = stages[level]:get_one()
-    if record ~= nil or message ~= nil or level == 1 then return record, message end
-    local below, problem = pull(stages, level - 1)
-    if below == nil then return nil, problem end
+    local record, message, errname = stages[level]:get_one()
+    if record ~= nil or message ~= nil or level == 1 then return record, message, errname end
+    local below, problem, name = pull(stages, level - 1)
+    if below == nil then return nil, problem, name end
     stages[level]:feed(below)
   end
 end
@@ -169,15 +169,17 @@ function stack:get_one() return pull(self.stages, #self.stages) end
 local function put_list(stage, records)
   local below = new_queue()
   for _, record in ipairs(records) do
-    local list, message
+    local list, message, errname
     if stage.spread then
-      list, message = stage:spread(record)
+      list, message, errname = stage:spread(record)
     else
       local one
-      one, message = stage:put(record)
+      one, message, errname = stage:put(record)
       list = one ~= nil and { one } or nil
     end
-    if not list then return nil, message or "a filter of the stack refused the record" end
+    if not list then
+      return nil, message or "a filter of the stack refused the record", errname
+    end
     push(below, unpack(list, 1, #list))
   end
   return below
@@ -186,9 +188,9 @@ end
 function stack:put(record)
   local records = { record }
   for level = #self.stages, 1, -1 do
-    local message
-    records, message = put_list(self.stages[level], records)
-    if not records then return nil, message end
+    local message, errname
+    records, message, errname = put_list(self.stages[level], records)
+    if not records then return nil, message, errname end
   end
   return join(records)
 end
@@ -237,7 +239,9 @@ local function read_header(self)
     or type(header) ~= "number" or header < 0 or header > self.held then
     return nil, "decode gave an impossible length"
   end
-  if length > self.max_length then return nil, "record too long" end
+  if length > self.max_length then
+    return nil, ("a length of %.0f, the limit is %.0f"):format(length, self.max_length), "ETOOLONG"
+  end
   self.header_length, self.need = header, header + length
   return true
 end
@@ -245,8 +249,8 @@ end
 function codec_block:get_one()
   if not self.need then
     if self.held == 0 then return nil end
-    local found, message = read_header(self)
-    if not found then return nil, message end
+    local found, message, errname = read_header(self)
+    if not found then return nil, message, errname end
   end
   if self.held < self.need then return nil end
   local bytes = joined(self)
@@ -262,7 +266,11 @@ function codec_block:put(record)
     return nil, ("a string expected, not a %s"):format(type(record))
   end
   if self.header then return record end
-  return self.encode(#record) .. record
+  local header = self.encode(#record)
+  if type(header) ~= "string" then
+    return nil, ("encode gave a %s, not a string"):format(type(header))
+  end
+  return header .. record
 end
 
 function codec_block:pending() return joined(self) end

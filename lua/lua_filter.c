@@ -19,6 +19,7 @@ struct lua_filter {
     int anchor;        /* { [HELD_OBJECT] = …, … } */
     uint64_t id;       /* its connection; 0: not yet in use */
     char *message;     /* of what its last function refused */
+    int code;          /* and its error */
     bool raised;       /* put raised: the connection is to end */
     const void *token; /* what the core knows as the record that waits: its self */
 };
@@ -126,19 +127,28 @@ static void set_message(struct lua_filter *filter, const char *text, size_t leng
     filter->message = tcpm__lua_message_copy(text, end == NULL ? length : (size_t) (end - text));
 }
 
-/* nil, message of a method, on top of the stack, is a refusal; nil alone is none. */
-static bool is_refused(lua_State *L, struct lua_filter *filter)
+/* nil, message or nil, message, errname of a method, on top of the stack, is a refusal: its code.
+   nil alone is none: 0. */
+static int refusal(lua_State *L, struct lua_filter *filter)
 {
     size_t length;
-    if (lua_isnil(L, -1))
-        return false;
-    const char *text = lua_tolstring(L, -1, &length);
+    if (lua_isnil(L, -2))
+        return 0;
+    const char *text = lua_tolstring(L, -2, &length);
     if (text == NULL) {
-        text = luaL_typename(L, -1);
+        text = luaL_typename(L, -2);
         length = strlen(text);
     }
     set_message(filter, text, length);
-    return true;
+    filter->code = TCPM_EFILTER;
+    if (!lua_isnil(L, -1)) {
+        const char *name = lua_tostring(L, -1);
+        filter->code = name == NULL ? 0 : tcpm_error_code(name);
+        if (filter->code == 0)
+            luaL_error(L, "the filter gave an unknown error name, '%s'",
+                       name == NULL ? luaL_typename(L, -1) : name);
+    }
+    return filter->code;
 }
 
 /* Runs a function of a filter. TCPM_EFILTER: it raised; the report waits for the error event. */
@@ -152,6 +162,7 @@ static int run_filter(struct runtime *rt, struct filter_call *call)
     if (message == NULL)
         return call->result;
     set_message(call->filter, message, strlen(message));
+    call->filter->code = TCPM_EFILTER;
     call->filter->raised = true;
     struct slot *slot = slot_of(call->filter);
     struct extra *extra = slot == NULL ? NULL : tcpm__lua_extra(slot);
@@ -173,12 +184,12 @@ static void call_get(lua_State *L, struct call *base)
     }
     if (!push_method(L, call->filter, "get_one"))
         luaL_error(L, "the filter has no method get_one");
-    lua_call(L, 1, 2);
-    if (lua_isnil(L, -2)) {
-        call->result = is_refused(L, call->filter) ? TCPM_EFILTER : 0;
+    lua_call(L, 1, 3);
+    if (lua_isnil(L, -3)) {
+        call->result = refusal(L, call->filter);
         return;
     }
-    lua_pop(L, 1);
+    lua_pop(L, 2);
     set_held(L, call->filter, HELD_RECORD);
     call->result = 1;
 }
@@ -218,16 +229,18 @@ static void call_put(lua_State *L, struct call *base)
     push_held(L, call->filter, HELD_OUTPUT);
     lua_rawgeti(L, -1, (int) call->length);
     lua_remove(L, -2);
-    lua_call(L, 2, 2);
-    if (lua_isnil(L, -2)) {
-        if (!is_refused(L, call->filter))
+    lua_call(L, 2, 3);
+    if (lua_isnil(L, -3)) {
+        call->result = refusal(L, call->filter);
+        if (call->result == 0) {
             set_message(call->filter, "the filter refused the record", 29);
-        call->result = TCPM_EFILTER;
+            call->result = call->filter->code = TCPM_EFILTER;
+        }
         return;
     }
-    const char *bytes = lua_tolstring(L, -2, &length);
+    const char *bytes = lua_tolstring(L, -3, &length);
     if (bytes == NULL)
-        luaL_error(L, "put of a filter must return a string, not %s", luaL_typename(L, -2));
+        luaL_error(L, "put of a filter must return a string, not %s", luaL_typename(L, -3));
     call->result = tcpm_out_write(call->out, bytes, length);
 }
 
@@ -280,12 +293,12 @@ void tcpm__lua_filter_put_end(lua_State *L, struct lua_filter *filter)
     tcpm_fail(slot->session->core, (struct tcpm_id){slot->id}, TCPM_EFILTER, filter->message);
 }
 
-/* nil, message, "EFILTER", if the filter has refused something. */
+/* nil, message, errname, if the filter has refused something. */
 bool tcpm__lua_filter_push_message(lua_State *L, const struct lua_filter *filter)
 {
     if (filter->message == NULL)
         return false;
-    tcpm__lua_failure_text(L, TCPM_EFILTER, filter->message);
+    tcpm__lua_failure_text(L, filter->code, filter->message);
     return true;
 }
 

@@ -220,7 +220,7 @@ function Session:sig(name, state) end
 -- Runs a state with each line of standard input, without its LF or CR LF, one per turn of the loop;
 -- with nil at the end, and nil, message, errname after an error or a line longer than max_length
 -- (ETOOLONG), which end it too. Not read while a connect of the session waits. nil instead of a
--- state ends it. ENOTSUP in a host.
+-- state ends it. EBUSY: another session reads it; EOPNOTSUPP: in a host.
 ---@param state? tcpmulti.state
 ---@param max_length? integer Default 64 KiB.
 ---@return true? ok, string? message, tcpmulti.errname? errname
@@ -411,6 +411,7 @@ tcpmulti.sock = Cheap.sock
 ---@field addr string 127.0.0.1.
 ---@field addrs string[] 127.0.0.1 to 127.0.0.32: one alone distorts what many connections cost.
 ---@field port integer
+---@field mode string As given to --peer.
 ---@overload fun(cheap: tcpmulti.Cheap): string?, integer|string, tcpmulti.errname?
 tcpmulti.peer = Cheap.peer
 
@@ -443,11 +444,11 @@ local Filter = {}
 ---@param bytes string What was received.
 function Filter:feed(bytes) end
 
----@return any record, string? message nil: none yet. nil, message: what came cannot be; the connection ends with error("filter", 20004, message).
+---@return any record, string? message, tcpmulti.errname? errname nil: none yet. nil, message: what came cannot be; the connection ends with error("filter", 20004, message), or with errname's number.
 function Filter:get_one() end
 
 ---@param record any
----@return string? bytes, string? message nil, message: send answers nil, message, "EFILTER".
+---@return string? bytes, string? message, tcpmulti.errname? errname nil, message: send answers nil, message, "EFILTER" or errname.
 function Filter:put(record) end
 
 ---@return string bytes What is fed and not yet a record. Optional; without it nothing is.

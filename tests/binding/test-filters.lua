@@ -516,7 +516,7 @@ function cases.X16_a_length_codec_reads_and_writes_headers()
     lu.assertEquals(decode(filter, "0005hello00000001x00", step), { "hello", "", "x" })
   end
   lu.assertEquals(decode(filter, "wxyz"), { "error: no hexadecimal length" })
-  lu.assertEquals(decode(filter, "0065"), { "error: record too long" })
+  lu.assertEquals(decode(filter, "0065"), { "error: a length of 101, the limit is 100" })
   local with_header = tcpmulti.filters.block { length_codec = codec, header = true }
   lu.assertEquals(decode(with_header, "0002hi0001x"), { "0002hi", "0001x" })
   lu.assertEquals(with_header:clone():put "0002hi", "0002hi")
@@ -571,6 +571,47 @@ function cases.X23_stacks_of_both_kinds_put_and_get()
   lu.assertEquals(decode(filters.stack { "line", filters.map(string.upper) }, "a\nb\n", 1),
     { "A", "B" })
   lu.assertErrorMsgContains("did you mean", filters.stack, { "lin" })
+end
+
+-- nil, message, errname of a filter in Lua; of the built-in ones below a stack too.
+function cases.a_filter_may_name_its_error()
+  local filters = tcpmulti.filters
+  local function with(methods)
+    local own = filters.line():clone()
+    local object = { clone = function(self) return self end, feed = function() end,
+      get_one = function() end, put = function(_, record) return own:put(record) end }
+    for name, method in pairs(methods) do object[name] = method end
+    return object
+  end
+  local encode_nothing = { function() end, function() return 0, 1 end }
+  local rows = {
+    { filters.stack { filters.line { max_length = 3 } }, "filter ETOOLONG" },
+    { filters.block { length_codec = { tostring, function() return 99, 1 end }, max_length = 9 },
+      "filter ETOOLONG" },
+    { with { get_one = function() return nil, "bad", "EPROTO" end }, "filter EPROTO" },
+    { with { get_one = function() return nil, "bad" end }, "filter EFILTER" },
+    { with { get_one = function() return nil, "bad", "ENOSUCH" end }, "filter EFILTER" },
+    { with { put = function() return nil, "bad", "EPERM" end }, "send EPERM" },
+    { with { put = function() end }, "send EFILTER" },
+    { filters.block { length_codec = encode_nothing }, "send EFILTER" },
+  }
+  for number, row in ipairs(rows) do
+    local seen
+    local session = support.session {
+      filter = row[1],
+      on_success = function(cheap)
+        local ok, _, errname = cheap:send "long enough"
+        if not ok then
+          seen = "send " .. errname
+          cheap:shutdown()
+        end
+      end,
+      on_error = function(_, op, _, _, _, errname) seen = op .. " " .. errname end,
+    }
+    session:connect(HOST, support.peer("echo"):port())
+    support.run()
+    lu.assertEquals(seen, row[2], "row " .. number)
+  end
 end
 
 function cases.record_block_checks_its_lists()

@@ -110,9 +110,15 @@ end
 for _, handler in ipairs(handlers) do
   for _, action in ipairs(actions) do
     cases[handler .. "_" .. action[1]] = function()
-      local log, exceptions = play(handler, action[2])
-      lu.assertTrue(#log.ids >= 1)
-      if action[1]:find "^raises" or action[1] == "yields_a_coroutine" then
+      local raises = action[1]:find "^raises" or action[1] == "yields_a_coroutine"
+      local log, exceptions
+      -- On a busy machine all may time out before the handler's turn.
+      for _ = 1, 5 do
+        log, exceptions = play(handler, action[2])
+        lu.assertTrue(#log.ids >= 1)
+        if not raises or exceptions >= 1 then break end
+      end
+      if raises then
         lu.assertTrue(exceptions >= 1)
       else
         lu.assertEquals(exceptions, 0)

@@ -43,7 +43,8 @@ local session = tcpmulti.create {
 
 local function probe(target)
   local host, port = target:match("^%s*%[?([^%[%]]-)%]?:([%w-]+)%s*$")
-  local good, message = pcall(session.connect, session, { target = target }, host, port)
+  local good, message = false, "expected like mail.example:25 or [::1]:25"
+  if host then good, message = pcall(session.connect, session, { target = target }, host, port) end
   if good then return end
   bad_targets = bad_targets + 1
   io.stderr:write("not a HOST:PORT: ", tcpmulti.escape(target .. ": " .. message), "\n")

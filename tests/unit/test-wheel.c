@@ -25,7 +25,7 @@ static uint64_t pick_time(struct model *model)
     case 0:
         return model->now - (delta < model->now ? delta : model->now);
     case 1:
-        return model->now / border * border + border * random_below(&model->random, 4) + delta % 3;
+        return model->now / border * border + border * random_below(&model->random, 7) + delta % 3;
     case 2:
         return model->now + random_below(&model->random, 100);
     default:

@@ -2,12 +2,15 @@
  * The timing wheel of base/wheel.h. The engine has one, for every deadline of every connection and
  * every alarm, driven by one timer of the loop.
  *
- * The idea: write the time as digits of 6 bits. A timer stands at the level of the highest digit in
- * which its due time differs from now, in the slot of that digit. So all timers of one millisecond
- * stand in one slot, in the order in which they were armed; whatever stands at a level is due
- * before all that stands higher; and when now reaches the beginning of a slot of a higher level,
- * its timers spread over the levels below. Slots of the past are empty, so the lowest bit of the
- * lowest level with a bit is the next thing to do.
+ * The idea: a slot of level n is 64^n ms wide, and each level has the slots of four rounds, those of
+ * now's 64 and of three times 64 behind them. A timer stands at the lowest level that reaches its
+ * due time; so all timers of one millisecond stand in one slot, in the order in which they were
+ * armed, and whatever stands at a level is due before all that stands higher. When now comes within
+ * reach of the level below, a slot's timers spread over it.
+ *
+ * Why four rounds: a slot that many timers share costs time when it spreads, all at once. The slots
+ * of 4,096 ms reach 13 minutes ahead at least, further than the default timeouts, so that of a
+ * million deadlines only those of four seconds spread together.
  */
 #include "base/wheel.h"
 
@@ -15,7 +18,8 @@
 #include <string.h>
 
 _Static_assert(TCPM__WHEEL_BITS *TCPM__WHEEL_LEVELS >= 64, "every time has a place");
-_Static_assert(TCPM__WHEEL_SLOTS == 64, "a level's bits fill a uint64_t");
+_Static_assert(TCPM__WHEEL_BITS == 6, "a round's bits fill a uint64_t");
+_Static_assert((TCPM__WHEEL_ROUNDS & (TCPM__WHEEL_ROUNDS - 1)) == 0, "rounds come again by a mask");
 
 void tcpm__wheel_init(struct tcpm__wheel *wheel, uint64_t now_ms)
 {
@@ -26,15 +30,30 @@ void tcpm__wheel_init(struct tcpm__wheel *wheel, uint64_t now_ms)
             tcpm__list_init(&wheel->slots[level][slot]);
 }
 
+/* The number of a time's slot among all that a level will ever have. */
+static uint64_t slot_of(uint64_t time_ms, unsigned level)
+{
+    return time_ms >> (level * TCPM__WHEEL_BITS);
+}
+
+static unsigned lowest_level_reaching(const struct tcpm__wheel *wheel, uint64_t due_ms)
+{
+    unsigned level = 0;
+
+    while (level < TCPM__WHEEL_LEVELS - 1 &&
+           slot_of(due_ms, level + 1) - slot_of(wheel->now_ms, level + 1) >= TCPM__WHEEL_ROUNDS)
+        level++;
+    return level;
+}
+
 /* Puts a timer that is in no slot, due now or later, where it belongs. */
 static void place_timer(struct tcpm__wheel *wheel, struct tcpm__timer *timer)
 {
-    uint64_t differs = timer->due_ms ^ wheel->now_ms;
-    unsigned level = (63 - (unsigned) __builtin_clzll(differs | 1)) / TCPM__WHEEL_BITS;
-    unsigned slot = (timer->due_ms >> (level * TCPM__WHEEL_BITS)) & (TCPM__WHEEL_SLOTS - 1);
+    unsigned level = lowest_level_reaching(wheel, timer->due_ms);
+    unsigned slot = slot_of(timer->due_ms, level) & (TCPM__WHEEL_SLOTS - 1);
 
     tcpm__list_append(&wheel->slots[level][slot], &timer->link);
-    wheel->filled[level] |= UINT64_C(1) << slot;
+    wheel->filled[level][slot / 64] |= UINT64_C(1) << slot % 64;
 }
 
 /* Clears the bit of the slot whose list this is, if nothing is left in it. */
@@ -44,7 +63,8 @@ static void note_if_empty(struct tcpm__wheel *wheel, const struct tcpm__list *li
         return;
     size_t place =
         (size_t) ((const char *) list - (const char *) wheel->slots) / sizeof(struct tcpm__list);
-    wheel->filled[place / TCPM__WHEEL_SLOTS] &= ~(UINT64_C(1) << place % TCPM__WHEEL_SLOTS);
+    size_t slot = place % TCPM__WHEEL_SLOTS;
+    wheel->filled[place / TCPM__WHEEL_SLOTS][slot / 64] &= ~(UINT64_C(1) << slot % 64);
 }
 
 /* A node that is alone with its slot has the slot on both sides. */
@@ -71,34 +91,53 @@ void tcpm__wheel_cancel(struct tcpm__wheel *wheel, struct tcpm__timer *timer)
         take_out(wheel, timer);
 }
 
-/* The lowest level that holds a timer, or TCPM__WHEEL_LEVELS. */
-static unsigned lowest_level(const struct tcpm__wheel *wheel)
+/* The first filled slot of a level, as slot_of counts; false: it has none. */
+static bool first_filled(const struct tcpm__wheel *wheel, unsigned level, uint64_t *slot)
 {
-    unsigned level = 0;
+    uint64_t round = slot_of(wheel->now_ms, level) / 64;
 
-    while (level < TCPM__WHEEL_LEVELS && wheel->filled[level] == 0)
-        level++;
-    return level;
+    for (uint64_t last = round + TCPM__WHEEL_ROUNDS; round < last; round++) {
+        uint64_t filled = wheel->filled[level][round % TCPM__WHEEL_ROUNDS];
+        if (filled) {
+            *slot = round * 64 + (uint64_t) __builtin_ctzll(filled);
+            return true;
+        }
+    }
+    return false;
 }
 
-/* When the first filled slot of a level begins: now's digits above the level, then the slot's. */
-static uint64_t first_start(const struct tcpm__wheel *wheel, unsigned level)
-{
-    unsigned shift = level * TCPM__WHEEL_BITS;
-    uint64_t slot = (uint64_t) __builtin_ctzll(wheel->filled[level]);
-    uint64_t above = wheel->now_ms >> shift & ~(uint64_t) (TCPM__WHEEL_SLOTS - 1);
+struct step { /* what the wheel has to do next */
+    uint64_t at_ms;
+    uint64_t slot;
+    unsigned level; /* 0: fire the slot's first timer; else spread the slot */
+};
 
-    return (above | slot) << shift;
+/* The earliest step; false: there is no timer. A slot spreads as soon as the level below reaches
+   it. */
+static bool find_step(const struct tcpm__wheel *wheel, struct step *step)
+{
+    bool found = false;
+
+    for (unsigned level = 0; level < TCPM__WHEEL_LEVELS; level++) {
+        uint64_t slot = 0;
+        if (!first_filled(wheel, level, &slot))
+            continue;
+        uint64_t start = level == 0 ? slot : slot - (TCPM__WHEEL_ROUNDS - 1);
+        uint64_t at_ms = start << (level * TCPM__WHEEL_BITS);
+        if (!found || at_ms < step->at_ms)
+            *step = (struct step){.at_ms = at_ms, .slot = slot, .level = level};
+        found = true;
+    }
+    return found;
 }
 
-/* now has reached the first filled slot of this level: its timers go to the levels below. */
-static void spread_first(struct tcpm__wheel *wheel, unsigned level)
+static void spread_slot(struct tcpm__wheel *wheel, unsigned level, uint64_t slot)
 {
-    unsigned slot = (unsigned) __builtin_ctzll(wheel->filled[level]);
+    unsigned place = slot & (TCPM__WHEEL_SLOTS - 1);
     struct tcpm__list timers;
 
-    tcpm__list_take(&wheel->slots[level][slot], &timers);
-    wheel->filled[level] &= ~(UINT64_C(1) << slot);
+    tcpm__list_take(&wheel->slots[level][place], &timers);
+    wheel->filled[level][place / 64] &= ~(UINT64_C(1) << place % 64);
     for (struct tcpm__list *node = timers.next, *next = NULL; node != &timers; node = next) {
         next = node->next;
         __builtin_prefetch(next->next);
@@ -108,29 +147,26 @@ static void spread_first(struct tcpm__wheel *wheel, unsigned level)
 
 struct tcpm__timer *tcpm__wheel_expire(struct tcpm__wheel *wheel, uint64_t now_ms)
 {
-    for (;;) {
-        unsigned level = lowest_level(wheel);
-        uint64_t start = level == TCPM__WHEEL_LEVELS ? UINT64_MAX : first_start(wheel, level);
+    struct step step = {0};
 
-        if (level == TCPM__WHEEL_LEVELS || start > now_ms) {
-            if (now_ms > wheel->now_ms)
-                wheel->now_ms = now_ms;
-            return NULL;
+    while (find_step(wheel, &step) && step.at_ms <= now_ms) {
+        wheel->now_ms = step.at_ms;
+        if (step.level == 0) {
+            struct tcpm__list *list = &wheel->slots[0][step.slot & (TCPM__WHEEL_SLOTS - 1)];
+            struct tcpm__timer *timer = TCPM__CONTAINER(list->next, struct tcpm__timer, link);
+            take_out(wheel, timer);
+            return timer;
         }
-        wheel->now_ms = start;
-        if (level == 0)
-            break;
-        spread_first(wheel, level);
+        spread_slot(wheel, step.level, step.slot);
     }
-    struct tcpm__list *list = &wheel->slots[0][wheel->now_ms & (TCPM__WHEEL_SLOTS - 1)];
-    struct tcpm__timer *timer = TCPM__CONTAINER(list->next, struct tcpm__timer, link);
-    take_out(wheel, timer);
-    return timer;
+    if (now_ms > wheel->now_ms)
+        wheel->now_ms = now_ms;
+    return NULL;
 }
 
 uint64_t tcpm__wheel_next(const struct tcpm__wheel *wheel)
 {
-    unsigned level = lowest_level(wheel);
+    struct step step = {0};
 
-    return level == TCPM__WHEEL_LEVELS ? UINT64_MAX : first_start(wheel, level);
+    return find_step(wheel, &step) ? step.at_ms : UINT64_MAX;
 }

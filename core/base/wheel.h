@@ -19,12 +19,14 @@ struct tcpm__timer {
 };
 
 #define TCPM__WHEEL_BITS   6
-#define TCPM__WHEEL_SLOTS  (1u << TCPM__WHEEL_BITS)
+#define TCPM__WHEEL_ROUNDS 4 /* of a level's digit have slots of their own */
+#define TCPM__WHEEL_SLOTS  (TCPM__WHEEL_ROUNDS << TCPM__WHEEL_BITS)
 #define TCPM__WHEEL_LEVELS 11 /* of 6 bits: all 64 of a time have a place */
 
 struct tcpm__wheel {
-    uint64_t now_ms;                     /* all slots before it are empty */
-    uint64_t filled[TCPM__WHEEL_LEVELS]; /* a bit for each slot that is not empty */
+    uint64_t now_ms; /* all slots before it are empty */
+    /* A bit for each slot that is not empty, a word for each round. */
+    uint64_t filled[TCPM__WHEEL_LEVELS][TCPM__WHEEL_ROUNDS];
     struct tcpm__list slots[TCPM__WHEEL_LEVELS][TCPM__WHEEL_SLOTS];
 };
 

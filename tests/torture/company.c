@@ -66,24 +66,26 @@ int subject_send(struct subject *subject, const void *bytes, size_t length)
     return result;
 }
 
-/* From now on another timeout runs. */
-static void note_stop(struct subject *subject)
+/* From then on another timeout runs. All clocks of the checks are read on the safe side: before the
+   call that starts something, after the one that stops it. */
+static void note_stop(struct subject *subject, int64_t from_ns)
 {
     if (subject->stopped || subject->ended)
         return;
     subject->stopped = true;
     subject->timeout_ms = subject->party->shutdown_timeout_ms;
-    subject->timeout_from_ns = tcpm_now_ns();
+    subject->timeout_from_ns = from_ns;
     subject->paused_ns = 0;
 }
 
 int subject_shutdown(struct subject *subject)
 {
+    int64_t from_ns = tcpm_now_ns();
     int result = tcpm_shutdown(subject->party->session, subject->id);
 
     CHECK_RESULT(subject, result, -ESHUTDOWN);
     if (result == 0)
-        note_stop(subject);
+        note_stop(subject, from_ns);
     return result;
 }
 
@@ -98,27 +100,30 @@ int subject_shutdown_output(struct subject *subject)
 
 int subject_reset(struct subject *subject)
 {
+    int64_t from_ns = tcpm_now_ns();
     int result = tcpm_reset(subject->party->session, subject->id);
 
     CHECK_RESULT(subject, result, 0);
     if (result == 0)
-        note_stop(subject);
+        note_stop(subject, from_ns);
     subject->was_reset |= result == 0;
     return result;
 }
 
 int subject_fail(struct subject *subject, int code)
 {
+    int64_t from_ns = tcpm_now_ns();
     int result = tcpm_fail(subject->party->session, subject->id, code, "as we like");
 
     CHECK_RESULT(subject, result, -ESHUTDOWN);
     if (result == 0)
-        note_stop(subject);
+        note_stop(subject, from_ns);
     return result;
 }
 
 int subject_pause(struct subject *subject, bool pause)
 {
+    int64_t before_ns = tcpm_now_ns();
     int result = pause ? tcpm_pause(subject->party->session, subject->id)
                        : tcpm_resume(subject->party->session, subject->id);
 
@@ -128,33 +133,36 @@ int subject_pause(struct subject *subject, bool pause)
     subject->paused = pause;
     if (pause)
         subject->paused_from_ns = tcpm_now_ns();
-    else
-        subject->paused_ns += tcpm_now_ns() - subject->paused_from_ns;
+    else if (before_ns > subject->paused_from_ns)
+        subject->paused_ns += before_ns - subject->paused_from_ns;
     return result;
 }
 
 int subject_timeout(struct subject *subject, int64_t ms)
 {
+    int64_t before_ns = tcpm_now_ns();
     int result = tcpm_timeout(subject->party->session, subject->id, ms);
 
     CHECK_RESULT(subject, result, -ESHUTDOWN);
     if (result < 0)
         return result;
     subject->timeout_ms = ms;
-    subject->timeout_from_ns = subject->paused_from_ns = tcpm_now_ns();
+    subject->timeout_from_ns = before_ns;
+    subject->paused_from_ns = tcpm_now_ns();
     subject->paused_ns = 0;
     return result;
 }
 
 int subject_deadline(struct subject *subject, int64_t ms)
 {
+    int64_t before_ns = tcpm_now_ns();
     int result = tcpm_deadline(subject->party->session, subject->id, ms);
 
     CHECK_RESULT(subject, result, -ESHUTDOWN);
     if (result < 0)
         return result;
     subject->deadline_ms = ms;
-    subject->deadline_from_ns = tcpm_now_ns();
+    subject->deadline_from_ns = before_ns;
     return result;
 }
 
@@ -190,11 +198,27 @@ int subject_unread(struct subject *subject, size_t length)
     return result;
 }
 
+/* One whose input has ended goes on as it was, under the timeout that it has. */
+static bool flushes(const struct subject *subject)
+{
+    struct tcpm_info info = {.size = offsetof(struct tcpm_info, peer)};
+
+    if (subject->ended || subject->last == EVENT_NONE || subject->party->session == NULL)
+        return false;
+    CHECK(tcpm_info_get(subject->party->session, subject->id, &info) == 0);
+    return info.phase == TCPM_PHASE_SHUTTING;
+}
+
 static void stop_subjects(struct company *company, const struct party *party)
 {
-    for (unsigned i = 0; i < company->subject_count; i++)
-        if (party == NULL || company->subjects[i]->party == party)
-            note_stop(company->subjects[i]);
+    for (unsigned i = 0; i < company->subject_count; i++) {
+        struct subject *subject = company->subjects[i];
+
+        if (party != NULL && subject->party != party)
+            continue;
+        subject->flushes_eof |= !subject->stopped && flushes(subject);
+        note_stop(subject, tcpm_now_ns());
+    }
 }
 
 int party_die(struct party *party)

@@ -46,9 +46,10 @@ struct subject {
     uint32_t key; /* 0: not of the wild peer */
     enum event last;
     bool success;
-    bool ended;     /* disconnected has begun */
-    bool stopped;   /* we asked for an end: no input may come */
-    bool was_reset; /* we asked for that, or closed the engine */
+    bool ended;       /* disconnected has begun */
+    bool stopped;     /* we asked for an end: no input may come */
+    bool was_reset;   /* we asked for that, or closed the engine */
+    bool flushes_eof; /* its input had ended, when we asked for that */
     bool paused;
     bool half_shut;
     bool owes_flushed, was_full;

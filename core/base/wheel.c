@@ -2,9 +2,8 @@
  * The timing wheel of base/wheel.h. The engine has one, for every deadline of every connection and
  * every alarm, driven by one timer of the loop.
  *
- * The idea: a slot of level n is 64^n ms wide, and each level has the slots of four rounds, those of
- * now's 64 and of three times 64 behind them. A timer stands at the lowest level that reaches its
- * due time; so all timers of one millisecond stand in one slot, in the order in which they were
+ * The idea: a slot of level n is 64^n ms wide, and each level has the slots of four rounds: now's 64
+ * and three times 64 behind them. A timer stands at the lowest level that reaches its due time; so all timers of one millisecond stand in one slot, in the order in which they were
  * armed, and whatever stands at a level is due before all that stands higher. When now comes within
  * reach of the level below, a slot's timers spread over it.
  *

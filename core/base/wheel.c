@@ -2,10 +2,11 @@
  * The timing wheel of base/wheel.h. The engine has one, for every deadline of every connection and
  * every alarm, driven by one timer of the loop.
  *
- * The idea: a slot of level n is 64^n ms wide, and each level has the slots of four rounds: now's 64
- * and three times 64 behind them. A timer stands at the lowest level that reaches its due time; so all timers of one millisecond stand in one slot, in the order in which they were
- * armed, and whatever stands at a level is due before all that stands higher. When now comes within
- * reach of the level below, a slot's timers spread over it.
+ * The idea: a slot of level n is 64^n ms wide, and each level has the slots of four rounds: the 64
+ * among which now is, and three times 64 behind them. A timer stands at the lowest level that
+ * reaches its due time; so all timers of one millisecond stand in one slot, in the order in which
+ * they were armed, and whatever stands at a level is due before all that stands higher. When now
+ * comes within reach of the level below, a slot's timers spread over it.
  *
  * Why four rounds: a slot that many timers share costs time when it spreads, all at once. The slots
  * of 4,096 ms reach 13 minutes ahead at least, further than the default timeouts, so that of a

@@ -133,7 +133,7 @@ int subject_pause(struct subject *subject, bool pause)
     subject->paused = pause;
     if (pause)
         subject->paused_from_ns = tcpm_now_ns();
-    else if (before_ns > subject->paused_from_ns)
+    else if (++subject->resumes > 0 && before_ns > subject->paused_from_ns)
         subject->paused_ns += before_ns - subject->paused_from_ns;
     return result;
 }

@@ -194,7 +194,8 @@ static int64_t passed_since(int64_t from_ns)
 
 static void check_timer(const struct subject *subject, enum tcpm_timer timer)
 {
-    int64_t passed = passed_since(subject->timeout_from_ns) - subject->paused_ns / 1000000;
+    int64_t passed = passed_since(subject->timeout_from_ns) - subject->paused_ns / 1000000 +
+                     subject->resumes; /* a millisecond of rounding for each */
 
     if (timer == TCPM_TIMER_DEADLINE) {
         EXPECT(subject->deadline_ms != 0, "a deadline that nobody has set");

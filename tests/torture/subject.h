@@ -62,7 +62,7 @@ struct subject {
     /* Neither may come early. */
     int64_t timeout_ms, timeout_from_ns, deadline_ms, deadline_from_ns;
     int64_t paused_from_ns, paused_ns; /* in which the timeout of input stands still */
-    int64_t input_timeout_ms;
+    int64_t input_timeout_ms, resumes;
     enum tcpm_reason reason;
     int code;
 };

@@ -243,32 +243,39 @@ int tcpm_filter_set(struct tcpm_session *session, struct tcpm_id id, struct tcpm
 
 /* ---- times ---- */
 
-int tcpm_timeout(struct tcpm_session *session, struct tcpm_id id, int64_t ms)
+/* The connection whose times may be changed: not one whose last events are decided. */
+static struct tcpm__connection *find_timed(const struct tcpm_session *session, struct tcpm_id id,
+                                           int64_t ms, int *result)
 {
     struct tcpm__connection *connection = tcpm__check_live(session, id);
 
     if (connection == NULL)
-        return -ESTALE;
-    if (tcpm__has(connection, TCPM__ENDING))
-        return -ESHUTDOWN;
-    if (tcpm__check_delay(ms) < 0)
-        return -EINVAL;
-    tcpm__deadline_start(connection, (uint32_t) ms);
-    return 0;
+        *result = -ESTALE;
+    else if (tcpm__has(connection, TCPM__ENDING))
+        *result = -ESHUTDOWN;
+    else
+        *result = tcpm__check_delay(ms);
+    return *result < 0 ? NULL : connection;
+}
+
+int tcpm_timeout(struct tcpm_session *session, struct tcpm_id id, int64_t ms)
+{
+    int result;
+    struct tcpm__connection *connection = find_timed(session, id, ms, &result);
+
+    if (connection != NULL)
+        tcpm__deadline_start(connection, (uint32_t) ms);
+    return result;
 }
 
 int tcpm_deadline(struct tcpm_session *session, struct tcpm_id id, int64_t ms)
 {
-    struct tcpm__connection *connection = tcpm__check_live(session, id);
+    int result;
+    struct tcpm__connection *connection = find_timed(session, id, ms, &result);
 
-    if (connection == NULL)
-        return -ESTALE;
-    if (tcpm__has(connection, TCPM__ENDING))
-        return -ESHUTDOWN;
-    if (tcpm__check_delay(ms) < 0)
-        return -EINVAL;
-    tcpm__deadline_set(connection, (uint64_t) ms);
-    return 0;
+    if (connection != NULL)
+        tcpm__deadline_set(connection, (uint64_t) ms);
+    return result;
 }
 
 /* ---- what is known ---- */

@@ -198,7 +198,7 @@ int subject_unread(struct subject *subject, size_t length)
     return result;
 }
 
-/* One whose input has ended goes on as it was, under the timeout that it has. */
+/* One whose end is decided, or that flushes after the end of its input, goes on as it was. */
 static bool flushes(const struct subject *subject)
 {
     struct tcpm_info info = {.size = offsetof(struct tcpm_info, peer)};
@@ -216,8 +216,10 @@ static void stop_subjects(struct company *company, const struct party *party)
 
         if (party != NULL && subject->party != party)
             continue;
-        subject->flushes_eof |= !subject->stopped && flushes(subject);
-        note_stop(subject, tcpm_now_ns());
+        if (!subject->stopped && flushes(subject))
+            subject->stopped = subject->flushes_eof = true;
+        else
+            note_stop(subject, tcpm_now_ns());
     }
 }
 

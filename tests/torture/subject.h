@@ -49,7 +49,7 @@ struct subject {
     bool ended;       /* disconnected has begun */
     bool stopped;     /* we asked for an end: no input may come */
     bool was_reset;   /* we asked for that, or closed the engine */
-    bool flushes_eof; /* its input had ended, when we asked for that */
+    bool flushes_eof; /* its end had begun, when we asked for that */
     bool paused;
     bool half_shut;
     bool owes_flushed, was_full;

@@ -100,12 +100,10 @@ int subject_shutdown_output(struct subject *subject)
 
 int subject_reset(struct subject *subject)
 {
-    int64_t from_ns = tcpm_now_ns();
     int result = tcpm_reset(subject->party->session, subject->id);
 
     CHECK_RESULT(subject, result, 0);
-    if (result == 0)
-        note_stop(subject, from_ns);
+    subject->stopped |= result == 0; /* perhaps its end had begun: no other timeout runs */
     subject->was_reset |= result == 0;
     return result;
 }

@@ -37,6 +37,7 @@ struct mixed {
     uint64_t *sent_ns;               /* by the number of the connection */
     uint64_t left, under_way;        /* lines to be sent; echoes to come */
     struct connection *blaster;
+    struct tcpm_alarm alarm;
     uint64_t alarm_due_ns;
 };
 
@@ -120,7 +121,8 @@ static void set_alarm(struct client *client)
 {
     struct tcpm_task task = {.run = on_alarm, .argument = client};
     client->mixed->alarm_due_ns = bench_now_ns() + ALARM_MS * 1000000;
-    check(tcpm_delay(client->session, (struct tcpm_id){0}, ALARM_MS, task, NULL), "tcpm_delay");
+    check(tcpm_delay(client->session, (struct tcpm_id){0}, ALARM_MS, task, &client->mixed->alarm),
+          "tcpm_delay");
 }
 
 /* ---- events ---- */
@@ -264,7 +266,9 @@ static void run_half(struct client *client, int beside)
     client->mixed->left = client->mixed->under_way = client->job.operations / 2;
     for (unsigned i = 0; i < client->job.window; i++)
         send_next(client);
+    set_alarm(client); /* not before: what is sent here is sent outside of the loop */
     uv_run(&client->loop, UV_RUN_DEFAULT);
+    check(tcpm_alarm_remove(client->session, client->mixed->alarm), "tcpm_alarm_remove");
 }
 
 static void run_mixed(struct client *client)
@@ -280,7 +284,6 @@ static void run_mixed(struct client *client)
     start_connections(client);
     uv_run(&client->loop, UV_RUN_DEFAULT);
     bench_begin(&client->figures);
-    set_alarm(client);
     run_half(client, 0);
     start_blaster(client);
     uv_run(&client->loop, UV_RUN_DEFAULT);

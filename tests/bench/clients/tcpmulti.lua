@@ -218,7 +218,11 @@ function work.mixed()
     for _ = 1, job.window do
       send_next()
     end
+    -- not before: what is sent here is sent outside of the loop
+    alarm_due = now() + ALARM_S
+    session:delay("tick", ALARM_S)
     tcpmulti.run()
+    session:delay "tick"
     return measure.percentiles(latency)
   end
 
@@ -226,8 +230,6 @@ function work.mixed()
   start_connections()
   tcpmulti.run()
   measure.begin(figures)
-  alarm_due = now() + ALARM_S
-  session:delay("tick", ALARM_S)
   figures.p50_alone_us, figures.p99_alone_us = run_half()
   blaster = assert(session:connect {
     remote_address = addresses[0],

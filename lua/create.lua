@@ -4,7 +4,7 @@ local core, tcpmulti = ...
 local check = core.check
 
 local CHECK_CONNECT = 1
-local PRIVATE = 1 -- a session keeps what only the library needs in [1]
+local PRIVATE = core.PRIVATE
 
 local session_options = {
   on_initialize = check.callable,

@@ -6,7 +6,8 @@ local core, tcpmulti = ...
 local check = core.check
 
 local DISPATCH, STOPPED, INPUT_LINE = 2, 3, 4
-local PRIVATE = 1
+local PRIVATE = {} -- a session keeps what only the library needs under this key, nobody else's
+core.PRIVATE = PRIVATE
 local BUILT_IN = { connect = true, send = true, shutdown = true, die = true }
 
 local methods = core.session_methods

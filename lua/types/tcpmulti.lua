@@ -72,12 +72,13 @@ function tcpmulti.create(options) end
 ------------------------------------------------------------------ sessions
 
 ---@class tcpmulti.Session
+---@field [0] integer
 ---@field heap table The session's own; shared by all its handlers.
 ---@field alias string? Its name: the one set last.
 local Session = {}
 
 ---@class tcpmulti.ConnectOptions
----@field remote_address string 1..253 bytes: an IPv4 or IPv6 address (brackets and %scope allowed) or a name, resolved without blocking.
+---@field remote_address string 1..253 bytes: an IPv4 address as dotted quad (other numeric forms, like 127.1, are ENOTFOUND), an IPv6 address (brackets and %scope allowed), or a name, resolved without blocking.
 ---@field remote_port integer|string 1..65535, or a string: decimal digits or a service of /etc/services.
 ---@field bind_address? string A numeric address of this machine. Default: any.
 ---@field bind_port? integer 0..65535. Default 0: any.

@@ -79,6 +79,14 @@ function cases.numbers_out_of_range_raise_and_name_the_option()
     { high_mark = 10, low_mark = 11 })
 end
 
+function cases.fields_of_a_session_are_the_scripts()
+  local session = support.session { inline_states = { mark = function(s) s.ran = true end } }
+  session[1] = "first"
+  session:yield "mark"
+  support.run()
+  lu.assertEquals({ session[1], session.ran }, { "first", true })
+end
+
 function cases.both_spellings_of_one_option_are_an_error()
   assert_raises({ "on_input", "InputEvent", "same option" }, tcpmulti.create,
     { on_input = print, InputEvent = print })

@@ -21,7 +21,7 @@
 
 #define LIMIT_MS  5000 /* from the first signal to the end of the process */
 #define MARGIN_MS 500  /* of it, for closing and for writing what is buffered */
-#define ECHO_MS   20   /* timeout(1) signals the process and its group: that is one wish, not two */
+#define ECHO_MS   50   /* timeout(1) signals the process and its group: that is one wish, not two */
 
 /* What the handlers know. A handler gets no argument, so this is the one place that must be found
    without any; there is one set of signal dispositions per process anyway. */
@@ -229,11 +229,24 @@ static void close_handle(uv_handle_t *handle)
         uv_close(handle, NULL);
 }
 
-/* libuv sets the default dispositions again: a signal during the last steps ends the process. */
+/* libuv sets the default dispositions again: a signal during the last steps ends the process. Where
+   a signal has brought them on, its echo must not, so our handler is put back, unseen by any. */
 void tcpm__runner_signals_close(struct tcpm__runner_signals *signals)
 {
+    struct sigaction action = {.sa_handler = take_signal, .sa_flags = SA_RESTART};
+    sigset_t both, before;
+
+    sigemptyset(&both);
+    sigaddset(&both, SIGINT);
+    sigaddset(&both, SIGTERM);
+    pthread_sigmask(SIG_BLOCK, &both, &before);
     close_handle((uv_handle_t *) &signals->watchers[0]);
     close_handle((uv_handle_t *) &signals->watchers[1]);
     close_handle((uv_handle_t *) &signals->wake);
     close_handle((uv_handle_t *) &signals->limit);
+    if (signals->dying != 0) {
+        sigaction(SIGINT, &action, NULL);
+        sigaction(SIGTERM, &action, NULL);
+    }
+    pthread_sigmask(SIG_SETMASK, &before, NULL);
 }

@@ -27,6 +27,10 @@ struct event {
     struct slot *slot;
 };
 
+/* What every event says of itself: the fields of an initialiser. */
+#define EVENT(run_, session_, id_, place_, push_) \
+    .call.run = run_, .session = session_, .id = id_, .place = place_, .push = push_
+
 static bool has_handler(const struct session *session, int place)
 {
     return (session->handlers >> place & 1) != 0;
@@ -149,11 +153,7 @@ static void on_initialize(TCPM_ON, const char *addr, unsigned port, const char *
     struct session *owner = heap;
     struct connecting *connecting = owner->runtime->connecting;
     struct event event = {
-        .call.run = run_initialize,
-        .session = owner,
-        .id = id,
-        .place = ON_INITIALIZE,
-        .push = push_initialize,
+        EVENT(run_initialize, owner, id, ON_INITIALIZE, push_initialize),
         .text = addr,
         .port = port,
         .text2 = bind_addr,
@@ -189,11 +189,7 @@ static void on_success(TCPM_ON, int fd, const char *addr, unsigned port)
     (void) session;
     struct session *owner = heap;
     struct event event = {
-        .call.run = run_event,
-        .session = owner,
-        .id = id,
-        .place = ON_SUCCESS,
-        .push = push_success,
+        EVENT(run_event, owner, id, ON_SUCCESS, push_success),
         .text = addr,
         .port = port,
         .number = fd,
@@ -236,11 +232,7 @@ static void on_flushed(TCPM_ON)
     (void) session;
     struct session *owner = heap;
     struct event event = {
-        .call.run = run_event,
-        .session = owner,
-        .id = id,
-        .place = ON_FLUSHED,
-        .push = push_nothing,
+        EVENT(run_event, owner, id, ON_FLUSHED, push_nothing),
     };
     if (find_listener(owner, id) != NULL)
         deliver(&event);
@@ -281,11 +273,7 @@ static void deliver_error(struct session *owner, struct tcpm_id id, int place,
                           const struct tcpm_error *error)
 {
     struct event event = {
-        .call.run = run_event,
-        .session = owner,
-        .id = id,
-        .place = place,
-        .push = push_error,
+        EVENT(run_event, owner, id, place, push_error),
         .error = error,
         .slot = find_listener(owner, id),
     };
@@ -317,11 +305,7 @@ static void on_timeout(TCPM_ON, enum tcpm_timer timer)
     (void) session;
     struct session *owner = heap;
     struct event event = {
-        .call.run = run_event,
-        .session = owner,
-        .id = id,
-        .place = ON_TIMEOUT,
-        .push = push_timer,
+        EVENT(run_event, owner, id, ON_TIMEOUT, push_timer),
         .text = tcpm_timer_name(timer),
     };
     if (find_listener(owner, id) != NULL)
@@ -366,11 +350,7 @@ static void on_disconnected(TCPM_ON, enum tcpm_reason reason)
     if (rt == NULL || owner->muted || tcpm__lua_slot(rt, id.n) == NULL)
         return;
     struct event event = {
-        .call.run = run_disconnected,
-        .session = owner,
-        .id = id,
-        .place = ON_DISCONNECTED,
-        .push = push_timer,
+        EVENT(run_disconnected, owner, id, ON_DISCONNECTED, push_timer),
         .number = (int) reason,
         .slot = tcpm__lua_slot(rt, id.n),
     };

@@ -30,7 +30,7 @@ void tcpm__event_cause(struct tcpm__connection *connection); /* failure, error o
 void tcpm__event_disconnected(struct tcpm__connection *connection);
 
 /* ---- ready.c: the turns of the loop ---- */
-int tcpm__turn_init(struct tcpm_engine *engine);
+void tcpm__turn_init(struct tcpm_engine *engine);
 void tcpm__turn_free(struct tcpm_engine *engine);
 void tcpm__ready(struct tcpm__connection *connection); /* the ready pass will look at it */
 /* There is something new to wait for, or to do. A prepare callback of a host may run after ours,

@@ -168,7 +168,7 @@ static void take_check(uv_check_t *check)
         tcpm__engine_finish(engine); /* dropped posts are freed by the next turn */
 }
 
-int tcpm__turn_init(struct tcpm_engine *engine)
+void tcpm__turn_init(struct tcpm_engine *engine)
 {
     uv_loop_t *loop = engine->network.loop;
 
@@ -186,7 +186,6 @@ int tcpm__turn_init(struct tcpm_engine *engine)
     uv_unref((uv_handle_t *) &engine->handles.prepare);
     uv_unref((uv_handle_t *) &engine->handles.check);
     uv_unref((uv_handle_t *) &engine->handles.idle);
-    return 0;
 }
 
 static void take_closed(uv_handle_t *handle)

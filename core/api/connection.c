@@ -295,12 +295,12 @@ static void fill_addresses(const struct tcpm__connection *connection, struct tcp
     union tcpm__address address = {.any = {.sa_family = AF_UNSPEC}};
     socklen_t size = sizeof(address);
 
-    if (connection->socket == NULL || !tcpm__has(connection, TCPM__HAD_SUCCESS))
+    if (!tcpm__socket_is_open(&connection->socket) || !tcpm__has(connection, TCPM__HAD_SUCCESS))
         return;
     tcpm__connection_peer(connection, &address);
     tcpm__address_print(&address, info->peer);
     info->peer_port = connection->port;
-    if (getsockname(tcpm__socket_fd(connection->socket), &address.any, &size) < 0)
+    if (getsockname(connection->socket.fd, &address.any, &size) < 0)
         return;
     tcpm__address_print(&address, info->local);
     info->local_port = connection->local_port; /* the kernel forgets it after a reset */

@@ -2,8 +2,8 @@
  * Who may have a socket, and when. A connect that finds no place waits: in the engine's queue,
  * oldest first, and when its turn comes but its own session is at a limit, in the session's.
  *
- * What always holds: sockets, duplicates and sockets about to be closed stay under the ceiling;
- * nobody overtakes an older connect that could start; a session at its limit holds up no other.
+ * What always holds: sockets stay under the ceiling; nobody overtakes an older connect that could
+ * start; a session at its limit holds up no other.
  */
 #include "connection/layer.h"
 
@@ -11,14 +11,9 @@
 
 /* ---- places ---- */
 
-static uint64_t descriptors_used(const struct tcpm_engine *engine)
-{
-    return engine->places + engine->network.spare_descriptors;
-}
-
 static bool engine_has_place(const struct tcpm_engine *engine)
 {
-    return descriptors_used(engine) < engine->ceiling;
+    return engine->places < engine->ceiling;
 }
 
 /* The token bucket holds a tenth of a second, so that attempts come evenly. */
@@ -143,7 +138,7 @@ void tcpm__admission_retry(struct tcpm__connection *connection)
     tcpm__deadline_cancel(connection);
     connection->deadline_ms = (uint64_t) tcpm__deadline_left(connection); /* it goes on then */
     give_place(connection);
-    engine->ceiling = descriptors_used(engine);
+    engine->ceiling = engine->places;
     tcpm__connection_set_phase(connection, TCPM_PHASE_WAITING);
     tcpm__list_append(engine->waiting.next, &connection->timer.link); /* in front of all others */
 }

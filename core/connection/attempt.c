@@ -60,14 +60,12 @@ static int bind_socket(struct tcpm__connection *connection, int family)
         return 0;
     if (address.any.sa_family != family)
         return -EAFNOSUPPORT;
-    return tcpm__socket_bind(connection->socket, &address);
+    return tcpm__socket_bind(&connection->socket, &address);
 }
 
 static void drop_socket(struct tcpm__connection *connection)
 {
-    if (connection->socket != NULL)
-        tcpm__socket_close(connection->socket, false);
-    connection->socket = NULL;
+    tcpm__socket_drop(&tcpm__engine_of(connection)->network, &connection->socket);
 }
 
 /* 0, or negative and then *op is what failed. */
@@ -77,17 +75,17 @@ static int try_address(struct tcpm__connection *connection, const union tcpm__ad
     int family = address->any.sa_family, result;
 
     *op = TCPM_OP_SOCKET;
-    result = tcpm__socket_open(&tcpm__engine_of(connection)->network, family, connection,
-                               &connection->socket);
+    result = tcpm__socket_open(&connection->socket, family);
     if (result < 0)
         return result;
     *op = TCPM_OP_BIND;
     result = bind_socket(connection, family);
     if (result == 0) {
         *op = TCPM_OP_CONNECT;
-        result = tcpm__socket_connect(connection->socket, address);
+        result = tcpm__socket_connect(&tcpm__engine_of(connection)->network, &connection->socket,
+                                      address, connection->id);
     }
-    if (result == 0 && !connection->is_quad)
+    if (result == 0 && !tcpm__has(connection, TCPM__QUAD))
         connection->address.target->peer = *address;
     if (result < 0)
         drop_socket(connection);
@@ -99,8 +97,7 @@ static bool can_wait_again(const struct tcpm__connection *connection, int code)
 {
     const struct tcpm_engine *engine = tcpm__engine_of(connection);
 
-    return (code == -EMFILE || code == -ENFILE) &&
-           engine->places + engine->network.spare_descriptors > 1;
+    return (code == -EMFILE || code == -ENFILE) && engine->places > 1;
 }
 
 /* ---- several addresses ---- */
@@ -198,7 +195,7 @@ void tcpm__attempt_start(struct tcpm__connection *connection)
         try_next(connection, TCPM_OP_CONNECT, 0); /* it had to wait again among its addresses */
         return;
     }
-    if (connection->is_quad)
+    if (tcpm__has(connection, TCPM__QUAD))
         tcpm__connection_peer(connection, &address);
     else
         form = tcpm__address_parse(connection->address.target->text, connection->port, &address);
@@ -219,7 +216,7 @@ static bool connected_to_itself(struct tcpm__connection *connection)
     union tcpm__address local = {.any = {.sa_family = AF_UNSPEC}}, peer;
     socklen_t size = sizeof(local);
 
-    if (getsockname(tcpm__socket_fd(connection->socket), &local.any, &size) < 0)
+    if (getsockname(connection->socket.fd, &local.any, &size) < 0)
         return false;
     connection->local_port = (uint16_t) tcpm__address_port(&local);
     if (connection->local_port != connection->port)
@@ -231,7 +228,7 @@ static bool connected_to_itself(struct tcpm__connection *connection)
 static void set_options(const struct tcpm__connection *connection)
 {
     const struct tcpm_session *session = connection->session;
-    int fd = tcpm__socket_fd(connection->socket), on = 1, idle_s = (int) session->keepalive_s;
+    int fd = connection->socket.fd, on = 1, idle_s = (int) session->keepalive_s;
 
     if (session->nodelay)
         setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
@@ -254,7 +251,6 @@ static void succeed(struct tcpm__connection *connection)
     tcpm__deadline_start(connection, connection->input_timeout_ms);
     if (connection->input != NULL)
         tcpm__input_refilter(connection); /* unread before there was anything to read */
-    tcpm__input_hold(connection);
     tcpm__event_success(connection);
     tcpm__output_flush(connection);
     if (tcpm__has(connection, TCPM__OUTPUT_SHUT))
@@ -266,15 +262,16 @@ static void succeed(struct tcpm__connection *connection)
 static bool rescue_greeting(struct tcpm__connection *connection, int status)
 {
     struct tcpm_engine *engine = tcpm__engine_of(connection);
-    ssize_t length = status == -ECONNRESET ? tcpm__socket_read(connection->socket) : 0;
+    ssize_t length =
+        status == -ECONNRESET ? tcpm__socket_read(&engine->network, &connection->socket) : 0;
 
     if (length <= 0)
         return false;
     tcpm__connection_cause(connection, TCPM_OP_READ, status, NULL);
-    connection->flags |= TCPM__WRITE_FAILED | TCPM__DRAIN;
+    connection->flags |= TCPM__WRITE_FAILED;
+    tcpm__socket_read_on(&connection->socket);
     succeed(connection);
     tcpm__input_received(connection, engine->network.read_buffer, (size_t) length);
-    tcpm__input_hold(connection);
     tcpm__ready(connection);
     return true;
 }

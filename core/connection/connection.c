@@ -18,9 +18,10 @@ static int keep_address(struct tcpm__connection *connection, const char *text)
     struct tcpm__target *target;
     size_t size;
 
-    connection->is_quad = tcpm__address_parse_quad(text, &connection->address.quad);
-    if (connection->is_quad)
+    if (tcpm__address_parse_quad(text, &connection->address.quad)) {
+        connection->flags |= TCPM__QUAD;
         return 0;
+    }
     size = strlen(text) + 1;
     target = tcpm__memory_zeroed(memory, sizeof(*target) + size);
     if (target == NULL)
@@ -33,7 +34,7 @@ static int keep_address(struct tcpm__connection *connection, const char *text)
 const char *tcpm__connection_address(const struct tcpm__connection *connection,
                                      char text[TCPM__ADDRESS_TEXT])
 {
-    if (!connection->is_quad)
+    if (!tcpm__has(connection, TCPM__QUAD))
         return connection->address.target->text;
     tcpm__address_print_quad(connection->address.quad, text);
     return text;
@@ -41,7 +42,7 @@ const char *tcpm__connection_address(const struct tcpm__connection *connection,
 
 void tcpm__connection_peer(const struct tcpm__connection *connection, union tcpm__address *peer)
 {
-    if (connection->is_quad)
+    if (tcpm__has(connection, TCPM__QUAD))
         tcpm__address_make_quad(connection->address.quad, connection->port, peer);
     else
         *peer = connection->address.target->peer;
@@ -83,7 +84,7 @@ static void destroy(struct tcpm__connection *connection)
     tcpm__output_free(connection);
     tcpm__codec_drop(connection->in);
     tcpm__codec_drop(connection->out);
-    if (!connection->is_quad)
+    if (!tcpm__has(connection, TCPM__QUAD))
         tcpm__memory_free(&engine->memory, connection->address.target);
     tcpm__connection_forget_cause(connection);
     session->phases[connection->phase]--;
@@ -134,6 +135,7 @@ int tcpm__connection_create(struct tcpm_session *session,
     if (connection == NULL)
         return -ENOMEM;
     connection->session = session;
+    connection->socket = TCPM__SOCKET_CLOSED;
     connection->heap = options->heap;
     connection->port = (uint16_t) options->port;
     connection->phase = TCPM_PHASE_WAITING;
@@ -159,11 +161,10 @@ int tcpm__connection_create(struct tcpm_session *session,
 
 /* ---- ending ---- */
 
-/* The message takes the place of what only a connection that goes on needs. */
+/* The message takes the place of the attempt. */
 static void keep_message(struct tcpm__connection *connection, const char *message)
 {
     tcpm__attempt_free(connection);
-    tcpm__output_unwatch(connection);
     connection->rare.message = tcpm__error_line(&tcpm__engine_of(connection)->memory, message);
     if (connection->rare.message != NULL)
         connection->flags |= TCPM__HAS_MESSAGE;
@@ -189,7 +190,7 @@ void tcpm__connection_cause(struct tcpm__connection *connection, enum tcpm_op op
 {
     if (connection->code != 0)
         return; /* the first one stands */
-    connection->op = (uint8_t) op;
+    connection->op = op & 15;
     connection->code = code;
     if (message != NULL)
         keep_message(connection, message);
@@ -211,7 +212,7 @@ void tcpm__connection_end(struct tcpm__connection *connection, enum tcpm_reason 
     else
         tcpm__deadline_cancel(connection);
     connection->flags |= TCPM__ENDING;
-    connection->reason = (uint8_t) reason;
+    connection->reason = reason & 15;
     if (connection->phase != TCPM_PHASE_SHUTTING)
         tcpm__connection_set_phase(connection, TCPM_PHASE_SHUTTING);
     tcpm__ready(connection);
@@ -244,10 +245,9 @@ void tcpm__connection_shutdown(struct tcpm__connection *connection, enum tcpm_re
         return;
     }
     connection->flags |= TCPM__OUTPUT_SHUT;
-    connection->reason = (uint8_t) reason;
+    connection->reason = reason & 15;
     tcpm__connection_set_phase(connection, TCPM_PHASE_SHUTTING);
     tcpm__deadline_start(connection, connection->shutdown_timeout_ms);
-    tcpm__input_hold(connection);
     tcpm__ready(connection);
 }
 
@@ -255,10 +255,8 @@ static void give_up_socket(struct tcpm__connection *connection)
 {
     bool reset = tcpm__has(connection, TCPM__RESET) || tcpm__output_unsent(connection) > 0;
 
-    tcpm__output_unwatch(connection);
-    if (connection->socket != NULL)
-        tcpm__socket_close(connection->socket, reset);
-    connection->socket = NULL;
+    if (tcpm__socket_is_open(&connection->socket))
+        tcpm__socket_close(&connection->socket, reset);
 }
 
 /* The only place that delivers the last events. The socket is closed before disconnected, so that a
@@ -288,44 +286,56 @@ bool tcpm__connection_step(struct tcpm__connection *connection)
 
 /* ---- what the socket tells ---- */
 
-static void take_connected(void *owner, int status)
+static struct tcpm__connection *owner_of(struct tcpm__socket *socket)
 {
-    struct tcpm__connection *connection = owner;
-    struct tcpm_engine *engine = tcpm__engine_of(connection);
+    return TCPM__CONTAINER(socket, struct tcpm__connection, socket);
+}
 
-    tcpm__network_now(&engine->network);
+static struct tcpm_engine *engine_with(struct tcpm__network *network)
+{
+    return TCPM__CONTAINER(network, struct tcpm_engine, network);
+}
+
+static struct tcpm__socket *find_socket(struct tcpm__network *network, uint64_t tag)
+{
+    struct tcpm__connection *connection = tcpm__pool_find(&engine_with(network)->connections, tag);
+
+    return connection != NULL && tcpm__socket_is_open(&connection->socket) ? &connection->socket
+                                                                           : NULL;
+}
+
+static void take_connected(struct tcpm__socket *socket, int status)
+{
+    struct tcpm__connection *connection = owner_of(socket);
+
     if (!tcpm__has(connection, TCPM__ENDING))
         tcpm__attempt_connected(connection, status);
-    tcpm__tick_event(engine); /* last: the connection may be gone after it */
 }
 
-static void take_received(void *owner, const char *bytes, size_t length)
+static void take_readable(struct tcpm__socket *socket)
 {
-    struct tcpm__connection *connection = owner;
-    struct tcpm_engine *engine = tcpm__engine_of(connection);
-
-    tcpm__network_now(&engine->network);
-    tcpm__input_received(connection, bytes, length);
-    tcpm__tick_event(engine);
+    tcpm__input_read(owner_of(socket));
 }
 
-static void take_ended(void *owner, int code)
+static void take_writable(struct tcpm__socket *socket)
 {
-    tcpm__input_ended(owner, code);
+    struct tcpm__connection *connection = owner_of(socket);
+
+    if (!tcpm__has(connection, TCPM__BLOCKED))
+        return;
+    connection->flags &= ~(uint32_t) TCPM__BLOCKED;
+    tcpm__output_flush(connection);
 }
 
-static void take_writable(void *owner)
+static void take_served(struct tcpm__network *network)
 {
-    struct tcpm__connection *connection = owner;
-
-    if (!tcpm__has(connection, TCPM__ENDING))
-        tcpm__output_flush(connection);
+    tcpm__turn_tick(engine_with(network));
 }
 
 const struct tcpm__socket_events *tcpm__connection_socket_events(void)
 {
-    static const struct tcpm__socket_events events = {take_connected, take_received, take_ended,
-                                                      take_writable};
+    static const struct tcpm__socket_events events = {find_socket, take_connected, take_readable,
+                                                      take_writable, take_served};
 
     return &events;
 }

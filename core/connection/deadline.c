@@ -10,8 +10,6 @@
 
 #include <errno.h>
 
-#define RETRY_MS 10 /* for a connection that can send no more and could not get a watch */
-
 static const uint8_t linger_ms[] = {1, 2, 4, 8, 16, 32, 50};
 
 static uint64_t now_of(const struct tcpm__connection *connection)
@@ -41,9 +39,6 @@ static uint64_t next_look(const struct tcpm__connection *connection)
 {
     if (tcpm__has(connection, TCPM__LINGERING))
         return now_of(connection) + linger_ms[connection->linger_step];
-    if (connection->queue != NULL && connection->rare.watch == NULL &&
-        tcpm__has(connection, TCPM__HAD_SUCCESS) && !tcpm__has(connection, TCPM__WRITE_FAILED))
-        return now_of(connection) + RETRY_MS;
     return UINT64_MAX;
 }
 
@@ -129,7 +124,7 @@ static enum tcpm_op op_of_phase(enum tcpm_phase phase)
 
 static void time_out(struct tcpm__connection *connection, enum tcpm_timer timer)
 {
-    connection->timed_out = (uint8_t) timer;
+    connection->timed_out = timer & 15;
     tcpm__connection_forget_cause(connection);
     tcpm__connection_cause(connection, op_of_phase(connection->phase), -ETIMEDOUT, NULL);
     tcpm__connection_end(connection, TCPM_REASON_TIMEOUT);
@@ -139,19 +134,18 @@ static void time_out(struct tcpm__connection *connection, enum tcpm_timer timer)
 static bool has_own_news(const struct tcpm__connection *connection)
 {
     return connection->phase == TCPM_PHASE_OPEN && !tcpm__has(connection, TCPM__PAUSED) &&
-           tcpm__has(connection, TCPM__MORE | TCPM__DRAIN | TCPM__INPUT_END);
+           (connection->socket.readable || tcpm__has(connection, TCPM__MORE | TCPM__INPUT_END));
 }
 
 /* After a stall, what the peer sent in time waits in the kernel: let the loop hand it out first. A
    deadline gives that once. */
 static bool has_news(struct tcpm__connection *connection, bool deadline)
 {
-    if (connection->socket == NULL || connection->phase == TCPM_PHASE_SHUTTING)
+    if (!tcpm__socket_is_open(&connection->socket) || connection->phase == TCPM_PHASE_SHUTTING)
         return false;
     if (deadline && tcpm__has(connection, TCPM__GRACE))
         return false;
-    if (!has_own_news(connection) &&
-        !tcpm__socket_has_news(connection->socket, connection->phase == TCPM_PHASE_CONNECTING))
+    if (!has_own_news(connection) && !tcpm__socket_has_news(&connection->socket))
         return false;
     if (deadline)
         connection->flags |= TCPM__GRACE;
@@ -161,8 +155,6 @@ static bool has_news(struct tcpm__connection *connection, bool deadline)
 /* When a flush has run out of time the kernel is asked again: after a stall it may have room. */
 static bool flush_is_due(const struct tcpm__connection *connection)
 {
-    if (next_look(connection) != UINT64_MAX)
-        return true;
     return connection->phase == TCPM_PHASE_SHUTTING &&
            timeout_due(connection) <= now_of(connection);
 }
@@ -171,7 +163,7 @@ static void look_at_flush(struct tcpm__connection *connection)
 {
     if (tcpm__has(connection, TCPM__LINGERING)) {
         if (connection->linger_step + 1u < sizeof(linger_ms))
-            connection->linger_step++;
+            connection->linger_step = (connection->linger_step + 1) & 15;
         tcpm__output_look(connection);
     } else if (flush_is_due(connection)) {
         tcpm__output_flush(connection);

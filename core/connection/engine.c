@@ -75,12 +75,9 @@ int tcpm__engine_create(struct uv_loop_s *loop, const struct tcpm_engine_options
     engine->trace = options->trace;
     engine->trace_user = options->user;
     set_limits(engine, options);
-    result = tcpm__network_init(&engine->network, loop, &engine->memory,
-                                tcpm__connection_socket_events());
-    if (result == 0)
-        result = tcpm__network_presize(&engine->network, descriptor_limit());
+    result = tcpm__network_open(&engine->network, loop, &engine->memory,
+                                tcpm__connection_socket_events(), descriptor_limit());
     if (result < 0) {
-        tcpm__network_free(&engine->network);
         tcpm__memory_free(&memory, engine);
         return result;
     }
@@ -121,5 +118,6 @@ void tcpm__engine_close(struct tcpm_engine *engine)
 void tcpm__engine_finish(struct tcpm_engine *engine)
 {
     engine->network.emptied = free_engine;
+    tcpm__network_close(&engine->network);
     tcpm__turn_free(engine);
 }

@@ -56,7 +56,7 @@ void tcpm__event_success(struct tcpm__connection *connection)
         return;
     tcpm__connection_peer(connection, &peer);
     tcpm__address_print(&peer, text);
-    DELIVER(connection, success, tcpm__socket_fd(connection->socket), text, connection->port);
+    DELIVER(connection, success, connection->socket.fd, text, connection->port);
 }
 
 void tcpm__event_input(struct tcpm__connection *connection, const void *record, size_t length)

@@ -87,7 +87,7 @@ static bool deliver_one(struct tcpm__connection *connection, struct tcpm__chunk 
     }
     if (cut.more)
         connection->flags |= TCPM__IN_SELF;
-    connection->swallow = (int16_t) cut.swallow;
+    connection->swallow = (uint8_t) cut.swallow;
     tcpm__codec_keep(codec); /* the record may lie in it, and the handler may change the filter */
     tcpm__event_input(connection, cut.record, cut.length);
     tcpm__codec_drop(codec);
@@ -163,65 +163,43 @@ void tcpm__input_received(struct tcpm__connection *connection, const char *bytes
     else if (hold_bytes(connection, bytes, length) && may_deliver(connection))
         deliver_held(connection, tcpm__has(connection, TCPM__SEEN) ? before : 0);
     account_held(connection, before);
-    if (tcpm__has(connection, TCPM__MORE | TCPM__PAUSED))
-        tcpm__input_hold(connection);
 }
 
-void tcpm__input_ended(struct tcpm__connection *connection, int code)
+static void note_end(struct tcpm__connection *connection, int code)
 {
-    if (tcpm__has(connection, TCPM__ENDING))
-        return;
-    if (code == 0) {
-        connection->flags |= TCPM__DRAIN;
-    } else {
-        tcpm__connection_cause(connection, TCPM_OP_READ, code, NULL);
-        connection->flags |= TCPM__INPUT_END;
-    }
+    tcpm__connection_cause(connection, TCPM_OP_READ, code, NULL);
+    connection->flags |= TCPM__INPUT_END;
     tcpm__ready(connection);
 }
 
-void tcpm__input_hold(struct tcpm__connection *connection)
-{
-    uint32_t flags = TCPM__DRAIN | TCPM__INPUT_END;
-
-    if (connection->phase == TCPM_PHASE_OPEN)
-        flags |= TCPM__PAUSED | TCPM__MORE;
-    if (connection->socket != NULL)
-        tcpm__socket_hold(connection->socket, tcpm__has(connection, flags));
-}
-
-/* ---- in the ready pass ---- */
-
-static bool reading_rests(const struct tcpm__connection *connection)
+/* Records that are not delivered yet come before what the kernel has, and before the end. */
+static bool is_held_up(const struct tcpm__connection *connection)
 {
     return tcpm__has(connection, TCPM__ENDING) ||
            (connection->phase == TCPM_PHASE_OPEN &&
             tcpm__has(connection, TCPM__PAUSED | TCPM__MORE));
 }
 
-/* Reads what libuv has left in the kernel, to the true end of input. */
-static void drain_socket(struct tcpm__connection *connection)
+void tcpm__input_read(struct tcpm__connection *connection)
 {
-    const char *buffer = tcpm__engine_of(connection)->network.read_buffer;
-    ssize_t length = 1;
+    const struct tcpm__network *network = &tcpm__engine_of(connection)->network;
 
-    while (length > 0 && !reading_rests(connection)) {
-        length = tcpm__socket_read(connection->socket);
+    while (connection->socket.readable && !is_held_up(connection) &&
+           !tcpm__has(connection, TCPM__INPUT_END)) {
+        ssize_t length = tcpm__socket_read(network, &connection->socket);
+
+        if (length == -EBUSY) {
+            tcpm__ready(connection); /* it goes on in the next turn */
+            return;
+        }
         if (length > 0)
-            tcpm__input_received(connection, buffer, (size_t) length);
+            tcpm__input_received(connection, network->read_buffer, (size_t) length);
+        else if (length != -EAGAIN)
+            note_end(connection, length == 0 ? TCPM_EOF : (int) length);
     }
-    if (length > 0)
-        return;
-    if (length == -EBUSY) {
-        tcpm__ready(connection);
-        return;
-    }
-    connection->flags &= ~(uint32_t) TCPM__DRAIN;
-    if (length != -EAGAIN)
-        tcpm__input_ended(connection, length == 0 ? TCPM_EOF : (int) length);
-    else if (connection->code != 0)
-        connection->flags |= TCPM__INPUT_END; /* all that came before the write error is read */
 }
+
+/* ---- in the ready pass ---- */
 
 /* Everything before the end of input has been delivered. */
 static void conclude(struct tcpm__connection *connection)
@@ -255,11 +233,11 @@ void tcpm__input_step(struct tcpm__connection *connection)
             account_held(connection, before);
         }
     }
-    if (tcpm__has(connection, TCPM__DRAIN) && !reading_rests(connection))
-        drain_socket(connection);
-    if (tcpm__has(connection, TCPM__INPUT_END) && !reading_rests(connection))
+    tcpm__input_read(connection);
+    if (tcpm__has(connection, TCPM__WRITE_FAILED) && !connection->socket.readable)
+        connection->flags |= TCPM__INPUT_END; /* all that came before the write error is read */
+    if (tcpm__has(connection, TCPM__INPUT_END) && !is_held_up(connection))
         conclude(connection);
-    tcpm__input_hold(connection);
 }
 
 /* ---- what the user asks for ---- */
@@ -274,10 +252,8 @@ void tcpm__input_pause(struct tcpm__connection *connection, bool pause)
     now = tcpm__network_now(&tcpm__engine_of(connection)->network);
     if (connection->phase == TCPM_PHASE_OPEN)
         connection->stamp_ms = now - connection->stamp_ms; /* the time that has run, and back */
-    if (pause) {
-        tcpm__input_hold(connection);
+    if (pause)
         return;
-    }
     connection->flags |= TCPM__MORE;
     tcpm__deadline_arm(connection);
     tcpm__ready(connection);

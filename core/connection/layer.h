@@ -38,9 +38,9 @@ void tcpm__ready(struct tcpm__connection *connection); /* the ready pass will lo
 void tcpm__turn_wake(struct tcpm_engine *engine);
 void tcpm__work_add(struct tcpm_engine *engine);
 void tcpm__work_done(struct tcpm_engine *engine);
-/* At the end of each I/O event: now and then deadlines get their turn. Any connection may be gone
-   after it. */
-void tcpm__tick_event(struct tcpm_engine *engine);
+/* Between two I/O events: now and then deadlines get their turn. Any connection may be gone after
+   it. */
+void tcpm__turn_tick(struct tcpm_engine *engine);
 
 /* ---- connection.c: life and phases ---- */
 const struct tcpm__socket_events *tcpm__connection_socket_events(void);
@@ -86,9 +86,8 @@ void tcpm__attempt_free(struct tcpm__connection *connection);
 
 /* ---- input.c: bytes received to records ---- */
 void tcpm__input_received(struct tcpm__connection *connection, const char *bytes, size_t length);
-void tcpm__input_ended(struct tcpm__connection *connection, int code);
+void tcpm__input_read(struct tcpm__connection *connection); /* what may be read now */
 void tcpm__input_step(struct tcpm__connection *connection);
-void tcpm__input_hold(struct tcpm__connection *connection); /* tells the socket whether to read */
 void tcpm__input_refilter(struct tcpm__connection *connection);
 int tcpm__input_unread(struct tcpm__connection *connection, const void *bytes, size_t length);
 void tcpm__input_pending(struct tcpm__connection *connection, const char **bytes, size_t *length);
@@ -101,7 +100,6 @@ int tcpm__output_send(struct tcpm__connection *connection, const struct tcpm_rec
 void tcpm__output_flush(struct tcpm__connection *connection);
 void tcpm__output_step(struct tcpm__connection *connection); /* flushed, FIN, the end of a flush */
 void tcpm__output_look(struct tcpm__connection *connection); /* has the peer acknowledged all? */
-void tcpm__output_unwatch(struct tcpm__connection *connection);
 uint64_t tcpm__output_unsent(const struct tcpm__connection *connection); /* bytes taken, not sent */
 void tcpm__output_free(struct tcpm__connection *connection);
 

@@ -1,7 +1,7 @@
 /*
  * Records become bytes, and the bytes go to the kernel: at once if nothing is queued, else in order
- * behind the queue, when the watch says that there is room. Also the end of a flush: what the peer
- * has acknowledged may be closed, what it has not waits.
+ * behind the queue, when the kernel has room again. Also the end of a flush: what the peer has
+ * acknowledged may be closed, what it has not waits.
  *
  * What always holds: bytes that send has taken are sent in order, or counted in the queue at the
  * end.
@@ -10,7 +10,7 @@
 
 #include <errno.h>
 
-#define SEND_PER_TURN 262144 /* bytes of one connection, when the watch says that there is room */
+#define SEND_PER_TURN 262144 /* bytes of one connection's queue */
 
 /* ---- accounts ---- */
 
@@ -31,14 +31,6 @@ static void account_sent(struct tcpm__connection *connection, size_t length)
 
 /* ---- to the kernel ---- */
 
-void tcpm__output_unwatch(struct tcpm__connection *connection)
-{
-    if (!tcpm__has(connection, TCPM__HAD_SUCCESS) || tcpm__has(connection, TCPM__HAS_MESSAGE))
-        return;
-    tcpm__watch_close(connection->rare.watch);
-    connection->rare.watch = NULL;
-}
-
 /* The socket's error is used up by the failed send, so it must be kept; what the peer sent before
    is still to be read. */
 static void fail_write(struct tcpm__connection *connection, int code)
@@ -46,17 +38,18 @@ static void fail_write(struct tcpm__connection *connection, int code)
     if (connection->code == TCPM_EOF)
         connection->code = 0; /* this ends it, not the peer's FIN that waits for the queue */
     tcpm__connection_cause(connection, TCPM_OP_WRITE, code, NULL);
-    connection->flags |= TCPM__WRITE_FAILED | TCPM__DRAIN;
-    tcpm__output_unwatch(connection);
-    tcpm__input_hold(connection);
+    connection->flags |= TCPM__WRITE_FAILED;
+    tcpm__socket_read_on(&connection->socket);
     tcpm__ready(connection);
 }
 
 /* Bytes that the kernel took; the connection may have failed. */
 static size_t send_bytes(struct tcpm__connection *connection, const char *bytes, size_t length)
 {
-    ssize_t sent = tcpm__socket_send(connection->socket, bytes, length);
+    ssize_t sent = tcpm__socket_send(&connection->socket, bytes, length);
 
+    if (sent == 0)
+        connection->flags |= TCPM__BLOCKED;
     if (sent < 0) {
         fail_write(connection, (int) sent);
         return 0;
@@ -65,28 +58,25 @@ static size_t send_bytes(struct tcpm__connection *connection, const char *bytes,
     return (size_t) sent;
 }
 
-/* Without a watch, for want of a descriptor or memory, the deadline layer tries again. */
-static void await_room(struct tcpm__connection *connection)
-{
-    if (connection->rare.watch == NULL && !tcpm__has(connection, TCPM__WRITE_FAILED))
-        tcpm__watch_open(connection->socket, connection, &connection->rare.watch);
-    if (connection->rare.watch == NULL)
-        tcpm__deadline_arm(connection);
-}
-
 static bool can_send(const struct tcpm__connection *connection)
 {
     return tcpm__has(connection, TCPM__HAD_SUCCESS) &&
            !tcpm__has(connection, TCPM__WRITE_FAILED | TCPM__ENDING);
 }
 
+/* What has used up its turn is marked as ready, and comes again in the next one. */
 void tcpm__output_flush(struct tcpm__connection *connection)
 {
     const struct tcpm__memory *memory = &tcpm__engine_of(connection)->memory;
     size_t before = tcpm__buffer_length(connection->queue), sent = 1, budget = SEND_PER_TURN;
+    uint16_t turn = tcpm__engine_of(connection)->network.turn;
 
     if (before == 0 || !can_send(connection))
         return;
+    if (connection->socket.spent_turn == turn) {
+        tcpm__ready(connection);
+        return;
+    }
     while (connection->queue != NULL && budget > 0 && sent > 0) {
         size_t length = tcpm__buffer_length(connection->queue);
 
@@ -98,10 +88,8 @@ void tcpm__output_flush(struct tcpm__connection *connection)
     account_queued(connection, before);
     if (connection->phase == TCPM_PHASE_SHUTTING && budget < SEND_PER_TURN)
         connection->stamp_ms = tcpm__engine_of(connection)->network.now_ms;
-    if (connection->queue != NULL)
-        await_room(connection);
-    else
-        tcpm__output_unwatch(connection);
+    if (budget == 0)
+        connection->socket.spent_turn = turn;
     tcpm__ready(connection);
 }
 
@@ -154,8 +142,8 @@ static int take_bytes(struct tcpm__connection *connection, const char *bytes, si
         return result;
     if (result < 0)
         lose_bytes(connection, length - sent, result);
-    else if (connection->queue != NULL && can_send(connection))
-        await_room(connection);
+    else if (connection->queue != NULL)
+        tcpm__ready(connection); /* which finds out whether the kernel is full */
     return 0;
 }
 
@@ -227,24 +215,18 @@ static void report_flushed(struct tcpm__connection *connection)
 /* Unread input would make close a reset. True: nothing is left to read for now. */
 static bool discard_input(struct tcpm__connection *connection)
 {
-    const char *buffer = tcpm__engine_of(connection)->network.read_buffer;
-    ssize_t length = 1;
+    struct tcpm__socket *socket = &connection->socket;
 
-    while (length > 0 && !tcpm__socket_is_drained(connection->socket)) {
-        length = tcpm__socket_read(connection->socket);
-        if (length > 0)
-            tcpm__input_received(connection, buffer, (size_t) length);
-    }
-    if (length == 0 || (length < 0 && length != -EBUSY && length != -EAGAIN))
-        tcpm__input_ended(connection, length == 0 ? TCPM_EOF : (int) length);
-    else if (length == -EBUSY)
-        tcpm__ready(connection);
-    return length > 0 || length == -EAGAIN;
+    if (tcpm__socket_is_drained(&tcpm__engine_of(connection)->network, socket))
+        return true;
+    socket->readable = true;
+    tcpm__input_read(connection);
+    return !socket->readable && !tcpm__has(connection, TCPM__INPUT_END);
 }
 
 void tcpm__output_look(struct tcpm__connection *connection)
 {
-    int bytes = tcpm__socket_unacknowledged(connection->socket);
+    int bytes = tcpm__socket_unacknowledged(&connection->socket);
 
     if (bytes < connection->left.unacknowledged)
         connection->stamp_ms = tcpm__engine_of(connection)->network.now_ms;
@@ -258,7 +240,7 @@ static void send_fin(struct tcpm__connection *connection)
     if (tcpm__has(connection, TCPM__FIN_SENT))
         return;
     connection->flags |= TCPM__FIN_SENT;
-    tcpm__socket_finish(connection->socket);
+    tcpm__socket_finish(&connection->socket);
 }
 
 /* The queue is empty: the socket may be closed when the peer's kernel has all of it, or when no
@@ -285,6 +267,8 @@ static void end_flush(struct tcpm__connection *connection)
 
 void tcpm__output_step(struct tcpm__connection *connection)
 {
+    if (!tcpm__has(connection, TCPM__BLOCKED))
+        tcpm__output_flush(connection);
     report_flushed(connection);
     if (connection->queue != NULL || !can_send(connection))
         return;

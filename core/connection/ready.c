@@ -15,7 +15,7 @@ static void take_idle(uv_idle_t *idle)
 
 void tcpm__turn_wake(struct tcpm_engine *engine)
 {
-    if (engine->network.dispatching && engine->handler_depth == 0)
+    if (engine->polling && engine->handler_depth == 0)
         uv_idle_start(&engine->handles.idle, take_idle);
 }
 
@@ -87,18 +87,15 @@ static bool expire_all(struct tcpm_engine *engine)
 {
     bool ended = tcpm__deadline_expire(engine);
 
-    engine->events_since_tick = 0;
+    engine->ticked_ms = engine->network.now_ms;
     tcpm__alarm_expire(engine);
     return ended;
 }
 
 /* Connections that time out in the middle of a long dispatch get their last events there. */
-void tcpm__tick_event(struct tcpm_engine *engine)
+void tcpm__turn_tick(struct tcpm_engine *engine)
 {
-    if (++engine->events_since_tick < TCPM__EVENTS_PER_TICK)
-        return;
-    tcpm__network_now(&engine->network);
-    if (expire_all(engine))
+    if (engine->network.now_ms - engine->ticked_ms >= TCPM__TICK_MS && expire_all(engine))
         serve_ready(engine);
 }
 
@@ -147,21 +144,19 @@ static void take_prepare(uv_prepare_t *prepare)
     struct tcpm_engine *engine = prepare->data;
 
     engine->network.turn++;
-    tcpm__network_now(&engine->network);
+    engine->ticked_ms = tcpm__network_now(&engine->network);
     tcpm__posts_run(engine, &engine->next_posts);
     ready_pass(engine);
     allow_blocking(engine);
     set_timer(engine);
-    engine->network.dispatching = true;
+    engine->polling = true;
 }
 
 static void take_check(uv_check_t *check)
 {
     struct tcpm_engine *engine = check->data;
 
-    engine->network.dispatching = false;
-    tcpm__socket_close_waiting(&engine->network);
-    tcpm__watch_close_waiting(&engine->network);
+    engine->polling = false;
     tcpm__network_now(&engine->network);
     ready_pass(engine);
     if (engine->closing && tcpm__list_empty(&engine->sessions) && engine->next_posts.first == NULL)

@@ -17,16 +17,17 @@
 #include "tcpmulti.h"
 #include "transport/address.h"
 #include "transport/resolve.h"
+#include "transport/socket.h"
 
 #define TCPM__RECORDS_PER_TURN 1024 /* of one connection, before others get their turn */
-#define TCPM__EVENTS_PER_TICK  256  /* I/O events after which deadlines get their turn */
+#define TCPM__TICK_MS          2    /* of one dispatch, after which deadlines get their turn */
 
 enum tcpm__flag {
     TCPM__READY = 1u << 0,        /* in the engine's list of ready connections */
     TCPM__PAUSED = 1u << 1,       /* the user wants no input */
     TCPM__MORE = 1u << 2,         /* records may be left in what has been received */
     TCPM__SEEN = 1u << 3,         /* the filter has seen all of input and found no record */
-    TCPM__DRAIN = 1u << 4,        /* libuv reads no more: read to the true end ourselves */
+    TCPM__BLOCKED = 1u << 4,      /* the kernel takes no more output: writable will come */
     TCPM__INPUT_END = 1u << 5,    /* that end is known: cause */
     TCPM__OWES_FLUSHED = 1u << 6, /* bytes were taken and not yet reported as flushed */
     TCPM__WAS_FULL = 1u << 7,     /* send said full: flushed is owed on falling to low_mark */
@@ -42,6 +43,7 @@ enum tcpm__flag {
     TCPM__HAS_MESSAGE = 1u << 17, /* the cause has a text of its own */
     TCPM__PLACED = 1u << 18,      /* counts among those that have a socket */
     TCPM__IN_SELF = 1u << 19,     /* the filter holds another record itself */
+    TCPM__QUAD = 1u << 20,        /* its address was given as a dotted quad */
 };
 
 /* What an attempt to connect needs, from tcpm_connect until success or failure. */
@@ -57,7 +59,6 @@ struct tcpm__connection {
     uint64_t id; /* the pool's */
     struct tcpm_session *session;
     void *heap;
-    struct tcpm__socket *socket; /* while connecting, open or shutting */
     struct tcpm__connection *next_ready;
     struct tcpm__timer timer; /* the earliest of its deadlines or before; link: while waiting, its
                                  place in the queue */
@@ -69,7 +70,6 @@ struct tcpm__connection {
     struct tcpm__alarm *alarms;
     union {
         struct tcpm__attempt *attempt; /* before success */
-        struct tcpm__watch *watch;     /* after it, while the kernel takes no more */
         char *message;                 /* with the flag: of the cause; else that of its code */
     } rare;
     uint64_t received, sent; /* bytes */
@@ -77,6 +77,7 @@ struct tcpm__connection {
         struct in_addr quad;         /* given as a dotted quad */
         struct tcpm__target *target; /* given as anything else */
     } address;
+    struct tcpm__socket socket; /* open while connecting, open or shutting */
     uint32_t flags;
     int32_t code;              /* of the cause; 0: none */
     uint32_t timeout_ms;       /* of this phase; 0: none */
@@ -88,14 +89,14 @@ struct tcpm__connection {
         uint32_t lost;          /* write failed: bytes taken for which there was no memory */
     } left;
     uint16_t port, local_port;
-    uint8_t phase, reason, op, timed_out; /* enum tcpm_phase, tcpm_reason, tcpm_op, tcpm_timer */
-    int16_t swallow;                      /* this byte, if it comes next, is dropped; 0: none */
-    uint8_t linger_step;
-    bool is_quad;
+    uint8_t phase;              /* enum tcpm_phase */
+    uint8_t reason : 4, op : 4; /* enum tcpm_reason, tcpm_op of the cause */
+    uint8_t timed_out : 4;      /* enum tcpm_timer */
+    uint8_t linger_step : 4;    /* looks taken at what is not acknowledged */
+    uint8_t swallow;            /* this byte, if it comes next, is dropped; 0: none */
 };
 
-_Static_assert(sizeof(struct tcpm__connection) + sizeof(struct tcpm__socket) <= 512,
-               "an idle connection has outgrown its budget");
+_Static_assert(sizeof(struct tcpm__connection) <= 192, "a connection has outgrown its budget");
 
 /* A remote address that is not a dotted quad. */
 struct tcpm__target {
@@ -173,8 +174,9 @@ struct tcpm_engine {
     struct tcpm__posts posts, next_posts; /* for when the handler returns; for the next turn */
     uint32_t handler_depth;               /* handlers running now */
     bool running_posts;
-    uint32_t events_since_tick;
-    uint64_t work;                /* connections, alarms, posts, rooms and stops to come */
+    uint64_t ticked_ms; /* when deadlines had their last turn */
+    bool polling;       /* from right before the loop polls until it has handed out its events */
+    uint64_t work;      /* connections, alarms, posts, rooms and stops to come */
     uint32_t rooms_wanted, dying; /* sessions that wait for room; that wait for their last event */
     struct tcpm__list sessions;
     struct tcpm__list waiting; /* connects that wait for a place, oldest first */

@@ -1,5 +1,9 @@
 /*
- * The shared part of an engine's sockets; the engine owns it. Nothing here knows a single socket.
+ * The shared part of an engine's sockets; the engine owns it.
+ *
+ * The set is edge-triggered: an event tells once that something has changed, and the socket's flags
+ * remember what is left to do. It stands at the highest descriptor that is free, so that libuv's
+ * table of watchers, which has to reach that far, never grows again.
  */
 #include "transport/network.h"
 
@@ -7,29 +11,16 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <sys/eventfd.h>
+#include <sys/epoll.h>
 #include <sys/mman.h>
 #include <time.h>
 #include <unistd.h>
 
-int tcpm__network_init(struct tcpm__network *network, uv_loop_t *loop,
-                       const struct tcpm__memory *memory, const struct tcpm__socket_events *events)
-{
-    *network = (struct tcpm__network){.loop = loop, .memory = memory, .events = events, .turn = 1};
-    tcpm__slabs_init(&network->requests, memory, sizeof(uv_connect_t));
-    network->read_buffer = tcpm__memory_resize(memory, NULL, TCPM__READ_PER_TURN);
-    if (network->read_buffer == NULL)
-        return -ENOMEM;
-    tcpm__network_now(network);
-    return 0;
-}
+/* Few enough that the host's handles, and our closing of what has ended, have their turn while what
+   the kernel keeps of these sockets is still in the processor's caches. */
+#define EVENTS_PER_TURN 256
 
-void tcpm__network_free(struct tcpm__network *network)
-{
-    tcpm__slabs_free(&network->requests);
-    tcpm__memory_free(network->memory, network->read_buffer);
-    network->read_buffer = NULL;
-}
+#define MAX_TABLE 1048576 /* descriptors that libuv's table is made for */
 
 uint64_t tcpm__network_now(struct tcpm__network *network)
 {
@@ -46,13 +37,28 @@ void tcpm__network_forget(struct tcpm__network *network)
         network->emptied(network);
 }
 
-static void forget_handle(uv_handle_t *handle)
-{
-    struct tcpm__network *network = handle->data;
+/* ---- events ---- */
 
-    tcpm__memory_free(network->memory, handle);
-    tcpm__network_forget(network);
+static void take_events(uv_poll_t *poll, int status, int events)
+{
+    struct tcpm__network *network = poll->data;
+    struct epoll_event batch[EVENTS_PER_TURN];
+    int count = epoll_wait(network->epoll_fd, batch, EVENTS_PER_TURN, 0);
+
+    (void) status;
+    (void) events;
+    for (int i = 0; i < count; i++) {
+        struct tcpm__socket *socket = network->events->find(network, batch[i].data.u64);
+
+        if (socket == NULL)
+            continue;
+        tcpm__network_now(network);
+        tcpm__socket_serve(network, socket, batch[i].events);
+        network->events->served(network);
+    }
 }
+
+/* ---- opening and closing ---- */
 
 /* libuv aborts when its table cannot grow. A probe of this size goes first: what it can get, the
    table will get. Not by the allocator, which would take the size for a usual one and stop giving
@@ -65,8 +71,9 @@ static bool memory_suffices(uint64_t limit)
     return probe != MAP_FAILED && munmap(probe, size) == 0;
 }
 
-/* The highest number that is free. Never dup2: it could be a descriptor of the host's. */
-static int duplicate_high(int fd, int limit)
+/* The highest number that is free. Never dup2: it could be a descriptor of the host's. When all are
+   in use, fd itself: the table cannot grow any more. */
+static int move_high(int fd, int limit)
 {
     int high = -1;
 
@@ -75,62 +82,75 @@ static int duplicate_high(int fd, int limit)
         if (high < 0 && errno != EMFILE && errno != EINVAL)
             return -errno;
     }
-    return high < 0 ? -EMFILE : high;
+    return high < 0 ? fd : high;
 }
 
-static void close_handle(struct tcpm__network *network, uv_handle_t *handle)
+/* The set's descriptor, or -errno. */
+static int open_set(int limit)
 {
-    handle->data = network;
-    network->handles++;
-    uv_close(handle, forget_handle);
-}
+    int fd = epoll_create1(EPOLL_CLOEXEC), high;
 
-/* libuv opens a spare descriptor with its first stream, and aborts when it has to close one of 0 to
-   2. A host may have closed those: they are taken while libuv opens its own. */
-static void open_spare(struct tcpm__network *network)
-{
-    uv_tcp_t *stream = tcpm__memory_zeroed(network->memory, sizeof(*stream));
-    int low[STDERR_FILENO + 2], count = 0;
-
-    if (stream == NULL)
-        return;
-    do
-        low[count] = eventfd(0, EFD_CLOEXEC);
-    while (low[count] >= 0 && low[count++] <= STDERR_FILENO);
-    if (uv_tcp_init(network->loop, stream) == 0)
-        close_handle(network, (uv_handle_t *) stream);
-    else
-        tcpm__memory_free(network->memory, stream);
-    while (count > 0)
-        close(low[--count]);
-}
-
-int tcpm__network_presize(struct tcpm__network *network, uint64_t limit)
-{
-    uv_poll_t *poll;
-    int fd, high, result;
-
-    if (limit > 1048576)
-        limit = 1048576;
-    if (!memory_suffices(limit))
-        return -ENOMEM;
-    fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     if (fd < 0)
         return -errno;
-    high = duplicate_high(fd, (int) limit);
-    close(fd);
-    if (high < 0)
-        return high == -EMFILE ? 0 : high; /* all in use: the table cannot grow any more */
-    poll = tcpm__memory_zeroed(network->memory, sizeof(*poll));
-    result = poll == NULL ? -ENOMEM : uv_poll_init(network->loop, poll, high);
+    high = move_high(fd, limit);
+    if (high != fd)
+        close(fd);
+    return high;
+}
+
+static int watch_set(struct tcpm__network *network, uint64_t limit)
+{
+    int result;
+
+    if (!memory_suffices(limit))
+        return -ENOMEM;
+    network->epoll_fd = open_set((int) limit);
+    if (network->epoll_fd < 0)
+        return network->epoll_fd;
+    result = uv_poll_init(network->loop, &network->poll, network->epoll_fd);
     if (result < 0) {
-        tcpm__memory_free(network->memory, poll);
-    } else {
-        uv_poll_start(poll, UV_READABLE, NULL);
-        uv_poll_stop(poll);
-        close_handle(network, (uv_handle_t *) poll);
-        open_spare(network);
+        close(network->epoll_fd);
+        return result;
     }
-    close(high);
-    return result;
+    network->poll.data = network;
+    uv_unref((uv_handle_t *) &network->poll);
+    uv_poll_start(&network->poll, UV_READABLE, take_events);
+    return 0;
+}
+
+int tcpm__network_open(struct tcpm__network *network, uv_loop_t *loop,
+                       const struct tcpm__memory *memory, const struct tcpm__socket_events *events,
+                       uint64_t limit)
+{
+    int result;
+
+    *network = (struct tcpm__network){.loop = loop, .memory = memory, .events = events, .turn = 1};
+    network->read_buffer = tcpm__memory_resize(memory, NULL, TCPM__READ_PER_TURN);
+    if (network->read_buffer == NULL)
+        return -ENOMEM;
+    result = watch_set(network, limit < MAX_TABLE ? limit : MAX_TABLE);
+    if (result < 0) {
+        tcpm__network_free(network);
+        return result;
+    }
+    tcpm__network_now(network);
+    return 0;
+}
+
+static void take_closed(uv_handle_t *handle)
+{
+    tcpm__network_forget(handle->data);
+}
+
+void tcpm__network_close(struct tcpm__network *network)
+{
+    network->handles++;
+    uv_close((uv_handle_t *) &network->poll, take_closed);
+    close(network->epoll_fd); /* after libuv has let go of it */
+}
+
+void tcpm__network_free(struct tcpm__network *network)
+{
+    tcpm__memory_free(network->memory, network->read_buffer);
+    network->read_buffer = NULL;
 }

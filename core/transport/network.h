@@ -1,14 +1,14 @@
 /*
- * What all sockets of an engine share: the loop, the read buffer, the clock, and the list of
- * handles that wait for a cheap moment to be closed.
+ * What all sockets of an engine share: the epoll set that they are in, the read buffer, the clock.
  *
- * uv_close scans the whole batch of events while the loop dispatches one, so handles that are
- * closed in that phase are only put aside, and closed right after (…_close_waiting in socket.h).
+ * libuv polls the set as one descriptor, and each turn of the loop takes a bounded number of
+ * events from it. So a socket costs one epoll_ctl in its life where libuv's own handles cost three,
+ * no handle, and no scan of libuv's batch when it is closed.
  */
 #ifndef TCPM_TRANSPORT_NETWORK_H
 #define TCPM_TRANSPORT_NETWORK_H
 
-#include "base/slab.h"
+#include "base/memory.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -19,44 +19,46 @@
 #define TCPM__READ_PER_TURN 262144
 
 struct tcpm__socket;
+struct tcpm__network;
 
-/* What a socket tells its owner. Called from the loop only. */
+/* What the loop tells the owners of sockets. */
 struct tcpm__socket_events {
+    /* The socket with this tag; NULL: its owner is gone. The set may outlive a socket, where a
+       process that was forked holds it too. */
+    struct tcpm__socket *(*find)(struct tcpm__network *network, uint64_t tag);
     /* The attempt has ended: 0, or negative. */
-    void (*connected)(void *owner, int status);
-    /* Bytes in the read buffer: valid until the call returns. */
-    void (*received)(void *owner, const char *bytes, size_t length);
-    /* Reading has ended: TCPM_EOF for the peer's FIN, or -errno; or 0: libuv has given up, but the
-       kernel may hold more, to be read by tcpm__socket_read. */
-    void (*ended)(void *owner, int code);
-    /* More can be sent; comes again until the watch is given up. */
-    void (*writable)(void *owner);
+    void (*connected)(struct tcpm__socket *socket, int status);
+    /* There is something to read, by tcpm__socket_read: bytes, the end, or an error. */
+    void (*readable)(struct tcpm__socket *socket);
+    /* The kernel may take more. */
+    void (*writable)(struct tcpm__socket *socket);
+    /* After each socket: others may want a turn. Any socket may be gone after it. */
+    void (*served)(struct tcpm__network *network);
 };
 
 struct tcpm__network {
     uv_loop_t *loop;
     const struct tcpm__memory *memory;
     const struct tcpm__socket_events *events;
-    struct tcpm__slabs requests;   /* uv_connect_t: a burst of attempts must leave no holes */
-    char *read_buffer;             /* TCPM__READ_PER_TURN bytes, used by one read at a time */
-    uint64_t now_ms;               /* the last reading of the clock */
-    uint32_t spare_descriptors;    /* open now: duplicates, and sockets waiting to be closed */
-    uint32_t handles;              /* handles and requests that libuv still knows */
-    uint16_t turn;                 /* counts turns of the loop, to bound what one turn may take */
-    bool dispatching;              /* the loop hands out I/O events */
-    struct tcpm__socket *closing;  /* sockets to be closed after the dispatch */
-    struct tcpm__watch *unwatched; /* watches likewise */
+    uv_poll_t poll;    /* on the set; it does not keep the loop running */
+    int epoll_fd;      /* the set */
+    char *read_buffer; /* TCPM__READ_PER_TURN bytes, used by one read at a time */
+    uint64_t now_ms;   /* the last reading of the clock */
+    uint32_t handles;  /* handles and requests that libuv still knows and that are about to end */
+    uint16_t turn;     /* counts turns of the loop, to bound what one turn may take */
     void (*emptied)(struct tcpm__network *network); /* NULL, or called when handles is 0 */
 };
 
-/* 0 or -ENOMEM. */
-int tcpm__network_init(struct tcpm__network *network, uv_loop_t *loop,
-                       const struct tcpm__memory *memory, const struct tcpm__socket_events *events);
-void tcpm__network_free(struct tcpm__network *network);
+/* limit: descriptors that this process may have. libuv grows its table of watchers for all of them
+   now, when running out of memory is still an error and no abort. 0, -ENOMEM, or -errno, and then
+   nothing is left of it. */
+int tcpm__network_open(struct tcpm__network *network, uv_loop_t *loop,
+                       const struct tcpm__memory *memory, const struct tcpm__socket_events *events,
+                       uint64_t limit);
 
-/* Lets libuv grow its table of watchers now, when running out of memory is still an error and no
-   abort, so that descriptors below limit never make it grow later. 0, -ENOMEM, or -errno. */
-int tcpm__network_presize(struct tcpm__network *network, uint64_t limit);
+/* All sockets are closed. The rest is freed once libuv has let go of it, see emptied. */
+void tcpm__network_close(struct tcpm__network *network);
+void tcpm__network_free(struct tcpm__network *network);
 
 /* libuv has let go of a handle or request. The network may be gone after it. */
 void tcpm__network_forget(struct tcpm__network *network);

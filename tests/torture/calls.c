@@ -27,13 +27,14 @@ static const struct failing *failing(enum shim_call call)
         [SHIM_CONNECT] = {"connect", {ENETUNREACH, EADDRNOTAVAIL, ECONNREFUSED}},
         [SHIM_BIND] = {"bind", {EADDRINUSE, EACCES, EADDRNOTAVAIL}},
         [SHIM_SEND] = {"send", {ECONNRESET, EPIPE, ENOBUFS}},
-        [SHIM_RECEIVE] = {"recv and read", {ECONNRESET, ETIMEDOUT, ENOMEM}},
+        [SHIM_RECEIVE] = {"recv", {ECONNRESET, ETIMEDOUT, ENOMEM}},
         [SHIM_DUPLICATE] = {"fcntl", {EMFILE, EINVAL, ENFILE}},
         [SHIM_SETSOCKOPT] = {"setsockopt", {ENOPROTOOPT, EINVAL, ENOMEM}},
         [SHIM_GETSOCKNAME] = {"getsockname", {EINVAL, ENOBUFS, ENOTCONN}},
         [SHIM_IOCTL] = {"ioctl", {EINVAL, ENOTTY, ENOMEM}},
         [SHIM_SHUTDOWN] = {"shutdown", {ENOTCONN, ENOBUFS, EINVAL}},
         [SHIM_POLL] = {"poll", {EINTR, ENOMEM, EINVAL}},
+        [SHIM_REGISTER] = {"epoll_ctl", {ENOMEM, ENOSPC, EPERM}},
     };
 
     return &all[call];

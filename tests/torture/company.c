@@ -457,7 +457,6 @@ static void check_engine(const struct company *company)
         return;
     EXPECT(engine->places == 0, "%llu places", (unsigned long long) engine->places);
     EXPECT(engine->memory_used == 0, "%llu bytes held", (unsigned long long) engine->memory_used);
-    EXPECT(engine->network.spare_descriptors == 0, "%u spare", engine->network.spare_descriptors);
     CHECK(engine->ready == NULL && engine->handler_depth == 0 && !engine->running_posts);
     CHECK(engine->deadlines.filled[0] == 0 || tcpm__wheel_next(&engine->deadlines) == UINT64_MAX);
     if (engine->next_posts.first == NULL)

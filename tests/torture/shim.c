@@ -8,6 +8,7 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <stdarg.h>
+#include <sys/epoll.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -19,6 +20,13 @@ struct shim *shim(void)
     static _Thread_local struct shim plan;
 
     return &plan;
+}
+
+static bool is_socket(int fd)
+{
+    struct stat facts;
+
+    return shim()->active && fstat(fd, &facts) == 0 && S_ISSOCK(facts.st_mode);
 }
 
 static bool fails(enum shim_call call)
@@ -37,11 +45,49 @@ static bool fails(enum shim_call call)
     return true;
 }
 
+/* What the sockets of this thread were registered with. */
+enum { REGISTRATIONS = 4096 };
+
+struct registration {
+    int set;
+    struct epoll_event event;
+};
+
+static struct registration *registration_of(int fd)
+{
+    static _Thread_local struct registration all[REGISTRATIONS];
+
+    return fd < REGISTRATIONS ? &all[fd] : NULL;
+}
+
+/* An edge-triggered event comes only after the kernel itself has refused or cut a transfer. After
+   we have, the socket is registered anew: then it comes at once, if there is something to do. */
+static void raise_event(int fd)
+{
+    struct registration *registration = registration_of(fd);
+
+    if (registration != NULL && registration->set != 0)
+        syscall(SYS_epoll_ctl, registration->set, EPOLL_CTL_MOD, fd, &registration->event);
+}
+
+int epoll_ctl(int set, int operation, int fd, struct epoll_event *event)
+{
+    bool ours = operation == EPOLL_CTL_ADD && is_socket(fd);
+    struct registration *registration = ours ? registration_of(fd) : NULL;
+
+    if (ours && fails(SHIM_REGISTER))
+        return -1;
+    if (registration != NULL)
+        *registration = (struct registration){set, *event};
+    return (int) syscall(SYS_epoll_ctl, set, operation, fd, event);
+}
+
 /* Also when the call is only to come again. */
-static bool transfer_fails(enum shim_call call)
+static bool transfer_fails(enum shim_call call, int fd)
 {
     const struct shim *plan = shim();
     uint64_t number = plan->counts[call] + 1;
+    int error;
 
     if (fails(call))
         return true;
@@ -53,6 +99,9 @@ static bool transfer_fails(enum shim_call call)
         errno = EAGAIN;
     else
         return false;
+    error = errno;
+    raise_event(fd);
+    errno = error;
     return true;
 }
 
@@ -63,11 +112,15 @@ static size_t cut_to(size_t length)
     return plan->active && plan->cut != 0 && length > plan->cut ? plan->cut : length;
 }
 
-static bool is_socket(int fd)
+/* The transfer's result, when it may have been cut. */
+static ssize_t cut_result(int fd, ssize_t result, size_t length)
 {
-    struct stat facts;
+    int error = errno;
 
-    return shim()->active && fstat(fd, &facts) == 0 && S_ISSOCK(facts.st_mode);
+    if (cut_to(length) < length)
+        raise_event(fd);
+    errno = error;
+    return result;
 }
 
 int socket(int domain, int type, int protocol)
@@ -93,25 +146,17 @@ int bind(int fd, const struct sockaddr *address, socklen_t size)
 
 ssize_t send(int fd, const void *bytes, size_t length, int flags)
 {
-    if (transfer_fails(SHIM_SEND))
+    if (transfer_fails(SHIM_SEND, fd))
         return -1;
-    return syscall(SYS_sendto, fd, bytes, cut_to(length), flags, NULL, 0);
+    return cut_result(fd, syscall(SYS_sendto, fd, bytes, cut_to(length), flags, NULL, 0), length);
 }
 
 ssize_t recv(int fd, void *bytes, size_t length, int flags)
 {
-    if (transfer_fails(SHIM_RECEIVE))
+    if (transfer_fails(SHIM_RECEIVE, fd))
         return -1;
-    return syscall(SYS_recvfrom, fd, bytes, cut_to(length), flags, NULL, NULL);
-}
-
-ssize_t read(int fd, void *bytes, size_t length)
-{
-    bool ours = is_socket(fd);
-
-    if (ours && transfer_fails(SHIM_RECEIVE))
-        return -1;
-    return syscall(SYS_read, fd, bytes, ours ? cut_to(length) : length);
+    return cut_result(fd, syscall(SYS_recvfrom, fd, bytes, cut_to(length), flags, NULL, NULL),
+                      length);
 }
 
 int setsockopt(int fd, int level, int option, const void *value, socklen_t size)

@@ -15,13 +15,14 @@ enum shim_call {
     SHIM_CONNECT,
     SHIM_BIND,
     SHIM_SEND,
-    SHIM_RECEIVE, /* recv, and read on a socket */
+    SHIM_RECEIVE,
     SHIM_DUPLICATE,
     SHIM_SETSOCKOPT, /* not SO_LINGER: how else could a connection be reset */
     SHIM_GETSOCKNAME,
     SHIM_IOCTL,
     SHIM_SHUTDOWN,
     SHIM_POLL,
+    SHIM_REGISTER, /* epoll_ctl that adds a socket */
     SHIM_CALLS
 };
 
@@ -32,7 +33,8 @@ struct shim {
     uint64_t fail_at;            /* so manieth time; 0: never */
     bool fail_on;                /* and ever after */
     int error;                   /* with this errno */
-    size_t cut;                  /* send and receive take at most so many bytes; 0: all */
+    size_t cut;                  /* send and receive take at most so many bytes; 0: all; the event
+                                    that this holds back comes all the same */
     unsigned again_every;        /* so manieth send or receive: EAGAIN; 0: none */
     unsigned interrupt_every;    /* EINTR likewise */
 };

@@ -225,17 +225,14 @@ static bool connected_to_itself(struct tcpm__connection *connection)
     return tcpm__address_equal(&local, &peer);
 }
 
-static void set_options(const struct tcpm__connection *connection)
+static void set_keepalive(const struct tcpm__connection *connection)
 {
-    const struct tcpm_session *session = connection->session;
-    int fd = connection->socket.fd, on = 1, idle_s = (int) session->keepalive_s;
+    int fd = connection->socket.fd, on = 1, idle_s = (int) connection->session->keepalive_s;
 
-    if (session->nodelay)
-        setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
-    if (session->keepalive_s != 0) {
-        setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &on, sizeof(on));
-        setsockopt(fd, IPPROTO_TCP, TCP_KEEPIDLE, &idle_s, sizeof(idle_s));
-    }
+    if (idle_s == 0)
+        return;
+    setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &on, sizeof(on));
+    setsockopt(fd, IPPROTO_TCP, TCP_KEEPIDLE, &idle_s, sizeof(idle_s));
 }
 
 static void succeed(struct tcpm__connection *connection)
@@ -244,7 +241,7 @@ static void succeed(struct tcpm__connection *connection)
         tcpm__connection_fail(connection, TCPM_OP_CONNECT, -ECONNREFUSED, SELF_CONNECT);
         return;
     }
-    set_options(connection);
+    set_keepalive(connection);
     tcpm__attempt_free(connection);
     connection->flags |= TCPM__HAD_SUCCESS;
     tcpm__connection_set_phase(connection, TCPM_PHASE_OPEN);

@@ -9,6 +9,7 @@
 #include "connection/layer.h"
 
 #include <errno.h>
+#include <netinet/tcp.h>
 
 #define SEND_PER_TURN 262144 /* bytes of one connection's queue */
 
@@ -43,11 +44,26 @@ static void fail_write(struct tcpm__connection *connection, int code)
     tcpm__ready(connection);
 }
 
+/* Nagle's algorithm holds back only what follows something that is not acknowledged: the first send
+   of a connection needs no option, and many connections send no more than once. */
+static void set_nodelay(struct tcpm__connection *connection)
+{
+    int on = 1;
+
+    if (tcpm__has(connection, TCPM__NODELAY_SET) || !connection->session->nodelay)
+        return;
+    setsockopt(connection->socket.fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
+    connection->flags |= TCPM__NODELAY_SET;
+}
+
 /* Bytes that the kernel took; the connection may have failed. */
 static size_t send_bytes(struct tcpm__connection *connection, const char *bytes, size_t length)
 {
-    ssize_t sent = tcpm__socket_send(&connection->socket, bytes, length);
+    ssize_t sent;
 
+    if (connection->sent > 0)
+        set_nodelay(connection);
+    sent = tcpm__socket_send(&connection->socket, bytes, length);
     if (sent == 0)
         connection->flags |= TCPM__BLOCKED;
     if (sent < 0) {

@@ -44,6 +44,7 @@ enum tcpm__flag {
     TCPM__PLACED = 1u << 18,      /* counts among those that have a socket */
     TCPM__IN_SELF = 1u << 19,     /* the filter holds another record itself */
     TCPM__QUAD = 1u << 20,        /* its address was given as a dotted quad */
+    TCPM__NODELAY_SET = 1u << 21, /* the socket has the option */
 };
 
 /* What an attempt to connect needs, from tcpm_connect until success or failure. */

@@ -191,7 +191,8 @@ struct tcpm_session_options {
     int64_t connect_rate;    /* attempts a second; none */
     /* Unsent bytes of a connection: 1 MiB, 64 KiB (at most high_mark), 64 MiB. */
     int64_t high_mark, low_mark, max_queued;
-    int64_t no_nodelay, keepalive_s; /* 0, none */
+    int64_t no_nodelay; /* 0: TCP_NODELAY, set with the second send; nothing holds back the first */
+    int64_t keepalive_s; /* none; until the first probe */
 };
 TCPM_API int tcpm_session_create(struct tcpm_engine *engine,
                                  const struct tcpm_session_options *options,

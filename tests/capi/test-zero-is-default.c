@@ -253,6 +253,8 @@ static void check_options(struct track *track, enum event event)
 
     if (event != EVENT_SUCCESS)
         return;
+    for (int sends = 0; sends < 2; sends++) /* nothing holds the first one back */
+        assert_int_equal(tcpm_send(track->session, track->id, "x", 1), 0);
     assert_int_equal(option_of(track->fd, IPPROTO_TCP, TCP_NODELAY) != 0, expected->nodelay);
     assert_int_equal(option_of(track->fd, SOL_SOCKET, SO_KEEPALIVE) != 0, expected->keepalive);
     if (expected->keepalive != 0)

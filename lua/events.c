@@ -198,15 +198,49 @@ static void on_success(TCPM_ON, int fd, const char *addr, unsigned port)
         deliver(&event);
 }
 
-static int push_record(lua_State *L, const struct event *event)
+static int push_lua_record(lua_State *L, const struct event *event)
 {
-    struct extra *extra = event->slot->extra;
-    if (extra != NULL && tcpm__lua_filter_token(extra->input, event->text))
-        tcpm__lua_filter_push_record(L, extra->input);
+    struct lua_filter *filter = event->slot->extra->input;
+    if (tcpm__lua_filter_token(filter, event->text))
+        tcpm__lua_filter_push_record(L, filter);
     else
         lua_pushlstring(L, event->text, event->length);
     lua_pushnumber(L, (lua_Number) event->id.n);
     return 2;
+}
+
+/* The handler may have ended the connection or the session, or given it another filter. */
+static bool next_record(struct event *event)
+{
+    const struct session *session = event->session;
+    const void *record;
+    if (session->runtime == NULL || session->muted)
+        return false;
+    const struct slot *slot = tcpm__lua_slot(session->runtime, event->id.n);
+    if (slot == NULL || slot->extra != NULL ||
+        tcpm_input_next(session->core, event->id, &record, &event->length) != 1)
+        return false;
+    event->text = record;
+    if (session->trace)
+        print_trace(event);
+    return true;
+}
+
+/* Entering Lua costs more than a call in it: all records that are there share one entry, with the
+   handler and the cheap at fixed places of its stack. */
+static void run_input(lua_State *L, struct call *call)
+{
+    enum { AT_HANDLER = 1, AT_CHEAP };
+    struct event *event = (struct event *) call;
+    lua_rawgeti(L, lua_upvalueindex(UP_PLACES), event->session->base + ON_INPUT);
+    lua_rawgeti(L, lua_upvalueindex(UP_CHEAPS), (int) TCPM_ID_SLOT(event->id));
+    do {
+        lua_pushvalue(L, AT_HANDLER);
+        lua_pushvalue(L, AT_CHEAP);
+        lua_pushlstring(L, event->text, event->length);
+        lua_pushnumber(L, (lua_Number) event->id.n);
+        lua_call(L, 3, 0);
+    } while (next_record(event));
 }
 
 static void on_input(TCPM_ON, const void *record, size_t length)
@@ -217,11 +251,12 @@ static void on_input(TCPM_ON, const void *record, size_t length)
     event.slot = find_listener(owner, id);
     if (event.slot == NULL)
         return;
-    event.call.run = run_event;
+    bool in_lua = event.slot->extra != NULL && event.slot->extra->input != NULL;
+    event.call.run = in_lua ? run_event : run_input;
     event.session = owner;
     event.id = id;
     event.place = ON_INPUT;
-    event.push = push_record;
+    event.push = push_lua_record;
     event.text = record;
     event.length = length;
     deliver(&event);

@@ -192,6 +192,18 @@ int tcpm_unread(struct tcpm_session *session, struct tcpm_id id, const void *byt
     return tcpm__input_unread(connection, bytes, length);
 }
 
+int tcpm_input_next(struct tcpm_session *session, struct tcpm_id id, const void **record,
+                    size_t *length)
+{
+    struct tcpm__connection *connection = tcpm__check_live(session, id);
+
+    if (connection == NULL)
+        return -ESTALE;
+    if (record == NULL || length == NULL)
+        return -EINVAL;
+    return tcpm__input_next(connection, record, length);
+}
+
 int tcpm_pending(struct tcpm_session *session, struct tcpm_id id, const void **bytes,
                  size_t *length)
 {

@@ -268,7 +268,7 @@ static bool rescue_greeting(struct tcpm__connection *connection, int status)
     connection->flags |= TCPM__WRITE_FAILED;
     tcpm__socket_read_on(&connection->socket);
     succeed(connection);
-    tcpm__input_received(connection, engine->network.read_buffer, (size_t) length);
+    tcpm__input_received(connection, (size_t) length);
     tcpm__ready(connection);
     return true;
 }

@@ -60,52 +60,64 @@ static void swallow_byte(struct tcpm__connection *connection, struct tcpm__chunk
     connection->swallow = 0;
 }
 
-/* Cuts one record off the chunk and delivers it; false: there is none. */
-static bool deliver_one(struct tcpm__connection *connection, struct tcpm__chunk *chunk, size_t seen)
+static void bound_turn(struct tcpm__connection *connection, const struct tcpm__chunk *chunk)
 {
-    struct tcpm_cut cut = {.seen = seen};
+    uint64_t now_ms = tcpm__network_now(&tcpm__engine_of(connection)->network);
+
+    if (chunk->records >= TCPM__RECORDS_PER_TURN || now_ms - chunk->began_ms >= TCPM__RECORDS_MS)
+        connection->flags |= TCPM__MORE;
+}
+
+/* Cuts one record off the chunk; false: there is none. */
+static bool cut_record(struct tcpm__connection *connection, struct tcpm__chunk *chunk,
+                       struct tcpm_cut *cut)
+{
     struct tcpm__codec *codec = connection->in;
     int result;
 
+    chunk->exhausted = true;
     swallow_byte(connection, chunk);
     if (chunk->length < connection->need ||
         (chunk->length == 0 && !tcpm__has(connection, TCPM__IN_SELF)))
         return false;
     connection->need = 0;
     connection->flags &= ~(uint32_t) (TCPM__SEEN | TCPM__IN_SELF);
-    result = tcpm__codec_get(codec, chunk->bytes, chunk->length, &cut);
+    result = tcpm__codec_get(codec, chunk->bytes, chunk->length, cut);
     if (result < 0) {
-        tcpm__connection_fail(connection, TCPM_OP_FILTER, result, cut.message);
+        tcpm__connection_fail(connection, TCPM_OP_FILTER, result, cut->message);
         return false;
     }
-    chunk->bytes += cut.used;
-    chunk->length -= cut.used;
+    chunk->bytes += cut->used;
+    chunk->length -= cut->used;
     if (result == 0) {
         connection->flags |= TCPM__SEEN;
-        connection->need = cut.need > UINT32_MAX ? UINT32_MAX : (uint32_t) cut.need;
+        connection->need = cut->need > UINT32_MAX ? UINT32_MAX : (uint32_t) cut->need;
         return false;
     }
-    if (cut.more)
+    if (cut->more)
         connection->flags |= TCPM__IN_SELF;
-    connection->swallow = (uint8_t) cut.swallow;
-    tcpm__codec_keep(codec); /* the record may lie in it, and the handler may change the filter */
-    tcpm__event_input(connection, cut.record, cut.length);
-    tcpm__codec_drop(codec);
+    connection->swallow = (uint8_t) cut->swallow;
+    chunk->exhausted = false;
+    if (++chunk->records % TCPM__RECORDS_PER_LOOK == 0)
+        bound_turn(connection, chunk);
     return true;
 }
 
-/* Leaves in the chunk what is not yet a record. */
+/* Leaves in the chunk what is not yet a record. A record may lie in its filter, which is kept for as
+   long as the handler may change the filter. */
 static void deliver_chunk(struct tcpm__connection *connection, size_t seen)
 {
     struct tcpm__chunk *chunk = &tcpm__engine_of(connection)->chunk;
-    unsigned records = 0;
+    struct tcpm_cut cut = {.seen = seen};
 
-    while (deliver_one(connection, chunk, seen)) {
-        seen = 0;
-        if (++records >= TCPM__RECORDS_PER_TURN)
-            connection->flags |= TCPM__MORE;
-        if (!may_deliver(connection))
+    while (cut_record(connection, chunk, &cut)) {
+        struct tcpm__codec *codec = tcpm__codec_keep(connection->in);
+
+        tcpm__event_input(connection, cut.record, cut.length);
+        tcpm__codec_drop(codec);
+        if (chunk->exhausted || !may_deliver(connection))
             break;
+        cut = (struct tcpm_cut){.seen = 0};
     }
     if (!may_deliver(connection)) {
         connection->flags |= TCPM__MORE;
@@ -114,12 +126,24 @@ static void deliver_chunk(struct tcpm__connection *connection, size_t seen)
     }
 }
 
-static void deliver_bytes(struct tcpm__connection *connection, const char *bytes, size_t length)
+static void begin_chunk(struct tcpm__connection *connection, const char *bytes, size_t length)
+{
+    struct tcpm_engine *engine = tcpm__engine_of(connection);
+
+    engine->chunk = (struct tcpm__chunk){.connection = connection,
+                                         .bytes = bytes,
+                                         .length = length,
+                                         .began_ms = engine->network.now_ms};
+}
+
+/* Straight from the read buffer, where what was left over has been put in front. */
+static void deliver_read(struct tcpm__connection *connection, const char *bytes, size_t length,
+                         size_t seen)
 {
     struct tcpm__chunk *chunk = &tcpm__engine_of(connection)->chunk;
 
-    *chunk = (struct tcpm__chunk){connection, bytes, length};
-    deliver_chunk(connection, 0);
+    begin_chunk(connection, bytes, length);
+    deliver_chunk(connection, seen);
     chunk->connection = NULL;
     if (chunk->length > 0)
         hold_bytes(connection, chunk->bytes, chunk->length);
@@ -134,7 +158,7 @@ static void deliver_held(struct tcpm__connection *connection, size_t seen)
     struct tcpm__chunk *chunk = &engine->chunk;
 
     connection->input = NULL;
-    *chunk = (struct tcpm__chunk){connection, tcpm__buffer_bytes(held), tcpm__buffer_length(held)};
+    begin_chunk(connection, tcpm__buffer_bytes(held), tcpm__buffer_length(held));
     deliver_chunk(connection, seen);
     chunk->connection = NULL;
     if (held == NULL)
@@ -146,11 +170,46 @@ static void deliver_held(struct tcpm__connection *connection, size_t seen)
         tcpm__buffer_free(&engine->memory, &held);
 }
 
+/* The next record for the handler that has one. What it has posted comes before that. The filter is
+   still the one that deliver_chunk keeps: after a change nothing may be delivered. */
+bool tcpm__input_next(struct tcpm__connection *connection, const void **record, size_t *length)
+{
+    struct tcpm_engine *engine = tcpm__engine_of(connection);
+    struct tcpm__chunk *chunk = &engine->chunk;
+    struct tcpm_cut cut = {.seen = 0};
+
+    if (chunk->connection != connection || chunk->exhausted || !may_deliver(connection) ||
+        engine->posts.first != NULL || !cut_record(connection, chunk, &cut))
+        return false;
+    *record = cut.record;
+    *length = cut.length;
+    return true;
+}
+
 /* ---- from the socket ---- */
 
-void tcpm__input_received(struct tcpm__connection *connection, const char *bytes, size_t length)
+/* Whether what is left over is to be moved to the read: less than that, so that the cost of moving
+   is that of reading, however the bytes of a long record come. */
+static bool fits_in_front(size_t held, size_t length)
 {
+    return held <= length && held <= TCPM__READ_HEADROOM;
+}
+
+static const char *move_in_front(struct tcpm__connection *connection, char *bytes, size_t held)
+{
+    if (held == 0)
+        return bytes;
+    bytes -= held;
+    memcpy(bytes, tcpm__buffer_bytes(connection->input), held);
+    tcpm__buffer_free(&tcpm__engine_of(connection)->memory, &connection->input);
+    return bytes;
+}
+
+void tcpm__input_received(struct tcpm__connection *connection, size_t length)
+{
+    char *bytes = tcpm__engine_of(connection)->network.read_buffer;
     size_t before = tcpm__buffer_length(connection->input);
+    size_t seen = tcpm__has(connection, TCPM__SEEN) ? before : 0;
 
     connection->received += length;
     connection->session->received += length;
@@ -158,10 +217,10 @@ void tcpm__input_received(struct tcpm__connection *connection, const char *bytes
         return; /* after shutdown it is thrown away */
     if (!tcpm__has(connection, TCPM__PAUSED))
         connection->stamp_ms = tcpm__engine_of(connection)->network.now_ms;
-    if (before == 0 && may_deliver(connection))
-        deliver_bytes(connection, bytes, length);
+    if (may_deliver(connection) && fits_in_front(before, length))
+        deliver_read(connection, move_in_front(connection, bytes, before), before + length, seen);
     else if (hold_bytes(connection, bytes, length) && may_deliver(connection))
-        deliver_held(connection, tcpm__has(connection, TCPM__SEEN) ? before : 0);
+        deliver_held(connection, seen);
     account_held(connection, before);
 }
 
@@ -193,7 +252,7 @@ void tcpm__input_read(struct tcpm__connection *connection)
             return;
         }
         if (length > 0)
-            tcpm__input_received(connection, network->read_buffer, (size_t) length);
+            tcpm__input_received(connection, (size_t) length);
         else if (length != -EAGAIN)
             note_end(connection, length == 0 ? TCPM_EOF : (int) length);
     }

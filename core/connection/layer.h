@@ -85,9 +85,10 @@ tcpm__attempt_get(struct tcpm__connection *connection); /* or NULL: no memory */
 void tcpm__attempt_free(struct tcpm__connection *connection);
 
 /* ---- input.c: bytes received to records ---- */
-void tcpm__input_received(struct tcpm__connection *connection, const char *bytes, size_t length);
+void tcpm__input_received(struct tcpm__connection *connection, size_t length); /* by a read */
 void tcpm__input_read(struct tcpm__connection *connection); /* what may be read now */
 void tcpm__input_step(struct tcpm__connection *connection);
+bool tcpm__input_next(struct tcpm__connection *connection, const void **record, size_t *length);
 void tcpm__input_refilter(struct tcpm__connection *connection);
 int tcpm__input_unread(struct tcpm__connection *connection, const void *bytes, size_t length);
 void tcpm__input_pending(struct tcpm__connection *connection, const char **bytes, size_t *length);

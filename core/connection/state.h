@@ -19,8 +19,11 @@
 #include "transport/resolve.h"
 #include "transport/socket.h"
 
-#define TCPM__RECORDS_PER_TURN 1024 /* of one connection, before others get their turn */
-#define TCPM__TICK_MS          2    /* of one dispatch, after which deadlines get their turn */
+/* Of one connection, before others get their turn: so many records, or what takes so long. */
+#define TCPM__RECORDS_PER_TURN 8192
+#define TCPM__RECORDS_MS       4
+#define TCPM__RECORDS_PER_LOOK 256 /* at the clock */
+#define TCPM__TICK_MS          2   /* of one dispatch, after which deadlines get their turn */
 
 enum tcpm__flag {
     TCPM__READY = 1u << 0,        /* in the engine's list of ready connections */
@@ -190,6 +193,9 @@ struct tcpm_engine {
         struct tcpm__connection *connection; /* whose input is being delivered */
         const char *bytes;
         size_t length;
+        uint32_t records;  /* delivered of it, */
+        uint64_t began_ms; /* since then */
+        bool exhausted;    /* there is no record in the rest */
     } chunk;
     char address_text[TCPM__ADDRESS_TEXT]; /* what tcpm_info_get lends */
     struct tcpm_out out;

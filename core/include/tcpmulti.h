@@ -271,6 +271,12 @@ TCPM_API int tcpm_filter_set(struct tcpm_session *session, struct tcpm_id id,
 /* Puts bytes in front of those. */
 TCPM_API int tcpm_unread(struct tcpm_session *session, struct tcpm_id id, const void *bytes,
                          size_t length);
+/* From the event input of this connection: the next record, without an event of its own. 1: *record
+   is borrowed like that of the event, or until the next call. 0: none that may be delivered now, or
+   not such an event: *record is untouched, and what is left comes as events. For callers to whom an
+   event is dear. */
+TCPM_API int tcpm_input_next(struct tcpm_session *session, struct tcpm_id id, const void **record,
+                             size_t *length);
 /* What is received and not yet a record. *bytes is borrowed until the next call, or until the
    handler returns. */
 TCPM_API int tcpm_pending(struct tcpm_session *session, struct tcpm_id id, const void **bytes,

@@ -122,12 +122,14 @@ int tcpm__network_open(struct tcpm__network *network, uv_loop_t *loop,
                        const struct tcpm__memory *memory, const struct tcpm__socket_events *events,
                        uint64_t limit)
 {
+    char *block;
     int result;
 
     *network = (struct tcpm__network){.loop = loop, .memory = memory, .events = events, .turn = 1};
-    network->read_buffer = tcpm__memory_resize(memory, NULL, TCPM__READ_PER_TURN);
-    if (network->read_buffer == NULL)
+    block = tcpm__memory_resize(memory, NULL, TCPM__READ_HEADROOM + TCPM__READ_PER_TURN);
+    if (block == NULL)
         return -ENOMEM;
+    network->read_buffer = block + TCPM__READ_HEADROOM;
     result = watch_set(network, limit < MAX_TABLE ? limit : MAX_TABLE);
     if (result < 0) {
         tcpm__network_free(network);
@@ -151,6 +153,5 @@ void tcpm__network_close(struct tcpm__network *network)
 
 void tcpm__network_free(struct tcpm__network *network)
 {
-    tcpm__memory_free(network->memory, network->read_buffer);
-    network->read_buffer = NULL;
+    tcpm__memory_free(network->memory, network->read_buffer - TCPM__READ_HEADROOM);
 }

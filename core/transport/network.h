@@ -18,6 +18,9 @@
 /* Bytes that one socket may take in a turn of the loop. One large read is cheaper than several. */
 #define TCPM__READ_PER_TURN 262144
 
+/* Bytes in front of the read buffer, for what was left over of the read before. */
+#define TCPM__READ_HEADROOM 65536
+
 struct tcpm__socket;
 struct tcpm__network;
 
@@ -40,12 +43,13 @@ struct tcpm__network {
     uv_loop_t *loop;
     const struct tcpm__memory *memory;
     const struct tcpm__socket_events *events;
-    uv_poll_t poll;    /* on the set; it does not keep the loop running */
-    int epoll_fd;      /* the set */
-    char *read_buffer; /* TCPM__READ_PER_TURN bytes, used by one read at a time */
-    uint64_t now_ms;   /* the last reading of the clock */
-    uint32_t handles;  /* handles and requests that libuv still knows and that are about to end */
-    uint16_t turn;     /* counts turns of the loop, to bound what one turn may take */
+    uv_poll_t poll; /* on the set; it does not keep the loop running */
+    int epoll_fd;   /* the set */
+    char *
+        read_buffer; /* TCPM__READ_PER_TURN bytes behind the headroom, used by one read at a time */
+    uint64_t now_ms; /* the last reading of the clock */
+    uint32_t handles; /* handles and requests that libuv still knows and that are about to end */
+    uint16_t turn;    /* counts turns of the loop, to bound what one turn may take */
     void (*emptied)(struct tcpm__network *network); /* NULL, or called when handles is 0 */
 };
 

@@ -59,6 +59,15 @@ static int call_pending(struct tcpm_session *session, struct tcpm_id id)
     return tcpm_pending(session, id, &bytes, &length);
 }
 
+static int call_input_next(struct tcpm_session *session, struct tcpm_id id)
+{
+    const void *record = NULL;
+    size_t length = 0;
+    int result = tcpm_input_next(session, id, &record, &length);
+
+    return result == 1 ? 0 : result;
+}
+
 static int call_info(struct tcpm_session *session, struct tcpm_id id)
 {
     struct tcpm_info info = {.size = sizeof info};
@@ -140,6 +149,7 @@ const struct call calls[] = {
     {"resume", tcpm_resume, 0, SHUT, SHUT, STALE},
     {"delay", call_delay, 0, SHUT, SHUT, STALE},
     {"pending", call_pending, 0, 0, 0, 0},
+    {"input_next", call_input_next, 0, 0, 0, STALE},
     {"info", call_info, 0, 0, 0, 0},
     {"heap_set", call_heap_set, STALE, STALE, STALE, STALE},
     {"post", call_post, 0, 0, 0, 0},

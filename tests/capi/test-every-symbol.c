@@ -36,6 +36,7 @@
     X(tcpm_has_room)         \
     X(tcpm_heap_set)         \
     X(tcpm_info_get)         \
+    X(tcpm_input_next)       \
     X(tcpm_next)             \
     X(tcpm_now_ns)           \
     X(tcpm_op_name)          \

@@ -281,6 +281,110 @@ static void test_E8_no_input_after_shutdown(void **state)
     host_close(&host);
 }
 
+/* ---- several records in one event ---- */
+
+static int next_record(struct track *track, char *text, size_t size)
+{
+    const void *record = NULL;
+    size_t length = 0;
+    int result = tcpm_input_next(track->session, track->id, &record, &length);
+
+    if (result == 1)
+        assert_true(snprintf(text, size, "%.*s", (int) length, (const char *) record) > 0);
+    else
+        assert_null(record);
+    return result;
+}
+
+static void take_all(struct track *track, enum event event)
+{
+    char text[16];
+
+    if (event != EVENT_INPUT) {
+        assert_true(next_record(track, text, sizeof text) <= 0);
+        return;
+    }
+    assert_int_equal(tcpm_input_next(track->session, track->id, NULL, NULL), -EINVAL);
+    for (int i = 2; i <= 4; i++) {
+        assert_int_equal(next_record(track, text, sizeof text), 1);
+        assert_int_equal(atoi(text), i);
+    }
+    assert_int_equal(next_record(track, text, sizeof text), 0);
+    assert_int_equal(next_record(track, text, sizeof text), 0);
+    assert_pending(track, "rest");
+}
+
+static void test_a_handler_takes_all_that_is_there(void **state)
+{
+    struct host host;
+    struct track track = {.hook = take_all};
+
+    (void) state;
+    host_open(&host, NULL);
+    struct peer *peer = peer_start("send \"1\\n2\\n3\\n4\\nrest\"; close", NULL);
+    track_connect(&track, track_session(&host, NULL), peer_port(peer));
+    host_run(&host);
+    assert_log(&track, "initialize success input(1) error(read,EOF) disconnected(eof)");
+    peer_stop(peer);
+    host_close(&host);
+}
+
+static void set_flag(struct tcpm_session *session, void *user, void *argument)
+{
+    (void) session;
+    (void) user;
+    *(bool *) argument = true;
+}
+
+/* What was posted comes before the next record, and nothing comes past a pause, another filter or a
+   shutdown. */
+static void take_under_conditions(struct track *track, enum event event)
+{
+    static bool posted;
+    struct tcpm_task task = {.run = set_flag, .argument = &posted};
+    char text[16];
+
+    if (event != EVENT_INPUT)
+        return;
+    switch (track->count[EVENT_INPUT]) {
+    case 1:
+        posted = false;
+        assert_int_equal(tcpm_post(track->session, task), 0);
+        break;
+    case 2:
+        assert_true(posted);
+        assert_int_equal(tcpm_pause(track->session, track->id), 0);
+        assert_int_equal(tcpm_resume(track->session, track->id), 0);
+        break;
+    case 3: {
+        struct tcpm_filter *filter = stream_filter();
+        assert_int_equal(tcpm_filter_set(track->session, track->id, filter, NULL), 0);
+        tcpm_filter_free(filter);
+        break;
+    }
+    default:
+        assert_int_equal(tcpm_unread(track->session, track->id, "more", 4), 0);
+        assert_int_equal(tcpm_shutdown(track->session, track->id), 0);
+    }
+    assert_int_equal(next_record(track, text, sizeof text), 0);
+}
+
+static void test_a_handler_takes_no_more_than_may_come(void **state)
+{
+    struct host host;
+    struct track track = {.hook = take_under_conditions};
+
+    (void) state;
+    host_open(&host, NULL);
+    struct peer *peer = peer_start("send \"1\\n2\\n3\\n4\\n5\"; recv all", NULL);
+    track_connect(&track, track_session(&host, NULL), peer_port(peer));
+    host_run(&host);
+    assert_log(&track, "initialize success input(1) input(2) input(3) input(4\n5) "
+                       "disconnected(shutdown)");
+    peer_stop(peer);
+    host_close(&host);
+}
+
 /* BEHAVIOUR X19: all byte values, 5 MB. */
 static void test_X19_five_megabytes_by_stream(void **state)
 {
@@ -337,6 +441,8 @@ static const struct CMUnitTest tests[] = {
     cmocka_unit_test(test_unread_puts_bytes_in_front),
     cmocka_unit_test(test_a_filters_error_ends_that_connection_alone),
     cmocka_unit_test(test_E8_no_input_after_shutdown),
+    cmocka_unit_test(test_a_handler_takes_all_that_is_there),
+    cmocka_unit_test(test_a_handler_takes_no_more_than_may_come),
     cmocka_unit_test(test_X19_five_megabytes_by_stream),
     cmocka_unit_test(test_I19_lines_that_come_byte_by_byte),
 };

@@ -258,6 +258,8 @@ void tcpm__lua_fatal_error(struct runtime *rt, char *message); /* takes message 
 
 /* ---- connect.c ---- */
 struct connecting {
+    lua_State *L;
+    int cheap; /* its stack index */
     struct lua_filter *input, *output;
     bool registered;
 };

@@ -161,6 +161,8 @@ static void push_cheap(lua_State *L, const struct session *session, int heap)
         }
     }
     lua_setmetatable(L, cheap);
+    lua_pushinteger(L, 0); /* the place of the id, which must not need memory later */
+    lua_rawseti(L, cheap, 0);
 }
 
 /* What tcpm_connect refuses although all types were right. */
@@ -203,8 +205,6 @@ static int open_connection(lua_State *L, struct session *session, struct request
     }
     push_cheap(L, session, request.heap);
     int cheap = lua_gettop(L);
-    lua_pushvalue(L, cheap);
-    lua_rawseti(L, lua_upvalueindex(UP_PLACES), OWN_NEW_CHEAP);
 
     struct filter_pair filters;
     int made = tcpm__lua_filter_pair(L, rt, session, request.input_filter, request.output_filter,
@@ -214,7 +214,12 @@ static int open_connection(lua_State *L, struct session *session, struct request
     options.input_filter = filters.input;
     options.output_filter = filters.output;
     struct connecting *outer = rt->connecting;
-    struct connecting connecting = {.input = filters.lua_input, .output = filters.lua_output};
+    struct connecting connecting = {
+        .L = L,
+        .cheap = cheap,
+        .input = filters.lua_input,
+        .output = filters.lua_output,
+    };
     struct entry entry = tcpm__lua_enter(rt, L);
     struct tcpm_id id = {0};
     rt->connecting = &connecting;

@@ -104,6 +104,15 @@ static int push_initialize(lua_State *L, const struct event *event)
     return 4;
 }
 
+/* The cheap is the value on top of the stack, which is popped. Where the table of cheaps has a place
+   for it nothing here allocates. */
+static void enter_cheap(lua_State *L, const struct event *event)
+{
+    lua_pushnumber(L, (lua_Number) event->id.n);
+    lua_rawseti(L, -2, 0);
+    lua_rawseti(L, lua_upvalueindex(UP_CHEAPS), (int) TCPM_ID_SLOT(event->id));
+}
+
 /* Enters the new connection into the tables. Everything that may fail comes first. */
 static void register_connection(lua_State *L, struct event *event)
 {
@@ -112,9 +121,6 @@ static void register_connection(lua_State *L, struct event *event)
     struct slot *slot = tcpm__lua_slot_new(rt, number);
     if (slot == NULL)
         luaL_error(L, "not enough memory");
-    lua_rawgeti(L, lua_upvalueindex(UP_PLACES), OWN_NEW_CHEAP);
-    lua_pushnumber(L, (lua_Number) event->id.n);
-    lua_rawseti(L, -2, 0);
     while (rt->cheap_count < number) {
         lua_pushboolean(L, 0);
         lua_rawseti(L, lua_upvalueindex(UP_CHEAPS), (int) rt->cheap_count + 1);
@@ -133,10 +139,41 @@ static void register_connection(lua_State *L, struct event *event)
         tcpm__lua_filter_attach(extra->input, event->id.n);
         tcpm__lua_filter_attach(extra->output, event->id.n);
     }
-    lua_rawseti(L, lua_upvalueindex(UP_CHEAPS), (int) number);
+    lua_rawgeti(L, lua_upvalueindex(UP_PLACES), OWN_NEW_CHEAP);
+    enter_cheap(L, event);
     lua_pushboolean(L, 0); /* else the last one would live for as long as the module */
     lua_rawseti(L, lua_upvalueindex(UP_PLACES), OWN_NEW_CHEAP);
     connecting->registered = true;
+}
+
+/* The common case: nothing to call, and a slot that another connection had before. The frame is that
+   of connect, whose upvalues are ours. False: it is not that case, and nothing is done. */
+static bool register_plainly(const struct event *event)
+{
+    struct runtime *rt = event->session->runtime;
+    struct connecting *connecting = rt->connecting;
+    uint32_t number = TCPM_ID_SLOT(event->id);
+    if (has_handler(event->session, ON_INITIALIZE) || number > rt->cheap_count ||
+        connecting->input != NULL || connecting->output != NULL)
+        return false;
+    struct slot *slot = tcpm__lua_slot_new(rt, number);
+    if (slot == NULL)
+        return false;
+    *slot = (struct slot){.id = event->id.n, .session = event->session};
+    lua_pushvalue(connecting->L, connecting->cheap);
+    enter_cheap(connecting->L, event);
+    connecting->registered = true;
+    return true;
+}
+
+/* Protected calls have a frame of their own: the new cheap is handed over by its place. */
+static char *register_protected(struct event *event)
+{
+    struct runtime *rt = event->session->runtime;
+    const struct connecting *connecting = rt->connecting;
+    lua_pushvalue(connecting->L, connecting->cheap);
+    lua_rawseti(connecting->L, lua_upvalueindex(UP_PLACES), OWN_NEW_CHEAP);
+    return tcpm__lua_protect(rt, event->session, &event->call);
 }
 
 static void run_initialize(lua_State *L, struct call *call)
@@ -159,7 +196,7 @@ static void on_initialize(TCPM_ON, const char *addr, unsigned port, const char *
         .text2 = bind_addr,
         .port2 = bind_port,
     };
-    char *message = tcpm__lua_protect(owner->runtime, owner, &event.call);
+    char *message = register_plainly(&event) ? NULL : register_protected(&event);
     if (owner->trace)
         print_trace(&event);
     if (message == NULL)
@@ -214,10 +251,7 @@ static bool next_record(struct event *event)
 {
     const struct session *session = event->session;
     const void *record;
-    if (session->runtime == NULL || session->muted)
-        return false;
-    const struct slot *slot = tcpm__lua_slot(session->runtime, event->id.n);
-    if (slot == NULL || slot->extra != NULL ||
+    if (session->runtime == NULL || event->slot->id != event->id.n || event->slot->extra != NULL ||
         tcpm_input_next(session->core, event->id, &record, &event->length) != 1)
         return false;
     event->text = record;

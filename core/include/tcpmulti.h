@@ -335,6 +335,7 @@ struct tcpm_block_options {
     int64_t header;     /* 1: records contain the header, and put passes them through */
     int64_t max_length; /* of a record without its header; 16 MiB */
 };
+/* Bytes as they come, at most 32 KiB in a record. */
 TCPM_API int tcpm_filter_stream(struct tcpm_filter **filter);
 TCPM_API int tcpm_filter_line(const struct tcpm_line_options *options_or_null,
                               struct tcpm_filter **filter);

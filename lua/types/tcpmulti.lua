@@ -461,7 +461,7 @@ function Filter:clone() end
 ---@class tcpmulti.Filters
 tcpmulti.filters = {}
 
--- Bytes as they come. No options.
+-- Bytes as they come, at most 32 KiB in a record. No options.
 ---@return tcpmulti.Filter
 function tcpmulti.filters.stream() end
 

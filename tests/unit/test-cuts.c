@@ -320,11 +320,29 @@ static void test_stream_gives_every_byte_as_it_comes(void **state)
     tcpm_filter_free(filter);
 }
 
+static void test_stream_gives_a_large_read_in_pieces(void **state)
+{
+    static const char bytes[100000];
+    struct tcpm_filter *filter = NULL;
+    struct decoded decoded;
+
+    (void) state;
+    assert_int_equal(tcpm_filter_stream(&filter), 0);
+    decode(filter, bytes, sizeof bytes, NULL, 0, &decoded);
+    assert_int_equal(decoded.count, 4);
+    for (size_t i = 0; i < 3; i++)
+        assert_int_equal(decoded.ends[i], 32768 * (i + 1));
+    assert_int_equal(decoded.ends[3], sizeof bytes);
+    decoded_free(&decoded);
+    tcpm_filter_free(filter);
+}
+
 static const struct CMUnitTest tests[] = {
     cmocka_unit_test_setup_teardown(test_cut_anywhere_is_as_uncut, setup, teardown),
     cmocka_unit_test_setup_teardown(test_all_short_streams_cut_in_all_ways, setup, teardown),
     cmocka_unit_test_setup_teardown(test_get_gives_back_what_put_wrote, setup, teardown),
     cmocka_unit_test(test_stream_gives_every_byte_as_it_comes),
+    cmocka_unit_test(test_stream_gives_a_large_read_in_pieces),
 };
 
 RUN_TESTS(tests)

@@ -104,8 +104,8 @@ static int push_initialize(lua_State *L, const struct event *event)
     return 4;
 }
 
-/* The cheap is the value on top of the stack, which is popped. Where the table of cheaps has a place
-   for it nothing here allocates. */
+/* The cheap is the value on top of the stack, which is popped. Where the table of cheaps has a
+   place for it nothing here allocates. */
 static void enter_cheap(lua_State *L, const struct event *event)
 {
     lua_pushnumber(L, (lua_Number) event->id.n);
@@ -146,8 +146,8 @@ static void register_connection(lua_State *L, struct event *event)
     connecting->registered = true;
 }
 
-/* The common case: nothing to call, and a slot that another connection had before. The frame is that
-   of connect, whose upvalues are ours. False: it is not that case, and nothing is done. */
+/* The common case: nothing to call, and a slot that another connection had before. The frame is
+   that of connect, whose upvalues are ours. False: it is not that case, and nothing is done. */
 static bool register_plainly(const struct event *event)
 {
     struct runtime *rt = event->session->runtime;

@@ -315,7 +315,7 @@ static void fill_addresses(const struct tcpm__connection *connection, struct tcp
     if (getsockname(connection->socket.fd, &address.any, &size) < 0)
         return;
     tcpm__address_print(&address, info->local);
-    info->local_port = connection->local_port; /* the kernel forgets it after a reset */
+    info->local_port = tcpm__address_port(&address);
 }
 
 static void fill_info(const struct tcpm__connection *connection, struct tcpm_info *info)

@@ -210,16 +210,24 @@ void tcpm__attempt_start(struct tcpm__connection *connection)
 
 /* ---- success ---- */
 
+/* Only where our own port was asked for, or given by the kernel, it can be that of the target. */
+static bool may_have_port(const struct tcpm__connection *connection)
+{
+    const struct tcpm__network *network = &tcpm__engine_of(connection)->network;
+    const struct tcpm__attempt *attempt = attempt_of(connection);
+
+    return (connection->port >= network->first_port && connection->port <= network->last_port) ||
+           (attempt != NULL &&
+            (attempt->bind_port != 0 || attempt->bind.any.sa_family != AF_UNSPEC));
+}
+
 /* On loopback the kernel may choose our target as our own port, and connect us to ourselves. */
-static bool connected_to_itself(struct tcpm__connection *connection)
+static bool connected_to_itself(const struct tcpm__connection *connection)
 {
     union tcpm__address local = {.any = {.sa_family = AF_UNSPEC}}, peer;
     socklen_t size = sizeof(local);
 
-    if (getsockname(connection->socket.fd, &local.any, &size) < 0)
-        return false;
-    connection->local_port = (uint16_t) tcpm__address_port(&local);
-    if (connection->local_port != connection->port)
+    if (!may_have_port(connection) || getsockname(connection->socket.fd, &local.any, &size) < 0)
         return false;
     tcpm__connection_peer(connection, &peer);
     return tcpm__address_equal(&local, &peer);

@@ -103,8 +103,8 @@ static bool cut_record(struct tcpm__connection *connection, struct tcpm__chunk *
     return true;
 }
 
-/* Leaves in the chunk what is not yet a record. A record may lie in its filter, which is kept for as
-   long as the handler may change the filter. */
+/* Leaves in the chunk what is not yet a record. A record may lie in its filter, which is kept while
+   the handler may change the filter. */
 static void deliver_chunk(struct tcpm__connection *connection, size_t seen)
 {
     struct tcpm__chunk *chunk = &tcpm__engine_of(connection)->chunk;

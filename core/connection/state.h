@@ -92,7 +92,7 @@ struct tcpm__connection {
         int32_t unacknowledged; /* at the last look, while lingering */
         uint32_t lost;          /* write failed: bytes taken for which there was no memory */
     } left;
-    uint16_t port, local_port;
+    uint16_t port;
     uint8_t phase;              /* enum tcpm_phase */
     uint8_t reason : 4, op : 4; /* enum tcpm_reason, tcpm_op of the cause */
     uint8_t timed_out : 4;      /* enum tcpm_timer */

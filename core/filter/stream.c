@@ -1,7 +1,7 @@
 /*
- * The stream filter: bytes as they come, in records of what a read brought, a large one in pieces. A
- * script gets each as a string: those of a large read whole would be mapped and unmapped one by one.
- * The connection layer never has anything pending behind it.
+ * The stream filter: bytes as they come, in records of what a read brought, a large one in pieces.
+ * A script gets each as a string: LuaJIT maps and unmaps large ones one by one. The connection
+ * layer never has anything pending behind it.
  */
 #include "filter/filter.h"
 

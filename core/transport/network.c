@@ -11,6 +11,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stdio.h>
 #include <sys/epoll.h>
 #include <sys/mman.h>
 #include <time.h>
@@ -59,6 +60,25 @@ static void take_events(uv_poll_t *poll, int status, int events)
 }
 
 /* ---- opening and closing ---- */
+
+/* Where it cannot be read every port counts as one that the kernel may give. */
+static void read_port_range(struct tcpm__network *network)
+{
+    char text[32];
+    unsigned first = 1, last = UINT16_MAX;
+    int fd = open("/proc/sys/net/ipv4/ip_local_port_range", O_RDONLY | O_CLOEXEC);
+    ssize_t length = fd < 0 ? 0 : read(fd, text, sizeof(text) - 1);
+
+    if (fd >= 0)
+        close(fd);
+    text[length > 0 ? length : 0] = '\0';
+    if (sscanf(text, "%u %u", &first, &last) != 2 || first > last || last > UINT16_MAX) {
+        first = 1;
+        last = UINT16_MAX;
+    }
+    network->first_port = (uint16_t) first;
+    network->last_port = (uint16_t) last;
+}
 
 /* libuv aborts when its table cannot grow. A probe of this size goes first: what it can get, the
    table will get. Not by the allocator, which would take the size for a usual one and stop giving
@@ -135,6 +155,7 @@ int tcpm__network_open(struct tcpm__network *network, uv_loop_t *loop,
         tcpm__network_free(network);
         return result;
     }
+    read_port_range(network);
     tcpm__network_now(network);
     return 0;
 }

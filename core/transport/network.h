@@ -49,7 +49,8 @@ struct tcpm__network {
         read_buffer; /* TCPM__READ_PER_TURN bytes behind the headroom, used by one read at a time */
     uint64_t now_ms; /* the last reading of the clock */
     uint32_t handles; /* handles and requests that libuv still knows and that are about to end */
-    uint16_t turn;    /* counts turns of the loop, to bound what one turn may take */
+    uint16_t first_port, last_port; /* of those that the kernel gives to sockets by itself */
+    uint16_t turn;                  /* counts turns of the loop, to bound what one turn may take */
     void (*emptied)(struct tcpm__network *network); /* NULL, or called when handles is 0 */
 };
 

@@ -175,7 +175,7 @@ function cases.I22_a_megabyte_of_line_ends_is_a_million_records_in_many_turns()
   session:connect(HOST, ends:port())
   support.run(30)
   lu.assertEquals({ records, longest }, { MIB, 0 })
-  support.within(turns, 500, MIB, "turns")
+  support.within(turns, 50, MIB, "turns")
 end
 
 function cases.I30_a_peer_that_blasts_and_does_not_read_stops_nothing()

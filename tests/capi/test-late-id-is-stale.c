@@ -4,6 +4,10 @@
  */
 #include "calls.h"
 
+#include <signal.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
 /* The calls that name a connection. */
 static bool takes_id(const struct call *call)
 {
@@ -197,12 +201,67 @@ static void test_iteration_while_connections_end(void **state)
     host_close(&host);
 }
 
+/* A process that was forked holds our sockets too: what we have closed goes on there, and our epoll
+   set still hears of it. */
+static pid_t fork_holder(void)
+{
+    pid_t child = fork();
+
+    if (child == 0)
+        for (;;)
+            pause();
+    assert_true(child > 0);
+    return child;
+}
+
+static void shut_after_input(struct track *track, enum event event)
+{
+    if (event == EVENT_SUCCESS)
+        assert_int_equal(tcpm_send(track->session, track->id, "hello", 5), 0);
+    if (event == EVENT_INPUT)
+        assert_int_equal(tcpm_shutdown(track->session, track->id), 0);
+}
+
+static void test_what_a_forked_process_holds_is_nobodys(void **state)
+{
+    enum { OTHERS = 20 };
+    struct host host;
+    struct track held = {.hook = NULL}, others[OTHERS] = {{.hook = NULL}};
+
+    (void) state;
+    host_open(&host, NULL);
+    struct peer *talker = peer_start("wait go; send \"late\\n\"; mark sent; recv all", NULL);
+    struct peer *echo = peer_start("echo", NULL);
+    struct tcpm_session *session = track_session(&host, NULL);
+    track_connect(&held, session, peer_port(talker));
+    host_run_until(&host, track_open, &held);
+    pid_t child = fork_holder();
+    assert_int_equal(tcpm_reset(session, held.id), 0);
+    host_run_until(&host, track_ended, &held);
+    peer_go(talker, "go");
+    assert_int_equal(peer_wait_mark(talker, "sent", 1, 20), 0);
+    for (size_t i = 0; i < OTHERS; i++) { /* the first has the slot of the one that is held */
+        others[i].hook = shut_after_input;
+        track_connect(&others[i], session, peer_port(echo));
+    }
+    host_run(&host);
+    assert_log(&held, "initialize success disconnected(shutdown)");
+    for (size_t i = 0; i < OTHERS; i++)
+        assert_log(&others[i], "initialize success input(hello) disconnected(shutdown)");
+    assert_int_equal(kill(child, SIGKILL), 0);
+    assert_int_equal(waitpid(child, NULL, 0), child);
+    peer_stop(talker);
+    peer_stop(echo);
+    host_close(&host);
+}
+
 static const struct CMUnitTest tests[] = {
     cmocka_unit_test(test_over_thousands_of_connections_no_id_comes_back),
     cmocka_unit_test(test_every_call_with_an_id_that_never_was),
     cmocka_unit_test(test_an_id_of_another_session_is_stale),
     cmocka_unit_test(test_an_alarm_that_has_gone_is_stale),
     cmocka_unit_test(test_iteration_while_connections_end),
+    cmocka_unit_test(test_what_a_forked_process_holds_is_nobodys),
 };
 
 RUN_TESTS(tests)

@@ -41,6 +41,8 @@ enum {
     BULK_SIZE = 1 << 20,
     SEND_AT_ONCE = 1 << 18,
     BLASTS_PER_TURN = 2,
+    FIRST_PORT = 10000,
+    PORTS = 20000,
     PORT_ATTEMPTS = 100
 };
 
@@ -88,26 +90,15 @@ static int listen_on(unsigned host, uint16_t port)
     return fd;
 }
 
-static uint16_t port_of(int fd)
-{
-    struct sockaddr_in addr;
-    socklen_t length = sizeof addr;
-    if (getsockname(fd, (struct sockaddr *) &addr, &length))
-        fail("getsockname");
-    return ntohs(addr.sin_port);
-}
-
-/* The kernel picks a port on the first address; on another it may be taken: then all over again. */
+/* A port where services listen, below those that the kernel gives to connections. On some address
+   it may be taken: then another one. */
 static uint16_t listen_everywhere(int fds[ADDRESSES])
 {
-    for (int attempt = 0; attempt < PORT_ATTEMPTS; attempt++) {
+    for (unsigned attempt = 0; attempt < PORT_ATTEMPTS; attempt++) {
         unsigned open = 0;
-        uint16_t port = 0;
-        while (open < ADDRESSES && (fds[open] = listen_on(open, port)) >= 0) {
-            if (open == 0)
-                port = port_of(fds[0]);
+        uint16_t port = (uint16_t) (FIRST_PORT + ((unsigned) getpid() + attempt * 97) % PORTS);
+        while (open < ADDRESSES && (fds[open] = listen_on(open, port)) >= 0)
             open++;
-        }
         if (open == ADDRESSES)
             return port;
         while (open > 0)

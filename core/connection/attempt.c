@@ -75,7 +75,7 @@ static int try_address(struct tcpm__connection *connection, const union tcpm__ad
     int family = address->any.sa_family, result;
 
     *op = TCPM_OP_SOCKET;
-    result = tcpm__socket_open(&connection->socket, family);
+    result = tcpm__socket_open(&tcpm__engine_of(connection)->network, &connection->socket, family);
     if (result < 0)
         return result;
     *op = TCPM_OP_BIND;

@@ -256,7 +256,7 @@ static void give_up_socket(struct tcpm__connection *connection)
     bool reset = tcpm__has(connection, TCPM__RESET) || tcpm__output_unsent(connection) > 0;
 
     if (tcpm__socket_is_open(&connection->socket))
-        tcpm__socket_close(&connection->socket, reset);
+        tcpm__socket_close(&tcpm__engine_of(connection)->network, &connection->socket, reset);
 }
 
 /* The only place that delivers the last events. The socket is closed before disconnected, so that a

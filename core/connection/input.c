@@ -248,7 +248,7 @@ void tcpm__input_read(struct tcpm__connection *connection)
         ssize_t length = tcpm__socket_read(network, &connection->socket);
 
         if (length == -EBUSY) {
-            tcpm__ready(connection); /* it goes on in the next turn */
+            tcpm__ready(connection); /* it goes on in the next round */
             return;
         }
         if (length > 0)

@@ -11,7 +11,7 @@
 #include <errno.h>
 #include <netinet/tcp.h>
 
-#define SEND_PER_TURN 262144 /* bytes of one connection's queue */
+#define SEND_PER_ROUND 262144 /* bytes of one connection's queue */
 
 /* ---- accounts ---- */
 
@@ -80,16 +80,15 @@ static bool can_send(const struct tcpm__connection *connection)
            !tcpm__has(connection, TCPM__WRITE_FAILED | TCPM__ENDING);
 }
 
-/* What has used up its turn is marked as ready, and comes again in the next one. */
+/* What has used up its round is marked as ready, and goes on in the next one. */
 void tcpm__output_flush(struct tcpm__connection *connection)
 {
     const struct tcpm__memory *memory = &tcpm__engine_of(connection)->memory;
-    size_t before = tcpm__buffer_length(connection->queue), sent = 1, budget = SEND_PER_TURN;
-    uint16_t turn = tcpm__engine_of(connection)->network.turn;
+    size_t before = tcpm__buffer_length(connection->queue), sent = 1, budget = SEND_PER_ROUND;
 
     if (before == 0 || !can_send(connection))
         return;
-    if (connection->socket.spent_turn == turn) {
+    if (tcpm__socket_is_spent(&tcpm__engine_of(connection)->network, &connection->socket)) {
         tcpm__ready(connection);
         return;
     }
@@ -102,10 +101,10 @@ void tcpm__output_flush(struct tcpm__connection *connection)
         budget -= sent;
     }
     account_queued(connection, before);
-    if (connection->phase == TCPM_PHASE_SHUTTING && budget < SEND_PER_TURN)
+    if (connection->phase == TCPM_PHASE_SHUTTING && budget < SEND_PER_ROUND)
         connection->stamp_ms = tcpm__engine_of(connection)->network.now_ms;
     if (budget == 0)
-        connection->socket.spent_turn = turn;
+        tcpm__socket_spend(&connection->socket);
     tcpm__ready(connection);
 }
 

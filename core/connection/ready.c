@@ -143,7 +143,7 @@ static void take_prepare(uv_prepare_t *prepare)
 {
     struct tcpm_engine *engine = prepare->data;
 
-    engine->network.turn++;
+    tcpm__network_begin_turn(&engine->network);
     engine->ticked_ms = tcpm__network_now(&engine->network);
     tcpm__posts_run(engine, &engine->next_posts);
     ready_pass(engine);

@@ -19,7 +19,7 @@
 
 /* Few enough that the host's handles, and our closing of what has ended, have their turn while what
    the kernel keeps of these sockets is still in the processor's caches. */
-#define EVENTS_PER_TURN 256
+#define EVENTS_PER_TURN 64
 
 #define MAX_TABLE 1048576 /* descriptors that libuv's table is made for */
 
@@ -48,6 +48,8 @@ static void take_events(uv_poll_t *poll, int status, int events)
 
     (void) status;
     (void) events;
+    network->events_in_round += count > 0 ? (uint32_t) count : 0;
+    network->crowded = count == EVENTS_PER_TURN && network->events_in_round < network->sockets;
     for (int i = 0; i < count; i++) {
         struct tcpm__socket *socket = network->events->find(network, batch[i].data.u64);
 
@@ -57,6 +59,20 @@ static void take_events(uv_poll_t *poll, int status, int events)
         tcpm__socket_serve(network, socket, batch[i].events);
         network->events->served(network);
     }
+}
+
+/* The set gives events in the order in which they came. So a round is over when it has no more, or
+   has given as many as there are sockets. */
+void tcpm__network_begin_turn(struct tcpm__network *network)
+{
+    network->turn++;
+    if (network->turn == 0)
+        network->turn = 1;
+    if (!network->crowded) {
+        network->round++;
+        network->events_in_round = 0;
+    }
+    network->crowded = false; /* unless this turn finds that it still is */
 }
 
 /* ---- opening and closing ---- */
@@ -146,7 +162,7 @@ int tcpm__network_open(struct tcpm__network *network, uv_loop_t *loop,
     int result;
 
     *network = (struct tcpm__network){.loop = loop, .memory = memory, .events = events, .turn = 1};
-    block = tcpm__memory_resize(memory, NULL, TCPM__READ_HEADROOM + TCPM__READ_PER_TURN);
+    block = tcpm__memory_resize(memory, NULL, TCPM__READ_HEADROOM + TCPM__READ_PER_ROUND);
     if (block == NULL)
         return -ENOMEM;
     network->read_buffer = block + TCPM__READ_HEADROOM;

@@ -15,8 +15,9 @@
 #include <stdint.h>
 #include <uv.h>
 
-/* Bytes that one socket may take in a turn of the loop. One large read is cheaper than several. */
-#define TCPM__READ_PER_TURN 262144
+/* Bytes that one socket may take before others have their turn, and in a turn of the loop. One
+   large read is cheaper than several. */
+#define TCPM__READ_PER_ROUND 262144
 
 /* Bytes in front of the read buffer, for what was left over of the read before. */
 #define TCPM__READ_HEADROOM 65536
@@ -43,14 +44,17 @@ struct tcpm__network {
     uv_loop_t *loop;
     const struct tcpm__memory *memory;
     const struct tcpm__socket_events *events;
-    uv_poll_t poll; /* on the set; it does not keep the loop running */
-    int epoll_fd;   /* the set */
-    char *
-        read_buffer; /* TCPM__READ_PER_TURN bytes behind the headroom, used by one read at a time */
-    uint64_t now_ms; /* the last reading of the clock */
-    uint32_t handles; /* handles and requests that libuv still knows and that are about to end */
+    uv_poll_t poll;    /* on the set; it does not keep the loop running */
+    int epoll_fd;      /* the set */
+    char *read_buffer; /* READ_PER_ROUND bytes behind the headroom, for one read at a time */
+    uint64_t now_ms;   /* the last reading of the clock */
+    uint32_t handles;  /* handles and requests that libuv still knows and that are about to end */
+    uint32_t sockets;  /* open now */
+    uint32_t events_in_round;
+    bool crowded;                   /* the set has more events than this turn has taken */
+    uint16_t turn;                  /* counts turns of the loop; never 0 */
+    uint16_t round;                 /* counts rounds; in each, all that are ready are served once */
     uint16_t first_port, last_port; /* of those that the kernel gives to sockets by itself */
-    uint16_t turn;                  /* counts turns of the loop, to bound what one turn may take */
     void (*emptied)(struct tcpm__network *network); /* NULL, or called when handles is 0 */
 };
 
@@ -60,6 +64,9 @@ struct tcpm__network {
 int tcpm__network_open(struct tcpm__network *network, uv_loop_t *loop,
                        const struct tcpm__memory *memory, const struct tcpm__socket_events *events,
                        uint64_t limit);
+
+/* Before each poll of the loop. */
+void tcpm__network_begin_turn(struct tcpm__network *network);
 
 /* All sockets are closed. The rest is freed once libuv has let go of it, see emptied. */
 void tcpm__network_close(struct tcpm__network *network);

@@ -24,13 +24,14 @@ static void reset_at_close(const struct tcpm__socket *socket)
 
 /* ---- connecting ---- */
 
-int tcpm__socket_open(struct tcpm__socket *opened, int family)
+int tcpm__socket_open(struct tcpm__network *network, struct tcpm__socket *opened, int family)
 {
     int fd = socket(family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
 
     if (fd < 0)
         return -errno;
     *opened = (struct tcpm__socket){.fd = fd};
+    network->sockets++;
     return 0;
 }
 
@@ -116,44 +117,49 @@ void tcpm__socket_serve(const struct tcpm__network *network, struct tcpm__socket
 
 /* ---- reading ---- */
 
-static uint32_t turn_allowance(const struct tcpm__network *network, struct tcpm__socket *socket)
+static void enter_round(const struct tcpm__network *network, struct tcpm__socket *socket)
 {
-    if (socket->read_turn != network->turn) {
-        socket->read_turn = network->turn;
-        socket->read_in_turn = 0;
-    }
-    return TCPM__READ_PER_TURN - socket->read_in_turn;
+    if (socket->round == network->round)
+        return;
+    socket->round = network->round;
+    socket->read_in_round = 0;
+    socket->spent = false;
 }
 
 /* A read that did not fill its buffer has left nothing, unless the end, an error or urgent data was
    announced; what comes later comes with an event. */
-static void note_read(struct tcpm__socket *socket, ssize_t nread, size_t wanted)
+static void note_read(const struct tcpm__network *network, struct tcpm__socket *socket,
+                      ssize_t nread, size_t wanted)
 {
+    bool drained = nread < 0 || (size_t) nread < wanted;
+
     if (nread > 0)
-        socket->read_in_turn = (socket->read_in_turn + (uint32_t) nread) & 0xffffff;
-    socket->drained = nread < 0 || (size_t) nread < wanted;
-    if (nread <= 0 || (socket->drained && !socket->thorough))
+        socket->read_in_round = (socket->read_in_round + (uint32_t) nread) & 0xffffff;
+    socket->drained_turn = drained ? network->turn : 0;
+    if (nread <= 0 || (drained && !socket->thorough))
         socket->readable = false;
 }
 
 ssize_t tcpm__socket_read(const struct tcpm__network *network, struct tcpm__socket *socket)
 {
-    size_t wanted = turn_allowance(network, socket);
+    size_t wanted;
     ssize_t nread;
 
+    enter_round(network, socket);
+    wanted = TCPM__READ_PER_ROUND - socket->read_in_round;
     if (wanted == 0)
         return -EBUSY;
     do {
         nread = recv(socket->fd, network->read_buffer, wanted, 0);
     } while (nread < 0 && errno == EINTR);
     int error = errno;
-    note_read(socket, nread, wanted);
+    note_read(network, socket, nread, wanted);
     return nread < 0 ? -error : nread;
 }
 
 bool tcpm__socket_is_drained(const struct tcpm__network *network, const struct tcpm__socket *socket)
 {
-    return socket->drained && !socket->readable && socket->read_turn == network->turn;
+    return !socket->readable && socket->drained_turn == network->turn;
 }
 
 void tcpm__socket_read_on(struct tcpm__socket *socket)
@@ -163,6 +169,17 @@ void tcpm__socket_read_on(struct tcpm__socket *socket)
 }
 
 /* ---- sending ---- */
+
+bool tcpm__socket_is_spent(const struct tcpm__network *network, struct tcpm__socket *socket)
+{
+    enter_round(network, socket);
+    return socket->spent;
+}
+
+void tcpm__socket_spend(struct tcpm__socket *socket)
+{
+    socket->spent = true;
+}
 
 ssize_t tcpm__socket_send(const struct tcpm__socket *socket, const void *bytes, size_t length)
 {
@@ -199,16 +216,17 @@ bool tcpm__socket_has_news(const struct tcpm__socket *socket)
 
 /* ---- closing ---- */
 
-void tcpm__socket_close(struct tcpm__socket *socket, bool reset)
+void tcpm__socket_close(struct tcpm__network *network, struct tcpm__socket *socket, bool reset)
 {
+    network->sockets--;
     if (reset)
         reset_at_close(socket);
     close(socket->fd); /* which takes it out of the set */
     *socket = TCPM__SOCKET_CLOSED;
 }
 
-void tcpm__socket_drop(const struct tcpm__network *network, struct tcpm__socket *socket)
+void tcpm__socket_drop(struct tcpm__network *network, struct tcpm__socket *socket)
 {
     epoll_ctl(network->epoll_fd, EPOLL_CTL_DEL, socket->fd, NULL);
-    tcpm__socket_close(socket, false);
+    tcpm__socket_close(network, socket, false);
 }

@@ -18,14 +18,14 @@ union tcpm__address {
 };
 
 struct tcpm__socket {
-    int fd;                     /* -1: not open */
-    uint32_t read_in_turn : 24; /* bytes read in this turn */
-    uint32_t connecting : 1;    /* the attempt has not ended */
-    uint32_t readable : 1;      /* a read may find something: no event will tell again */
-    uint32_t thorough : 1;      /* the end may stand behind what a short read brought */
-    uint32_t drained : 1;       /* the last read has left nothing */
-    uint16_t read_turn;         /* the turn of the last read */
-    uint16_t spent_turn;        /* the turn in which its owner has sent all that it may in one */
+    int fd;                      /* -1: not open */
+    uint32_t read_in_round : 24; /* bytes */
+    uint32_t spent : 1;          /* its owner has sent all that it may in one round */
+    uint32_t connecting : 1;     /* the attempt has not ended */
+    uint32_t readable : 1;       /* a read may find something: no event will tell again */
+    uint32_t thorough : 1;       /* the end may stand behind what a short read brought */
+    uint16_t round;              /* the one that read_in_round and spent are about */
+    uint16_t drained_turn;       /* the turn in which the last read has left nothing; or 0 */
 };
 
 #define TCPM__SOCKET_CLOSED ((struct tcpm__socket){.fd = -1})
@@ -36,7 +36,7 @@ static inline bool tcpm__socket_is_open(const struct tcpm__socket *socket)
 }
 
 /* Results: 0 or -errno; what the kernel finds later comes through connected. */
-int tcpm__socket_open(struct tcpm__socket *socket, int family);
+int tcpm__socket_open(struct tcpm__network *network, struct tcpm__socket *socket, int family);
 int tcpm__socket_bind(const struct tcpm__socket *socket, const union tcpm__address *address);
 int tcpm__socket_connect(const struct tcpm__network *network, struct tcpm__socket *socket,
                          const union tcpm__address *address, uint64_t tag);
@@ -45,11 +45,15 @@ int tcpm__socket_connect(const struct tcpm__network *network, struct tcpm__socke
 void tcpm__socket_serve(const struct tcpm__network *network, struct tcpm__socket *socket,
                         uint32_t events);
 
+/* For a queue that is long: whether its owner has sent enough for this round, and that it has. */
+bool tcpm__socket_is_spent(const struct tcpm__network *network, struct tcpm__socket *socket);
+void tcpm__socket_spend(struct tcpm__socket *socket);
+
 /* Bytes sent; 0: the kernel takes no more, writable will come; negative: -errno. */
 ssize_t tcpm__socket_send(const struct tcpm__socket *socket, const void *bytes, size_t length);
 
 /* One read into the network's read buffer: bytes read; 0: the peer's FIN; -EAGAIN; -EBUSY: it has
-   read enough in this turn; or -errno. */
+   read enough in this round; or -errno. */
 ssize_t tcpm__socket_read(const struct tcpm__network *network, struct tcpm__socket *socket);
 
 /* Whether the last read, in this turn, has left nothing. */
@@ -68,9 +72,9 @@ int tcpm__socket_unacknowledged(const struct tcpm__socket *socket);
 void tcpm__socket_finish(const struct tcpm__socket *socket); /* sends FIN; reading goes on */
 
 /* With reset the peer gets RST. */
-void tcpm__socket_close(struct tcpm__socket *socket, bool reset);
+void tcpm__socket_close(struct tcpm__network *network, struct tcpm__socket *socket, bool reset);
 
 /* The same where the tag is still in use: nothing shall come under it for this socket. */
-void tcpm__socket_drop(const struct tcpm__network *network, struct tcpm__socket *socket);
+void tcpm__socket_drop(struct tcpm__network *network, struct tcpm__socket *socket);
 
 #endif

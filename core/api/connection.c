@@ -195,10 +195,10 @@ int tcpm_unread(struct tcpm_session *session, struct tcpm_id id, const void *byt
 int tcpm_input_next(struct tcpm_session *session, struct tcpm_id id, const void **record,
                     size_t *length)
 {
-    struct tcpm__connection *connection = tcpm__check_live(session, id);
+    struct tcpm__connection *connection = session == NULL ? NULL : tcpm__input_of(session->engine);
 
-    if (connection == NULL)
-        return -ESTALE;
+    if (connection == NULL || connection->id != id.n || connection->session != session)
+        return tcpm__check_live(session, id) == NULL ? -ESTALE : 0;
     if (record == NULL || length == NULL)
         return -EINVAL;
     return tcpm__input_next(connection, record, length);

@@ -178,8 +178,8 @@ bool tcpm__input_next(struct tcpm__connection *connection, const void **record, 
     struct tcpm__chunk *chunk = &engine->chunk;
     struct tcpm_cut cut = {.seen = 0};
 
-    if (chunk->connection != connection || chunk->exhausted || !may_deliver(connection) ||
-        engine->posts.first != NULL || !cut_record(connection, chunk, &cut))
+    if (chunk->exhausted || !may_deliver(connection) || engine->posts.first != NULL ||
+        !cut_record(connection, chunk, &cut))
         return false;
     *record = cut.record;
     *length = cut.length;

@@ -88,6 +88,11 @@ void tcpm__attempt_free(struct tcpm__connection *connection);
 void tcpm__input_received(struct tcpm__connection *connection, size_t length); /* by a read */
 void tcpm__input_read(struct tcpm__connection *connection); /* what may be read now */
 void tcpm__input_step(struct tcpm__connection *connection);
+/* The connection whose input is being delivered, or NULL; and its next record. */
+static inline struct tcpm__connection *tcpm__input_of(const struct tcpm_engine *engine)
+{
+    return engine->chunk.connection;
+}
 bool tcpm__input_next(struct tcpm__connection *connection, const void **record, size_t *length);
 void tcpm__input_refilter(struct tcpm__connection *connection);
 int tcpm__input_unread(struct tcpm__connection *connection, const void *bytes, size_t length);

@@ -201,7 +201,7 @@ static const char *move_in_front(struct tcpm__connection *connection, char *byte
         return bytes;
     bytes -= held;
     memcpy(bytes, tcpm__buffer_bytes(connection->input), held);
-    tcpm__buffer_free(&tcpm__engine_of(connection)->memory, &connection->input);
+    tcpm__input_free(connection);
     return bytes;
 }
 
@@ -217,10 +217,12 @@ void tcpm__input_received(struct tcpm__connection *connection, size_t length)
         return; /* after shutdown it is thrown away */
     if (!tcpm__has(connection, TCPM__PAUSED))
         connection->stamp_ms = tcpm__engine_of(connection)->network.now_ms;
-    if (may_deliver(connection) && fits_in_front(before, length))
+    if (may_deliver(connection) && fits_in_front(before, length)) {
         deliver_read(connection, move_in_front(connection, bytes, before), before + length, seen);
-    else if (hold_bytes(connection, bytes, length) && may_deliver(connection))
+        before = 0;
+    } else if (hold_bytes(connection, bytes, length) && may_deliver(connection)) {
         deliver_held(connection, seen);
+    }
     account_held(connection, before);
 }
 

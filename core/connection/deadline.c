@@ -159,6 +159,13 @@ static bool flush_is_due(const struct tcpm__connection *connection)
            timeout_due(connection) <= now_of(connection);
 }
 
+/* It may send on in the next round: it is our turn that it waits for, not the peer's. */
+static bool waits_for_round(struct tcpm__connection *connection)
+{
+    return connection->phase == TCPM_PHASE_SHUTTING && connection->queue != NULL &&
+           tcpm__socket_is_spent(&tcpm__engine_of(connection)->network, &connection->socket);
+}
+
 static void look_at_flush(struct tcpm__connection *connection)
 {
     if (tcpm__has(connection, TCPM__LINGERING)) {
@@ -184,7 +191,7 @@ static bool take_due(struct tcpm__connection *connection)
         tcpm__deadline_arm(connection);
         return false;
     }
-    if (has_news(connection, deadline)) {
+    if (has_news(connection, deadline) || (!deadline && waits_for_round(connection))) {
         tcpm__wheel_arm(&tcpm__engine_of(connection)->deadlines, &connection->timer, now + 1);
         return false;
     }

@@ -78,8 +78,10 @@ static bool cut_record(struct tcpm__connection *connection, struct tcpm__chunk *
     chunk->exhausted = true;
     swallow_byte(connection, chunk);
     if (chunk->length < connection->need ||
-        (chunk->length == 0 && !tcpm__has(connection, TCPM__IN_SELF)))
+        (chunk->length == 0 && !tcpm__has(connection, TCPM__IN_SELF))) {
+        connection->flags &= ~(uint32_t) TCPM__SEEN; /* it is not asked about these bytes */
         return false;
+    }
     connection->need = 0;
     connection->flags &= ~(uint32_t) (TCPM__SEEN | TCPM__IN_SELF);
     result = tcpm__codec_get(codec, chunk->bytes, chunk->length, cut);
@@ -136,17 +138,29 @@ static void begin_chunk(struct tcpm__connection *connection, const char *bytes, 
                                          .began_ms = engine->network.now_ms};
 }
 
-/* Straight from the read buffer, where what was left over has been put in front. */
-static void deliver_read(struct tcpm__connection *connection, const char *bytes, size_t length,
+/* Straight from the read buffer, where what was left over is put in front; should there be no
+   memory to hold what is left now, that is not lost. */
+static void deliver_read(struct tcpm__connection *connection, char *bytes, size_t length,
                          size_t seen)
 {
+    const struct tcpm__memory *memory = &tcpm__engine_of(connection)->memory;
     struct tcpm__chunk *chunk = &tcpm__engine_of(connection)->chunk;
+    struct tcpm__buffer *held = connection->input;
+    size_t before = tcpm__buffer_length(held), all = before + length;
 
-    begin_chunk(connection, bytes, length);
+    connection->input = NULL;
+    account_held(connection, before);
+    bytes -= before;
+    memcpy(bytes, tcpm__buffer_bytes(held), before);
+    begin_chunk(connection, bytes, all);
     deliver_chunk(connection, seen);
     chunk->connection = NULL;
-    if (chunk->length > 0)
-        hold_bytes(connection, chunk->bytes, chunk->length);
+    if (chunk->length > 0 && !hold_bytes(connection, chunk->bytes, chunk->length) &&
+        chunk->length == all) {
+        connection->input = held;
+        held = NULL;
+    }
+    tcpm__buffer_free(memory, &held);
 }
 
 /* The held bytes are taken off the connection meanwhile, so that a handler may put bytes in front
@@ -179,7 +193,7 @@ bool tcpm__input_next(struct tcpm__connection *connection, const void **record, 
     struct tcpm_cut cut = {.seen = 0};
 
     if (chunk->exhausted || !may_deliver(connection) || engine->posts.first != NULL ||
-        !cut_record(connection, chunk, &cut))
+        engine->running_posts || !cut_record(connection, chunk, &cut))
         return false;
     *record = cut.record;
     *length = cut.length;
@@ -195,16 +209,6 @@ static bool fits_in_front(size_t held, size_t length)
     return held <= length && held <= TCPM__READ_HEADROOM;
 }
 
-static const char *move_in_front(struct tcpm__connection *connection, char *bytes, size_t held)
-{
-    if (held == 0)
-        return bytes;
-    bytes -= held;
-    memcpy(bytes, tcpm__buffer_bytes(connection->input), held);
-    tcpm__input_free(connection);
-    return bytes;
-}
-
 void tcpm__input_received(struct tcpm__connection *connection, size_t length)
 {
     char *bytes = tcpm__engine_of(connection)->network.read_buffer;
@@ -218,7 +222,7 @@ void tcpm__input_received(struct tcpm__connection *connection, size_t length)
     if (!tcpm__has(connection, TCPM__PAUSED))
         connection->stamp_ms = tcpm__engine_of(connection)->network.now_ms;
     if (may_deliver(connection) && fits_in_front(before, length)) {
-        deliver_read(connection, move_in_front(connection, bytes, before), before + length, seen);
+        deliver_read(connection, bytes, length, seen);
         before = 0;
     } else if (hold_bytes(connection, bytes, length) && may_deliver(connection)) {
         deliver_held(connection, seen);

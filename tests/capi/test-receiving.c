@@ -281,6 +281,113 @@ static void test_E8_no_input_after_shutdown(void **state)
     host_close(&host);
 }
 
+/* ---- what a filter has seen, and what memory allows ---- */
+
+struct progress {
+    struct track *track;
+    uint64_t received;
+};
+
+static bool has_received(void *argument)
+{
+    const struct progress *progress = argument;
+    struct tcpm_info info = {.size = offsetof(struct tcpm_info, peer)};
+
+    assert_int_equal(tcpm_info_get(progress->track->session, progress->track->id, &info), 0);
+    return info.received >= progress->received;
+}
+
+static void run_until_received(struct host *host, struct track *track, uint64_t received)
+{
+    struct progress progress = {track, received};
+
+    host_run_until(host, has_received, &progress);
+}
+
+/* Lines, but it wants to be asked from 100 bytes on only. */
+static int get_late(void *self, const char *bytes, size_t length, struct tcpm_cut *cut)
+{
+    const char *end =
+        length > cut->seen ? memchr(bytes + cut->seen, '\n', length - cut->seen) : NULL;
+
+    (void) self;
+    if (end == NULL) {
+        cut->need = length < 100 ? 100 : 0;
+        return 0;
+    }
+    cut->record = bytes;
+    cut->length = (size_t) (end - bytes);
+    cut->used = cut->length + 1;
+    return 1;
+}
+
+static int put_nothing(void *self, const void *record, size_t length, struct tcpm_out *out)
+{
+    (void) self;
+    return tcpm_out_write(out, record, length);
+}
+
+/* The end comes in a read that the filter has not been asked about. */
+static void test_what_a_filter_has_not_seen_is_not_seen(void **state)
+{
+    static const struct tcpm_filter_kind kind = {
+        .size = sizeof kind, .name = "late", .get_one = get_late, .put = put_nothing};
+    struct host host;
+    struct track track = {.hook = NULL};
+    struct tcpm_session_options options = {.size = 0};
+
+    (void) state;
+    assert_int_equal(tcpm_filter_custom(&kind, NULL, &options.input_filter), 0);
+    host_open(&host, NULL);
+    struct peer *peer = peer_start("send \"0123456789\"; wait second; send \"01234567890123\\n\"; "
+                                   "wait third; sendn 100 \"x\"; close",
+                                   NULL);
+    track_connect(&track, track_session(&host, &options), peer_port(peer));
+    tcpm_filter_free(options.input_filter);
+    run_until_received(&host, &track, 10);
+    peer_go(peer, "second");
+    run_until_received(&host, &track, 25);
+    peer_go(peer, "third");
+    host_run(&host);
+    assert_log(&track, "initialize success input(012345678901234567890123) error(read,EOF) "
+                       "disconnected(eof)");
+    peer_stop(peer);
+    host_close(&host);
+}
+
+static void look_at_pending(struct track *track, enum event event)
+{
+    size_t length = 0;
+
+    if (event != EVENT_ERROR)
+        return;
+    pending_of(track, &length);
+    assert_true(length >= 30000);
+}
+
+/* More than max_memory: what was held until then stays readable. */
+static void test_what_is_held_outlives_want_of_memory(void **state)
+{
+    const struct tcpm_engine_options limits = {.size = sizeof limits, .max_memory = 100000};
+    const struct tcpm_line_options lines = {.size = sizeof lines, .max_length = 1 << 20};
+    struct host host;
+    struct track track = {.hook = look_at_pending};
+    struct tcpm_session_options options = {.size = 0};
+
+    (void) state;
+    assert_int_equal(tcpm_filter_line(&lines, &options.input_filter), 0);
+    host_open(&host, &limits);
+    struct peer *peer = peer_start("sendn 30000 \"x\"; wait go; sendn 200000 \"x\"; freeze", NULL);
+    track_connect(&track, track_session(&host, &options), peer_port(peer));
+    tcpm_filter_free(options.input_filter);
+    run_until_received(&host, &track, 30000);
+    peer_go(peer, "go");
+    host_run(&host);
+    assert_log(&track, "initialize success error(read,ENOBUFS) disconnected(error)");
+    peer_stop(peer);
+    host_close(&host);
+}
+
 /* ---- several records in one event ---- */
 
 static int next_record(struct track *track, char *text, size_t size)
@@ -441,6 +548,8 @@ static const struct CMUnitTest tests[] = {
     cmocka_unit_test(test_unread_puts_bytes_in_front),
     cmocka_unit_test(test_a_filters_error_ends_that_connection_alone),
     cmocka_unit_test(test_E8_no_input_after_shutdown),
+    cmocka_unit_test(test_what_a_filter_has_not_seen_is_not_seen),
+    cmocka_unit_test(test_what_is_held_outlives_want_of_memory),
     cmocka_unit_test(test_a_handler_takes_all_that_is_there),
     cmocka_unit_test(test_a_handler_takes_no_more_than_may_come),
     cmocka_unit_test(test_X19_five_megabytes_by_stream),

@@ -326,7 +326,8 @@ static void send_much_after_eof(struct track *track, enum event event)
     }
     if (event != EVENT_ERROR)
         return;
-    assert_int_equal(track->count[EVENT_FLUSHED], 1);
+    /* one more, if the queue was seen between low_mark and empty */
+    assert_in_range(track->count[EVENT_FLUSHED], 1, 2);
     assert_int_equal(tcpm_info_get(track->session, track->id, &info), 0);
     assert_int_equal(info.queued, 0);
 }

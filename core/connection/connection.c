@@ -275,6 +275,8 @@ static void finish(struct tcpm__connection *connection)
 bool tcpm__connection_step(struct tcpm__connection *connection)
 {
     if (!tcpm__has(connection, TCPM__ENDING))
+        tcpm__output_report(connection);
+    if (!tcpm__has(connection, TCPM__ENDING))
         tcpm__input_step(connection);
     if (!tcpm__has(connection, TCPM__ENDING))
         tcpm__output_step(connection);
@@ -312,9 +314,15 @@ static void take_connected(struct tcpm__socket *socket, int status)
         tcpm__attempt_connected(connection, status);
 }
 
+/* What was sent before, in success too, is reported before what comes in now. */
 static void take_readable(struct tcpm__socket *socket)
 {
-    tcpm__input_read(owner_of(socket));
+    struct tcpm__connection *connection = owner_of(socket);
+
+    if (tcpm__has(connection, TCPM__OWES_FLUSHED))
+        tcpm__ready(connection);
+    else
+        tcpm__input_read(connection);
 }
 
 static void take_writable(struct tcpm__socket *socket)

@@ -104,6 +104,7 @@ void tcpm__input_free(struct tcpm__connection *connection);
 int tcpm__output_send(struct tcpm__connection *connection, const struct tcpm_record *records,
                       size_t count);
 void tcpm__output_flush(struct tcpm__connection *connection);
+void tcpm__output_report(struct tcpm__connection *connection); /* flushed, if it is owed */
 void tcpm__output_step(struct tcpm__connection *connection); /* flushed, FIN, the end of a flush */
 void tcpm__output_look(struct tcpm__connection *connection); /* has the peer acknowledged all? */
 uint64_t tcpm__output_unsent(const struct tcpm__connection *connection); /* bytes taken, not sent */

@@ -213,7 +213,7 @@ int tcpm__output_send(struct tcpm__connection *connection, const struct tcpm_rec
 
 /* ---- in the ready pass ---- */
 
-static void report_flushed(struct tcpm__connection *connection)
+void tcpm__output_report(struct tcpm__connection *connection)
 {
     uint32_t owed = TCPM__WAS_FULL;
 
@@ -284,7 +284,7 @@ void tcpm__output_step(struct tcpm__connection *connection)
 {
     if (!tcpm__has(connection, TCPM__BLOCKED))
         tcpm__output_flush(connection);
-    report_flushed(connection);
+    tcpm__output_report(connection);
     if (connection->queue != NULL || !can_send(connection))
         return;
     if (tcpm__has(connection, TCPM__OWES_FLUSHED))

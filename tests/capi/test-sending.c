@@ -285,6 +285,33 @@ static void test_shutdown_of_the_output_before_success(void **state)
     host_close(&host);
 }
 
+static void greet_back(struct track *track, enum event event)
+{
+    if (event == EVENT_SUCCESS)
+        assert_int_equal(tcpm_send(track->session, track->id, "hello", 5), 0);
+    if (event != EVENT_INPUT)
+        return;
+    assert_int_equal(track->count[EVENT_FLUSHED], 1);
+    assert_int_equal(tcpm_shutdown(track->session, track->id), 0);
+}
+
+/* Success and the greeting are one event of the kernel's; what success sent was sent before. */
+static void test_what_success_sent_is_flushed_before_the_greeting(void **state)
+{
+    struct host host;
+    struct track track = {.hook = greet_back};
+
+    (void) state;
+    host_open(&host, NULL);
+    struct peer *peer = peer_start("send \"welcome\\n\"; mark greeted; recv all", NULL);
+    track_connect(&track, track_session(&host, NULL), peer_port(peer));
+    assert_int_equal(peer_wait_mark(peer, "greeted", 1, 20), 0);
+    host_run(&host);
+    assert_log(&track, "initialize success input(welcome) disconnected(shutdown)");
+    peer_stop(peer);
+    host_close(&host);
+}
+
 static void reply_to_eof(struct track *track, enum event event)
 {
     if (event == EVENT_INPUT)
@@ -397,6 +424,7 @@ static const struct CMUnitTest tests[] = {
     cmocka_unit_test(test_S14_full_and_flushed_on_falling_to_the_low_mark),
     cmocka_unit_test(test_S15_twenty_thousand_lines_in_one_handler),
     cmocka_unit_test(test_shutdown_of_the_output_before_success),
+    cmocka_unit_test(test_what_success_sent_is_flushed_before_the_greeting),
     cmocka_unit_test(test_S13_a_reply_to_a_peer_that_has_half_closed),
     cmocka_unit_test(test_eof_waits_for_the_queue),
     cmocka_unit_test(test_a_write_error_takes_the_place_of_the_eof),

@@ -436,30 +436,40 @@ static void test_a_handler_takes_all_that_is_there(void **state)
     host_close(&host);
 }
 
-static void set_flag(struct tcpm_session *session, void *user, void *argument)
+struct posted {
+    struct track *track;
+    bool ran;
+};
+
+/* It runs between two records, and gets none. */
+static void take_none(struct tcpm_session *session, void *user, void *argument)
 {
+    struct posted *posted = argument;
+    char text[16];
+
     (void) session;
     (void) user;
-    *(bool *) argument = true;
+    assert_int_equal(next_record(posted->track, text, sizeof text), 0);
+    posted->ran = true;
 }
 
 /* What was posted comes before the next record, and nothing comes past a pause, another filter or a
    shutdown. */
 static void take_under_conditions(struct track *track, enum event event)
 {
-    static bool posted;
-    struct tcpm_task task = {.run = set_flag, .argument = &posted};
+    static struct posted posted;
+    struct tcpm_task task = {.run = take_none, .argument = &posted};
     char text[16];
 
     if (event != EVENT_INPUT)
         return;
     switch (track->count[EVENT_INPUT]) {
     case 1:
-        posted = false;
+        posted = (struct posted){.track = track};
         assert_int_equal(tcpm_post(track->session, task), 0);
         break;
     case 2:
-        assert_true(posted);
+        assert_true(posted.ran);
         assert_int_equal(tcpm_pause(track->session, track->id), 0);
         assert_int_equal(tcpm_resume(track->session, track->id), 0);
         break;

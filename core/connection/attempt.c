@@ -38,11 +38,16 @@ void tcpm__attempt_free(struct tcpm__connection *connection)
 
 /* ---- one address ---- */
 
+static bool is_bound(const struct tcpm__attempt *attempt)
+{
+    return attempt != NULL && (attempt->bind.any.sa_family != AF_UNSPEC || attempt->bind_port != 0);
+}
+
 /* The address to bind to for a remote address of this family; false: none. */
 static bool bind_address(const struct tcpm__attempt *attempt, int family,
                          union tcpm__address *address)
 {
-    if (attempt == NULL || (attempt->bind.any.sa_family == AF_UNSPEC && attempt->bind_port == 0))
+    if (!is_bound(attempt))
         return false;
     *address = attempt->bind;
     if (address->any.sa_family == AF_UNSPEC) {
@@ -214,11 +219,9 @@ void tcpm__attempt_start(struct tcpm__connection *connection)
 static bool may_have_port(const struct tcpm__connection *connection)
 {
     const struct tcpm__network *network = &tcpm__engine_of(connection)->network;
-    const struct tcpm__attempt *attempt = attempt_of(connection);
 
     return (connection->port >= network->first_port && connection->port <= network->last_port) ||
-           (attempt != NULL &&
-            (attempt->bind_port != 0 || attempt->bind.any.sa_family != AF_UNSPEC));
+           is_bound(attempt_of(connection));
 }
 
 /* On loopback the kernel may choose our target as our own port, and connect us to ourselves. */

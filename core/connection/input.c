@@ -107,11 +107,17 @@ static bool cut_record(struct tcpm__connection *connection, struct tcpm__chunk *
 
 /* Leaves in the chunk what is not yet a record. A record may lie in its filter, which is kept while
    the handler may change the filter. */
-static void deliver_chunk(struct tcpm__connection *connection, size_t seen)
+static void deliver_chunk(struct tcpm__connection *connection, const char *bytes, size_t length,
+                          size_t seen)
 {
-    struct tcpm__chunk *chunk = &tcpm__engine_of(connection)->chunk;
+    struct tcpm_engine *engine = tcpm__engine_of(connection);
+    struct tcpm__chunk *chunk = &engine->chunk;
     struct tcpm_cut cut = {.seen = seen};
 
+    *chunk = (struct tcpm__chunk){.connection = connection,
+                                  .bytes = bytes,
+                                  .length = length,
+                                  .began_ms = engine->network.now_ms};
     while (cut_record(connection, chunk, &cut)) {
         struct tcpm__codec *codec = tcpm__codec_keep(connection->in);
 
@@ -126,16 +132,7 @@ static void deliver_chunk(struct tcpm__connection *connection, size_t seen)
         if (!tcpm__has(connection, TCPM__PAUSED))
             tcpm__ready(connection);
     }
-}
-
-static void begin_chunk(struct tcpm__connection *connection, const char *bytes, size_t length)
-{
-    struct tcpm_engine *engine = tcpm__engine_of(connection);
-
-    engine->chunk = (struct tcpm__chunk){.connection = connection,
-                                         .bytes = bytes,
-                                         .length = length,
-                                         .began_ms = engine->network.now_ms};
+    chunk->connection = NULL;
 }
 
 /* Straight from the read buffer, where what was left over is put in front; should there be no
@@ -143,8 +140,8 @@ static void begin_chunk(struct tcpm__connection *connection, const char *bytes, 
 static void deliver_read(struct tcpm__connection *connection, char *bytes, size_t length,
                          size_t seen)
 {
-    const struct tcpm__memory *memory = &tcpm__engine_of(connection)->memory;
-    struct tcpm__chunk *chunk = &tcpm__engine_of(connection)->chunk;
+    struct tcpm_engine *engine = tcpm__engine_of(connection);
+    const struct tcpm__chunk *chunk = &engine->chunk;
     struct tcpm__buffer *held = connection->input;
     size_t before = tcpm__buffer_length(held), all = before + length;
 
@@ -152,15 +149,13 @@ static void deliver_read(struct tcpm__connection *connection, char *bytes, size_
     account_held(connection, before);
     bytes -= before;
     memcpy(bytes, tcpm__buffer_bytes(held), before);
-    begin_chunk(connection, bytes, all);
-    deliver_chunk(connection, seen);
-    chunk->connection = NULL;
+    deliver_chunk(connection, bytes, all, seen);
     if (chunk->length > 0 && !hold_bytes(connection, chunk->bytes, chunk->length) &&
         chunk->length == all) {
         connection->input = held;
         held = NULL;
     }
-    tcpm__buffer_free(memory, &held);
+    tcpm__buffer_free(&engine->memory, &held);
 }
 
 /* The held bytes are taken off the connection meanwhile, so that a handler may put bytes in front
@@ -172,9 +167,7 @@ static void deliver_held(struct tcpm__connection *connection, size_t seen)
     struct tcpm__chunk *chunk = &engine->chunk;
 
     connection->input = NULL;
-    begin_chunk(connection, tcpm__buffer_bytes(held), tcpm__buffer_length(held));
-    deliver_chunk(connection, seen);
-    chunk->connection = NULL;
+    deliver_chunk(connection, tcpm__buffer_bytes(held), tcpm__buffer_length(held), seen);
     if (held == NULL)
         return;
     tcpm__buffer_consume(&engine->memory, &held, tcpm__buffer_length(held) - chunk->length);

@@ -255,6 +255,7 @@ static void give_up_socket(struct tcpm__connection *connection)
 {
     bool reset = tcpm__has(connection, TCPM__RESET) || tcpm__output_unsent(connection) > 0;
 
+    tcpm__backlog_leave(connection);
     if (tcpm__socket_is_open(&connection->socket))
         tcpm__socket_close(&tcpm__engine_of(connection)->network, &connection->socket, reset);
 }

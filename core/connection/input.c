@@ -243,14 +243,12 @@ void tcpm__input_read(struct tcpm__connection *connection)
     const struct tcpm__network *network = &tcpm__engine_of(connection)->network;
 
     while (connection->socket.readable && !is_held_up(connection) &&
-           !tcpm__has(connection, TCPM__INPUT_END)) {
+           !tcpm__has(connection, TCPM__INPUT_END) && !tcpm__backlog_has(connection)) {
         ssize_t length = tcpm__socket_read(network, &connection->socket);
 
-        if (length == -EBUSY) {
-            tcpm__ready(connection); /* it goes on in the next round */
-            return;
-        }
-        if (length > 0)
+        if (length == -EBUSY)
+            tcpm__backlog_add(connection);
+        else if (length > 0)
             tcpm__input_received(connection, (size_t) length);
         else if (length != -EAGAIN)
             note_end(connection, length == 0 ? TCPM_EOF : (int) length);

@@ -100,6 +100,15 @@ void tcpm__input_pending(struct tcpm__connection *connection, const char **bytes
 void tcpm__input_pause(struct tcpm__connection *connection, bool pause);
 void tcpm__input_free(struct tcpm__connection *connection);
 
+/* ---- backlog.c: who has more to read than one read takes ---- */
+void tcpm__backlog_add(struct tcpm__connection *connection);
+void tcpm__backlog_leave(struct tcpm__connection *connection);
+void tcpm__backlog_run(struct tcpm_engine *engine);
+static inline bool tcpm__backlog_has(const struct tcpm__connection *connection)
+{
+    return !tcpm__list_empty(&connection->in_backlog);
+}
+
 /* ---- output.c: records to bytes sent ---- */
 int tcpm__output_send(struct tcpm__connection *connection, const struct tcpm_record *records,
                       size_t count);

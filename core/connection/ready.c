@@ -133,7 +133,8 @@ static void set_timer(struct tcpm_engine *engine)
 /* An active idle handle makes the next poll return at once. */
 static void allow_blocking(struct tcpm_engine *engine)
 {
-    if (engine->ready != NULL || engine->next_posts.first != NULL || engine->closing)
+    if (engine->ready != NULL || engine->next_posts.first != NULL ||
+        !tcpm__list_empty(&engine->backlog) || engine->closing)
         uv_idle_start(&engine->handles.idle, take_idle);
     else
         uv_idle_stop(&engine->handles.idle);
@@ -146,6 +147,7 @@ static void take_prepare(uv_prepare_t *prepare)
     tcpm__network_begin_turn(&engine->network);
     engine->ticked_ms = tcpm__network_now(&engine->network);
     tcpm__posts_run(engine, &engine->next_posts);
+    tcpm__backlog_run(engine);
     ready_pass(engine);
     allow_blocking(engine);
     set_timer(engine);

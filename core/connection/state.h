@@ -64,6 +64,7 @@ struct tcpm__connection {
     struct tcpm_session *session;
     void *heap;
     struct tcpm__connection *next_ready;
+    struct tcpm__list in_backlog;
     struct tcpm__timer timer; /* the earliest of its deadlines or before; link: while waiting, its
                                  place in the queue */
     uint64_t stamp_ms;    /* the timeout of this phase runs from here; paused: how long it ran */
@@ -100,7 +101,7 @@ struct tcpm__connection {
     uint8_t swallow;            /* this byte, if it comes next, is dropped; 0: none */
 };
 
-_Static_assert(sizeof(struct tcpm__connection) <= 192, "a connection has outgrown its budget");
+_Static_assert(sizeof(struct tcpm__connection) <= 208, "a connection has outgrown its budget");
 
 /* A remote address that is not a dotted quad. */
 struct tcpm__target {
@@ -173,8 +174,11 @@ struct tcpm_engine {
     } handles;
     uint32_t open_handles;
     struct tcpm__connection *ready, **ready_last;
-    struct tcpm__connection *serving;     /* whose step the ready pass is in, or NULL */
-    bool serve_again;                     /* it has been marked meanwhile */
+    struct tcpm__connection *serving; /* whose step the ready pass is in, or NULL */
+    bool serve_again;                 /* it has been marked meanwhile */
+    struct tcpm__list backlog;        /* connections that a read has left with more */
+    uint32_t backlog_count;
+    uint64_t slice_began_ms;              /* of the first of them */
     struct tcpm__posts posts, next_posts; /* for when the handler returns; for the next turn */
     uint32_t handler_depth;               /* handlers running now */
     bool running_posts;

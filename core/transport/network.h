@@ -68,6 +68,12 @@ int tcpm__network_open(struct tcpm__network *network, uv_loop_t *loop,
 /* Before each poll of the loop. */
 void tcpm__network_begin_turn(struct tcpm__network *network);
 
+/* Whether the round has taken a turn, and was not over. */
+static inline bool tcpm__network_is_in_round(const struct tcpm__network *network)
+{
+    return network->events_in_round > 0;
+}
+
 /* All sockets are closed. The rest is freed once libuv has let go of it, see emptied. */
 void tcpm__network_close(struct tcpm__network *network);
 void tcpm__network_free(struct tcpm__network *network);

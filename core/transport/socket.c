@@ -140,15 +140,20 @@ static void note_read(const struct tcpm__network *network, struct tcpm__socket *
         socket->readable = false;
 }
 
+bool tcpm__socket_may_read(const struct tcpm__network *network, struct tcpm__socket *socket)
+{
+    enter_round(network, socket);
+    return socket->read_in_round < TCPM__READ_PER_ROUND;
+}
+
 ssize_t tcpm__socket_read(const struct tcpm__network *network, struct tcpm__socket *socket)
 {
     size_t wanted;
     ssize_t nread;
 
-    enter_round(network, socket);
-    wanted = TCPM__READ_PER_ROUND - socket->read_in_round;
-    if (wanted == 0)
+    if (!tcpm__socket_may_read(network, socket))
         return -EBUSY;
+    wanted = TCPM__READ_PER_ROUND - socket->read_in_round;
     do {
         nread = recv(socket->fd, network->read_buffer, wanted, 0);
     } while (nread < 0 && errno == EINTR);

@@ -52,6 +52,9 @@ void tcpm__socket_spend(struct tcpm__socket *socket);
 /* Bytes sent; 0: the kernel takes no more, writable will come; negative: -errno. */
 ssize_t tcpm__socket_send(const struct tcpm__socket *socket, const void *bytes, size_t length);
 
+/* Whether it has not yet read enough in this round. */
+bool tcpm__socket_may_read(const struct tcpm__network *network, struct tcpm__socket *socket);
+
 /* One read into the network's read buffer: bytes read; 0: the peer's FIN; -EAGAIN; -EBUSY: it has
    read enough in this round; or -errno. */
 ssize_t tcpm__socket_read(const struct tcpm__network *network, struct tcpm__socket *socket);

@@ -16,9 +16,10 @@
  *   recv N|line|all     reads and keeps; all: to the end of the stream
  *   recvuntil "…"       reads and keeps, up to and with these bytes
  *   expect "…"          reads so many bytes; others are a failure of the test, see peer_report
- *   echo  discard  count   to the end of the stream; count keeps a checksum, discard only the
- * number sleep MS            only where time itself is the subject mark NAME           tells the
- * test that it came here; wait NAME: until the test calls peer_go shutwr  shutrd      half a close
+ *   echo  discard  count   to the end of the stream; count keeps a checksum, discard only the number
+ *   sleep MS            only where time itself is the subject
+ *   mark NAME           tells the test that it came here; wait NAME: until the test calls peer_go
+ *   shutwr  shutrd      half a close
  *   close               reads what is there, then closes: FIN. The end of the program does the same
  *   close_unread        closes when something is there to read and without reading it: RST
  *   rst                 closes with RST

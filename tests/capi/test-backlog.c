@@ -1,0 +1,218 @@
+/*
+ * Connections with more to read than a turn of the loop allows: each has its turn, and whatever is
+ * done to one that waits for it works as for any other.
+ */
+#include "plain.h"
+
+#include <sys/socket.h>
+
+enum { MUCH = 1 << 20, BLAST = 2 << 20, CROWD = 4, SHARE = 20 << 20 };
+
+static void enlarge(struct track *track)
+{
+    static const int size = 4 << 20;
+
+    assert_int_equal(setsockopt(track->fd, SOL_SOCKET, SO_RCVBUF, &size, sizeof size), 0);
+}
+
+/* ---- who goes on for ever ---- */
+
+static void enlarge_when_open(struct track *track, enum event event)
+{
+    if (event == EVENT_SUCCESS)
+        enlarge(track);
+}
+
+static uint64_t least_of(const struct track *tracks)
+{
+    uint64_t least = UINT64_MAX;
+
+    for (size_t i = 0; i < CROWD; i++)
+        least = tracks[i].received < least ? tracks[i].received : least;
+    return least;
+}
+
+static bool each_has_its_share(void *tracks)
+{
+    return least_of(tracks) >= SHARE;
+}
+
+static void test_peers_that_send_for_ever_all_have_their_turn(void **state)
+{
+    struct host host;
+    struct track tracks[CROWD] = {0};
+    struct tcpm_session_options options = {.input_filter = stream_filter()};
+
+    (void) state;
+    host_open(&host, NULL);
+    struct peer *peer = peer_start("blast 0", NULL);
+    struct tcpm_session *session = track_session(&host, &options);
+    tcpm_filter_free(options.input_filter);
+    for (size_t i = 0; i < CROWD; i++) {
+        tracks[i].hook = enlarge_when_open;
+        track_connect(&tracks[i], session, peer_port(peer));
+    }
+    host_run_until(&host, each_has_its_share, tracks);
+    assert_int_equal(tcpm_die(session), 0);
+    host_run(&host);
+    for (size_t i = 0; i < CROWD; i++) {
+        print_message("# %zu: %llu MiB\n", i, (unsigned long long) tracks[i].received >> 20);
+        assert_int_equal(tracks[i].reason, TCPM_REASON_DIE);
+    }
+    peer_stop(peer);
+    host_close(&host);
+}
+
+/* ---- what is done to one that waits ---- */
+
+/* Two connections that have much to read before the loop looks at either; the slow one spends 10 ms
+   on each record, 80 ms on what it may take in a turn, and the other one waits for that. */
+struct pair {
+    struct track slow, other;
+    void (*act)(struct track *other); /* in its first input; NULL: nothing */
+};
+
+static void take_slowly(struct track *track, enum event event)
+{
+    enlarge_when_open(track, event);
+    if (event == EVENT_INPUT)
+        stall_ms(10);
+}
+
+static void act_once(struct track *track, enum event event)
+{
+    const struct pair *pair = track->user;
+
+    enlarge_when_open(track, event);
+    if (event == EVENT_INPUT && track->count[EVENT_INPUT] == 1 && pair->act != NULL)
+        pair->act(track);
+}
+
+static bool both_open(void *argument)
+{
+    struct pair *pair = argument;
+
+    return track_open(&pair->slow) && track_open(&pair->other);
+}
+
+static void run_pair(struct pair *pair, struct tcpm_session_options options)
+{
+    struct host host;
+
+    options.input_filter = stream_filter();
+    host_open(&host, NULL);
+    struct peer *peer = peer_start("wait go; blast 2m; shutwr; discard", NULL);
+    struct tcpm_session *session = track_session(&host, &options);
+    tcpm_filter_free(options.input_filter);
+    pair->slow.hook = take_slowly;
+    pair->other.hook = act_once;
+    pair->other.user = pair;
+    track_connect(&pair->slow, session, peer_port(peer));
+    track_connect(&pair->other, session, peer_port(peer));
+    host_run_until(&host, both_open, pair);
+    peer_go(peer, "go");
+    wait_readable(pair->slow.fd, MUCH);
+    wait_readable(pair->other.fd, MUCH);
+    host_run(&host);
+    assert_int_equal(pair->slow.received, BLAST);
+    assert_int_equal(pair->slow.reason, TCPM_REASON_EOF);
+    peer_stop(peer);
+    host_close(&host);
+}
+
+static void assert_got_all(const struct track *track)
+{
+    assert_int_equal(track->received, BLAST);
+    assert_int_equal(track->reason, TCPM_REASON_EOF);
+    assert_int_equal(track->count[EVENT_TIMEOUT], 0);
+}
+
+/* What has come counts as come, however long its turn takes. */
+static void test_who_waits_for_its_turn_does_not_time_out(void **state)
+{
+    struct pair pair = {.act = NULL};
+
+    (void) state;
+    run_pair(&pair, (struct tcpm_session_options){.input_timeout_ms = 30});
+    assert_got_all(&pair.other);
+}
+
+static void resume(struct tcpm_session *session, void *user, void *argument)
+{
+    struct track *track = argument;
+
+    (void) user;
+    assert_int_equal(track->count[EVENT_INPUT], 1);
+    assert_int_equal(tcpm_resume(session, track->id), 0);
+}
+
+static void pause_for_a_while(struct track *track)
+{
+    struct tcpm_task task = {.run = resume, .argument = track};
+
+    assert_int_equal(tcpm_pause(track->session, track->id), 0);
+    assert_int_equal(tcpm_delay(track->session, track->id, 200, task, NULL), 0);
+}
+
+static void test_who_is_paused_loses_its_turn_but_nothing_else(void **state)
+{
+    struct pair pair = {.act = pause_for_a_while};
+
+    (void) state;
+    run_pair(&pair, (struct tcpm_session_options){0});
+    assert_got_all(&pair.other);
+}
+
+static void shut_down(struct track *track)
+{
+    assert_int_equal(tcpm_shutdown(track->session, track->id), 0);
+}
+
+static void reset(struct track *track)
+{
+    assert_int_equal(tcpm_reset(track->session, track->id), 0);
+}
+
+static void test_who_waits_can_be_ended(void **state)
+{
+    void (*const ends[])(struct track * track) = {shut_down, reset};
+
+    (void) state;
+    for (size_t i = 0; i < COUNT(ends); i++) {
+        struct pair pair = {.act = ends[i]};
+
+        run_pair(&pair, (struct tcpm_session_options){0});
+        assert_int_equal(pair.other.count[EVENT_INPUT], 1);
+        assert_int_equal(pair.other.reason, TCPM_REASON_SHUTDOWN);
+    }
+}
+
+/* ---- what is sent meanwhile ---- */
+
+static void send_much(struct track *track)
+{
+    static char bytes[MUCH];
+
+    assert_true(tcpm_send(track->session, track->id, bytes, sizeof bytes) >= 0);
+}
+
+/* Sending does not wait for the turn to read. */
+static void test_who_waits_to_read_may_send(void **state)
+{
+    struct pair pair = {.act = send_much};
+
+    (void) state;
+    run_pair(&pair, (struct tcpm_session_options){0});
+    assert_got_all(&pair.other);
+    assert_true(pair.other.count[EVENT_FLUSHED] >= 1);
+}
+
+static const struct CMUnitTest tests[] = {
+    cmocka_unit_test(test_peers_that_send_for_ever_all_have_their_turn),
+    cmocka_unit_test(test_who_waits_for_its_turn_does_not_time_out),
+    cmocka_unit_test(test_who_is_paused_loses_its_turn_but_nothing_else),
+    cmocka_unit_test(test_who_waits_can_be_ended),
+    cmocka_unit_test(test_who_waits_to_read_may_send),
+};
+
+RUN_TESTS(tests)

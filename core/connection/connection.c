@@ -330,9 +330,6 @@ static void take_writable(struct tcpm__socket *socket)
 {
     struct tcpm__connection *connection = owner_of(socket);
 
-    if (!tcpm__has(connection, TCPM__BLOCKED))
-        return;
-    connection->flags &= ~(uint32_t) TCPM__BLOCKED;
     tcpm__output_flush(connection);
 }
 

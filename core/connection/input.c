@@ -240,7 +240,7 @@ static bool is_held_up(const struct tcpm__connection *connection)
 
 void tcpm__input_read(struct tcpm__connection *connection)
 {
-    const struct tcpm__network *network = &tcpm__engine_of(connection)->network;
+    struct tcpm__network *network = &tcpm__engine_of(connection)->network;
 
     while (connection->socket.readable && !is_held_up(connection) &&
            !tcpm__has(connection, TCPM__INPUT_END) && !tcpm__backlog_has(connection)) {

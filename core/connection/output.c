@@ -64,8 +64,10 @@ static size_t send_bytes(struct tcpm__connection *connection, const char *bytes,
     if (connection->sent > 0)
         set_nodelay(connection);
     sent = tcpm__socket_send(&connection->socket, bytes, length);
-    if (sent == 0)
-        connection->flags |= TCPM__BLOCKED;
+    if (sent == 0) {
+        sent = tcpm__socket_watch_output(&tcpm__engine_of(connection)->network, &connection->socket,
+                                         connection->id);
+    }
     if (sent < 0) {
         fail_write(connection, (int) sent);
         return 0;
@@ -282,7 +284,7 @@ static void end_flush(struct tcpm__connection *connection)
 
 void tcpm__output_step(struct tcpm__connection *connection)
 {
-    if (!tcpm__has(connection, TCPM__BLOCKED))
+    if (!connection->socket.blocked)
         tcpm__output_flush(connection);
     tcpm__output_report(connection);
     if (connection->queue != NULL || !can_send(connection))

@@ -30,24 +30,23 @@ enum tcpm__flag {
     TCPM__PAUSED = 1u << 1,       /* the user wants no input */
     TCPM__MORE = 1u << 2,         /* records may be left in what has been received */
     TCPM__SEEN = 1u << 3,         /* the filter has seen all of input and found no record */
-    TCPM__BLOCKED = 1u << 4,      /* the kernel takes no more output: writable will come */
-    TCPM__INPUT_END = 1u << 5,    /* that end is known: cause */
-    TCPM__OWES_FLUSHED = 1u << 6, /* bytes were taken and not yet reported as flushed */
-    TCPM__WAS_FULL = 1u << 7,     /* send said full: flushed is owed on falling to low_mark */
-    TCPM__OUTPUT_SHUT = 1u << 8,  /* no send any more: FIN after the queue */
-    TCPM__FIN_SENT = 1u << 9,
-    TCPM__PEER_CLOSED = 1u << 10,  /* its FIN has come while we flush */
-    TCPM__LINGERING = 1u << 11,    /* flushed; the peer's kernel has not acknowledged all */
-    TCPM__WRITE_FAILED = 1u << 12, /* nothing can be sent any more */
-    TCPM__ENDING = 1u << 13,       /* decided: only the last events are left */
-    TCPM__RESET = 1u << 14,        /* close by RST */
-    TCPM__GRACE = 1u << 15,        /* the deadline has passed once, with input waiting */
-    TCPM__HAD_SUCCESS = 1u << 16,
-    TCPM__HAS_MESSAGE = 1u << 17, /* the cause has a text of its own */
-    TCPM__PLACED = 1u << 18,      /* counts among those that have a socket */
-    TCPM__IN_SELF = 1u << 19,     /* the filter holds another record itself */
-    TCPM__QUAD = 1u << 20,        /* its address was given as a dotted quad */
-    TCPM__NODELAY_SET = 1u << 21, /* the socket has the option */
+    TCPM__INPUT_END = 1u << 4,    /* that end is known: cause */
+    TCPM__OWES_FLUSHED = 1u << 5, /* bytes were taken and not yet reported as flushed */
+    TCPM__WAS_FULL = 1u << 6,     /* send said full: flushed is owed on falling to low_mark */
+    TCPM__OUTPUT_SHUT = 1u << 7,  /* no send any more: FIN after the queue */
+    TCPM__FIN_SENT = 1u << 8,
+    TCPM__PEER_CLOSED = 1u << 9,   /* its FIN has come while we flush */
+    TCPM__LINGERING = 1u << 10,    /* flushed; the peer's kernel has not acknowledged all */
+    TCPM__WRITE_FAILED = 1u << 11, /* nothing can be sent any more */
+    TCPM__ENDING = 1u << 12,       /* decided: only the last events are left */
+    TCPM__RESET = 1u << 13,        /* close by RST */
+    TCPM__GRACE = 1u << 14,        /* the deadline has passed once, with input waiting */
+    TCPM__HAD_SUCCESS = 1u << 15,
+    TCPM__HAS_MESSAGE = 1u << 16, /* the cause has a text of its own */
+    TCPM__PLACED = 1u << 17,      /* counts among those that have a socket */
+    TCPM__IN_SELF = 1u << 18,     /* the filter holds another record itself */
+    TCPM__QUAD = 1u << 19,        /* its address was given as a dotted quad */
+    TCPM__NODELAY_SET = 1u << 20, /* the socket has the option */
 };
 
 /* What an attempt to connect needs, from tcpm_connect until success or failure. */

@@ -21,6 +21,8 @@
    the kernel keeps of these sockets is still in the processor's caches. */
 #define EVENTS_PER_TURN 64
 
+#define LONE_EVENTS 16 /* in a row, and a socket is the only one that is busy */
+
 #define MAX_TABLE 1048576 /* descriptors that libuv's table is made for */
 
 uint64_t tcpm__network_now(struct tcpm__network *network)
@@ -40,24 +42,59 @@ void tcpm__network_forget(struct tcpm__network *network)
 
 /* ---- events ---- */
 
+static void serve(struct tcpm__network *network, struct tcpm__socket *socket, uint32_t events)
+{
+    tcpm__network_now(network);
+    tcpm__socket_serve(network, socket, events);
+    network->events->served(network);
+}
+
+/* The only one that is busy is asked itself, which saves asking the set who it is that has an
+   event. False: it had nothing to read, so the set has to tell. */
+static bool serve_lone(struct tcpm__network *network)
+{
+    uint32_t reads = network->reads;
+
+    if (network->lone == NULL)
+        return false;
+    serve(network, network->lone, EPOLLIN);
+    return network->reads != reads;
+}
+
+/* Finds out whether one socket is the only one that has events. */
+static void note_lone(struct tcpm__network *network, const struct epoll_event *batch, int count)
+{
+    struct tcpm__socket *socket =
+        count == 1 ? network->events->find(network, batch[0].data.u64) : NULL;
+
+    if (socket == NULL || socket != network->last) {
+        network->last = socket;
+        network->last_events = 0;
+        network->lone = NULL;
+    } else if (++network->last_events >= LONE_EVENTS && network->lone == NULL) {
+        tcpm__socket_be_lone(network, socket, batch[0].data.u64);
+    }
+}
+
 static void take_events(uv_poll_t *poll, int status, int events)
 {
     struct tcpm__network *network = poll->data;
     struct epoll_event batch[EVENTS_PER_TURN];
-    int count = epoll_wait(network->epoll_fd, batch, EVENTS_PER_TURN, 0);
+    int count;
 
     (void) status;
     (void) events;
+    if (serve_lone(network))
+        return;
+    count = epoll_wait(network->epoll_fd, batch, EVENTS_PER_TURN, 0);
+    note_lone(network, batch, count);
     network->events_in_round += count > 0 ? (uint32_t) count : 0;
     network->crowded = count == EVENTS_PER_TURN && network->events_in_round < network->sockets;
     for (int i = 0; i < count; i++) {
         struct tcpm__socket *socket = network->events->find(network, batch[i].data.u64);
 
-        if (socket == NULL)
-            continue;
-        tcpm__network_now(network);
-        tcpm__socket_serve(network, socket, batch[i].events);
-        network->events->served(network);
+        if (socket != NULL)
+            serve(network, socket, batch[i].events);
     }
 }
 

@@ -51,6 +51,10 @@ struct tcpm__network {
     uint32_t handles;  /* handles and requests that libuv still knows and that are about to end */
     uint32_t sockets;  /* open now */
     uint32_t events_in_round;
+    struct tcpm__socket *last;      /* whose the last event was, if it came alone; or NULL */
+    uint32_t last_events;           /* of it, in a row */
+    struct tcpm__socket *lone;      /* the only one that is busy, watched for input; or NULL */
+    uint32_t reads;                 /* that have brought something, modulo 2^32 */
     bool crowded;                   /* the set has more events than this turn has taken */
     uint16_t turn;                  /* counts turns of the loop; never 0 */
     uint16_t round;                 /* counts rounds; in each, all that are ready are served once */

@@ -15,11 +15,19 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#define MUCH 49152 /* bytes of one read */
+
 static void reset_at_close(const struct tcpm__socket *socket)
 {
     static const struct linger now = {.l_onoff = 1, .l_linger = 0};
 
     setsockopt(socket->fd, SOL_SOCKET, SO_LINGER, &now, sizeof(now));
+}
+
+static void forget_lone(struct tcpm__network *network, const struct tcpm__socket *socket)
+{
+    if (network->last == socket)
+        network->last = network->lone = NULL;
 }
 
 /* ---- connecting ---- */
@@ -33,6 +41,18 @@ int tcpm__socket_open(struct tcpm__network *network, struct tcpm__socket *opened
     *opened = (struct tcpm__socket){.fd = fd};
     network->sockets++;
     return 0;
+}
+
+/* operation: EPOLL_CTL_ADD or EPOLL_CTL_MOD. */
+static int watch(const struct tcpm__network *network, const struct tcpm__socket *socket,
+                 uint64_t tag, int operation, uint32_t output)
+{
+    struct epoll_event event = {
+        .events = EPOLLIN | EPOLLRDHUP | EPOLLPRI | EPOLLET | output,
+        .data.u64 = tag,
+    };
+
+    return epoll_ctl(network->epoll_fd, operation, socket->fd, &event) < 0 ? -errno : 0;
 }
 
 /* A port of its own is only taken at connect, where the kernel can give the same one to several
@@ -54,22 +74,17 @@ int tcpm__socket_bind(const struct tcpm__socket *socket, const union tcpm__addre
 int tcpm__socket_connect(const struct tcpm__network *network, struct tcpm__socket *socket,
                          const union tcpm__address *address, uint64_t tag)
 {
-    struct epoll_event event = {
-        .events = EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLPRI | EPOLLET,
-        .data.u64 = tag,
-    };
+    int result;
 
     if (connect(socket->fd, &address->any, tcpm__address_size(address)) < 0 &&
         errno != EINPROGRESS && errno != EINTR)
         return -errno;
-    if (epoll_ctl(network->epoll_fd, EPOLL_CTL_ADD, socket->fd, &event) < 0) {
-        int error = errno;
-
+    result = watch(network, socket, tag, EPOLL_CTL_ADD, EPOLLOUT);
+    if (result < 0)
         reset_at_close(socket); /* it may stand already: nobody shall take it for a whole stream */
-        return -error;
-    }
-    socket->connecting = true;
-    return 0;
+    else
+        socket->connecting = true;
+    return result;
 }
 
 /* ---- events ---- */
@@ -111,8 +126,30 @@ void tcpm__socket_serve(const struct tcpm__network *network, struct tcpm__socket
             socket->thorough = true;
         network->events->readable(socket);
     }
-    if ((events & EPOLLOUT) != 0)
+    if ((events & EPOLLOUT) != 0 && socket->blocked) {
+        socket->blocked = false;
         network->events->writable(socket);
+    }
+}
+
+void tcpm__socket_be_lone(struct tcpm__network *network, struct tcpm__socket *socket, uint64_t tag)
+{
+    if (socket->blocked)
+        return;
+    if (!socket->input_only)
+        socket->input_only = watch(network, socket, tag, EPOLL_CTL_MOD, 0) == 0;
+    if (socket->input_only)
+        network->lone = socket;
+}
+
+int tcpm__socket_watch_output(struct tcpm__network *network, struct tcpm__socket *socket,
+                              uint64_t tag)
+{
+    if (!socket->input_only)
+        return 0;
+    socket->input_only = false;
+    forget_lone(network, socket);
+    return watch(network, socket, tag, EPOLL_CTL_MOD, EPOLLOUT);
 }
 
 /* ---- reading ---- */
@@ -127,16 +164,20 @@ static void enter_round(const struct tcpm__network *network, struct tcpm__socket
 }
 
 /* A read that did not fill its buffer has left nothing, unless the end, an error or urgent data was
-   announced; what comes later comes with an event. */
-static void note_read(const struct tcpm__network *network, struct tcpm__socket *socket,
-                      ssize_t nread, size_t wanted)
+   announced; what comes later comes with an event. But when the only peer that is busy has sent
+   much, reading again costs less than the turn of the loop that the next event is. */
+static void note_read(struct tcpm__network *network, struct tcpm__socket *socket, ssize_t nread,
+                      size_t wanted)
 {
     bool drained = nread < 0 || (size_t) nread < wanted;
+    bool again = socket->thorough || (nread >= MUCH && network->lone == socket);
 
-    if (nread > 0)
-        socket->read_in_round = (socket->read_in_round + (uint32_t) nread) & 0xffffff;
+    if (nread > 0) {
+        socket->read_in_round = (socket->read_in_round + (uint32_t) nread) & 0xfffff;
+        network->reads++;
+    }
     socket->drained_turn = drained ? network->turn : 0;
-    if (nread <= 0 || (drained && !socket->thorough))
+    if (nread <= 0 || (drained && !again))
         socket->readable = false;
 }
 
@@ -146,7 +187,7 @@ bool tcpm__socket_may_read(const struct tcpm__network *network, struct tcpm__soc
     return socket->read_in_round < TCPM__READ_PER_ROUND;
 }
 
-ssize_t tcpm__socket_read(const struct tcpm__network *network, struct tcpm__socket *socket)
+ssize_t tcpm__socket_read(struct tcpm__network *network, struct tcpm__socket *socket)
 {
     size_t wanted;
     ssize_t nread;
@@ -186,7 +227,7 @@ void tcpm__socket_spend(struct tcpm__socket *socket)
     socket->spent = true;
 }
 
-ssize_t tcpm__socket_send(const struct tcpm__socket *socket, const void *bytes, size_t length)
+ssize_t tcpm__socket_send(struct tcpm__socket *socket, const void *bytes, size_t length)
 {
     ssize_t sent;
 
@@ -195,7 +236,8 @@ ssize_t tcpm__socket_send(const struct tcpm__socket *socket, const void *bytes, 
     } while (sent < 0 && errno == EINTR);
     if (sent >= 0)
         return sent;
-    return errno == EAGAIN || errno == EWOULDBLOCK ? 0 : -errno;
+    socket->blocked = errno == EAGAIN;
+    return socket->blocked ? 0 : -errno;
 }
 
 void tcpm__socket_finish(const struct tcpm__socket *socket)
@@ -224,6 +266,7 @@ bool tcpm__socket_has_news(const struct tcpm__socket *socket)
 void tcpm__socket_close(struct tcpm__network *network, struct tcpm__socket *socket, bool reset)
 {
     network->sockets--;
+    forget_lone(network, socket);
     if (reset)
         reset_at_close(socket);
     close(socket->fd); /* which takes it out of the set */

@@ -19,11 +19,13 @@ union tcpm__address {
 
 struct tcpm__socket {
     int fd;                      /* -1: not open */
-    uint32_t read_in_round : 24; /* bytes */
+    uint32_t read_in_round : 20; /* bytes */
     uint32_t spent : 1;          /* its owner has sent all that it may in one round */
     uint32_t connecting : 1;     /* the attempt has not ended */
     uint32_t readable : 1;       /* a read may find something: no event will tell again */
     uint32_t thorough : 1;       /* the end may stand behind what a short read brought */
+    uint32_t blocked : 1;        /* the kernel takes no more: writable will come */
+    uint32_t input_only : 1;     /* no event would tell that the kernel takes more */
     uint16_t round;              /* the one that read_in_round and spent are about */
     uint16_t drained_turn;       /* the turn in which the last read has left nothing; or 0 */
 };
@@ -45,19 +47,27 @@ int tcpm__socket_connect(const struct tcpm__network *network, struct tcpm__socke
 void tcpm__socket_serve(const struct tcpm__network *network, struct tcpm__socket *socket,
                         uint32_t events);
 
+/* It is the only one that is busy, and watched for input only, so that the set has an event of it
+   only while there is something to read. Without effect while it is blocked. */
+void tcpm__socket_be_lone(struct tcpm__network *network, struct tcpm__socket *socket, uint64_t tag);
+
+/* After a send of 0 bytes: makes sure that writable comes. 0, or -errno. */
+int tcpm__socket_watch_output(struct tcpm__network *network, struct tcpm__socket *socket,
+                              uint64_t tag);
+
 /* For a queue that is long: whether its owner has sent enough for this round, and that it has. */
 bool tcpm__socket_is_spent(const struct tcpm__network *network, struct tcpm__socket *socket);
 void tcpm__socket_spend(struct tcpm__socket *socket);
 
 /* Bytes sent; 0: the kernel takes no more, writable will come; negative: -errno. */
-ssize_t tcpm__socket_send(const struct tcpm__socket *socket, const void *bytes, size_t length);
+ssize_t tcpm__socket_send(struct tcpm__socket *socket, const void *bytes, size_t length);
 
 /* Whether it has not yet read enough in this round. */
 bool tcpm__socket_may_read(const struct tcpm__network *network, struct tcpm__socket *socket);
 
 /* One read into the network's read buffer: bytes read; 0: the peer's FIN; -EAGAIN; -EBUSY: it has
    read enough in this round; or -errno. */
-ssize_t tcpm__socket_read(const struct tcpm__network *network, struct tcpm__socket *socket);
+ssize_t tcpm__socket_read(struct tcpm__network *network, struct tcpm__socket *socket);
 
 /* Whether the last read, in this turn, has left nothing. */
 bool tcpm__socket_is_drained(const struct tcpm__network *network,

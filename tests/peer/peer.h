@@ -16,7 +16,7 @@
  *   recv N|line|all     reads and keeps; all: to the end of the stream
  *   recvuntil "…"       reads and keeps, up to and with these bytes
  *   expect "…"          reads so many bytes; others are a failure of the test, see peer_report
- *   echo  discard  count   to the end of the stream; count keeps a checksum, discard a number
+ *   echo  discard  count   to the end of the stream; count has a checksum, discard only a number
  *   sleep MS            only where time itself is the subject
  *   mark NAME           tells the test that it came here; wait NAME: until the test calls peer_go
  *   shutwr  shutrd      half a close

@@ -83,6 +83,7 @@ static void read_on(struct tcpm_engine *engine, struct tcpm__connection *connect
 {
     tcpm__backlog_leave(connection);
     tcpm__input_read(connection);
+    tcpm__network_now(&engine->network); /* handlers may have taken long */
     if (!tcpm__backlog_has(connection)) {
         tcpm__ready(connection);
         begin_slice(engine);

@@ -1,109 +1,108 @@
 /*
- * Connections that a read has left with more. They are served before the loop polls, in the order
- * in which they came, by one read at a time.
+ * Open connections that a read has left with more. Each turn of the loop, before it polls, has for
+ * them as much time as all the rest of it took, up to 4 ms, and one read at least.
  *
- * The first goes on, by one read in a turn of the loop, until nothing is left or its slice of time
- * is over. Were all of them read in turn, their sockets would stay full, and what the peers have
- * waiting would be sent by the kernel in the time of our reads; a socket that is emptied lets its
- * peer do that. Where a round takes several turns, because more sockets have events than one turn
- * takes, each has one read in it instead.
+ * Each is served before any is served twice. To be served is to go on, by one read in a turn, until
+ * nothing is left or a slice of time is over: a socket that is only read in passing stays full, and
+ * then it is in the time of our reads that the kernel sends what the peer has waiting; one that is
+ * emptied lets the peer do that. Time that is left when the first has read in its turn is for
+ * those behind it, one read each.
  */
 #include "connection/layer.h"
 
-#define SLICE_MS      4   /* of the first, or */
-#define CYCLE_MS      500 /* of all together, if that leaves less */
-#define READS_IN_TURN 4   /* of different ones, where a round takes several turns */
+#define SLICE_MS     4       /* of the first, or */
+#define CYCLE_MS     500     /* of all together, if that leaves less; then at least one read each */
+#define MOST_TURN_NS 4000000 /* of a turn, for all that are behind the first */
+
+static struct tcpm__connection *connection_at(const struct tcpm_engine *engine,
+                                              struct tcpm__list *node)
+{
+    if (node == &engine->backlog.list)
+        return NULL;
+    return TCPM__CONTAINER(node, struct tcpm__connection, in_backlog);
+}
 
 static struct tcpm__connection *first_of(const struct tcpm_engine *engine)
 {
-    if (tcpm__list_empty(&engine->backlog))
-        return NULL;
-    return TCPM__CONTAINER(engine->backlog.next, struct tcpm__connection, in_backlog);
-}
-
-static void begin_slice(struct tcpm_engine *engine)
-{
-    engine->slice_began_ms = engine->network.now_ms;
-}
-
-static bool slice_is_over(const struct tcpm_engine *engine)
-{
-    uint64_t share_ms = CYCLE_MS / engine->backlog_count;
-
-    return engine->network.now_ms - engine->slice_began_ms >=
-           (share_ms < SLICE_MS ? share_ms : SLICE_MS);
+    return connection_at(engine, engine->backlog.list.next);
 }
 
 void tcpm__backlog_add(struct tcpm__connection *connection)
 {
     struct tcpm_engine *engine = tcpm__engine_of(connection);
 
-    if (engine->backlog_count++ == 0)
-        begin_slice(engine);
-    tcpm__list_append(&engine->backlog, &connection->in_backlog);
+    if (engine->backlog.count++ == 0) {
+        engine->backlog.slice_began_ms = engine->network.now_ms;
+        engine->backlog.ended_ns = uv_hrtime();
+    }
+    tcpm__list_append(&engine->backlog.list, &connection->in_backlog);
     tcpm__turn_wake(engine);
 }
 
 void tcpm__backlog_leave(struct tcpm__connection *connection)
 {
+    struct tcpm_engine *engine = tcpm__engine_of(connection);
+
     if (!tcpm__backlog_has(connection))
         return;
+    if (connection == first_of(engine))
+        engine->backlog.slice_began_ms = engine->network.now_ms;
     tcpm__list_remove(&connection->in_backlog);
-    tcpm__engine_of(connection)->backlog_count--;
-}
-
-/* The next slice is that of the one that is first now. */
-static void pass_on(struct tcpm_engine *engine, struct tcpm__connection *connection)
-{
-    tcpm__list_remove(&connection->in_backlog);
-    tcpm__list_append(&engine->backlog, &connection->in_backlog);
-    begin_slice(engine);
+    engine->backlog.count--;
 }
 
 static bool may_read(const struct tcpm_engine *engine, struct tcpm__connection *connection)
 {
-    return tcpm__socket_may_read(&engine->network, &connection->socket);
+    return connection != NULL && tcpm__socket_may_read(&engine->network, &connection->socket);
 }
 
-/* The first that may read in this round. Those that have read in it are the last, but perhaps for
-   one that was going on when it began. */
-static struct tcpm__connection *next_to_read(struct tcpm_engine *engine)
+/* The first, or once that has read in this round the second: what has read goes to the end. */
+static struct tcpm__connection *next_to_read(const struct tcpm_engine *engine)
 {
-    struct tcpm__connection *connection = first_of(engine);
+    struct tcpm__connection *first = first_of(engine), *second;
 
-    if (connection != NULL && !may_read(engine, connection)) {
-        pass_on(engine, connection);
-        connection = first_of(engine);
-    }
-    return connection != NULL && may_read(engine, connection) ? connection : NULL;
+    if (first == NULL || may_read(engine, first))
+        return first;
+    second = connection_at(engine, first->in_backlog.next);
+    return may_read(engine, second) ? second : NULL;
 }
 
-/* Once nothing is left, something may have waited for that. */
+static bool slice_is_over(const struct tcpm_engine *engine)
+{
+    uint64_t share_ms = CYCLE_MS / engine->backlog.count;
+
+    return engine->network.now_ms - engine->backlog.slice_began_ms >=
+           (share_ms < SLICE_MS ? share_ms : SLICE_MS);
+}
+
+/* When nothing is left, something may have waited for that. */
 static void read_on(struct tcpm_engine *engine, struct tcpm__connection *connection)
 {
-    tcpm__backlog_leave(connection);
-    tcpm__input_read(connection);
+    bool more = tcpm__input_drain(connection);
+
     tcpm__network_now(&engine->network); /* handlers may have taken long */
-    if (!tcpm__backlog_has(connection)) {
-        tcpm__ready(connection);
-        begin_slice(engine);
+    if (!tcpm__backlog_has(connection))
         return;
+    if (!more) {
+        tcpm__backlog_leave(connection);
+        tcpm__ready(connection);
+    } else if (connection != first_of(engine) || slice_is_over(engine)) {
+        tcpm__backlog_leave(connection);
+        tcpm__backlog_add(connection);
     }
-    tcpm__list_remove(&connection->in_backlog);
-    tcpm__list_append(engine->backlog.next, &connection->in_backlog); /* in front of all */
-    if (tcpm__network_is_in_round(&engine->network) || slice_is_over(engine))
-        pass_on(engine, connection);
 }
 
 void tcpm__backlog_run(struct tcpm_engine *engine)
 {
-    unsigned reads = tcpm__network_is_in_round(&engine->network) ? READS_IN_TURN : 1;
+    uint64_t began_ns = uv_hrtime(), share_ns = began_ns - engine->backlog.ended_ns;
+    struct tcpm__connection *connection;
 
-    while (reads-- > 0) {
-        struct tcpm__connection *connection = next_to_read(engine);
-
-        if (connection == NULL)
-            return;
-        read_on(engine, connection);
-    }
+    if (share_ns > MOST_TURN_NS)
+        share_ns = MOST_TURN_NS;
+    do {
+        connection = next_to_read(engine);
+        if (connection != NULL)
+            read_on(engine, connection);
+        engine->backlog.ended_ns = uv_hrtime();
+    } while (connection != NULL && engine->backlog.ended_ns - began_ns < share_ns);
 }

@@ -244,6 +244,7 @@ void tcpm__connection_shutdown(struct tcpm__connection *connection, enum tcpm_re
         tcpm__connection_end(connection, reason);
         return;
     }
+    tcpm__backlog_leave(connection);
     connection->flags |= TCPM__OUTPUT_SHUT;
     connection->reason = reason & 15;
     tcpm__connection_set_phase(connection, TCPM_PHASE_SHUTTING);

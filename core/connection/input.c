@@ -238,21 +238,33 @@ static bool is_held_up(const struct tcpm__connection *connection)
             tcpm__has(connection, TCPM__PAUSED | TCPM__MORE));
 }
 
-void tcpm__input_read(struct tcpm__connection *connection)
+bool tcpm__input_drain(struct tcpm__connection *connection)
 {
     struct tcpm__network *network = &tcpm__engine_of(connection)->network;
 
     while (connection->socket.readable && !is_held_up(connection) &&
-           !tcpm__has(connection, TCPM__INPUT_END) && !tcpm__backlog_has(connection)) {
+           !tcpm__has(connection, TCPM__INPUT_END)) {
         ssize_t length = tcpm__socket_read(network, &connection->socket);
 
         if (length == -EBUSY)
-            tcpm__backlog_add(connection);
-        else if (length > 0)
+            return true;
+        if (length > 0)
             tcpm__input_received(connection, (size_t) length);
         else if (length != -EAGAIN)
             note_end(connection, length == 0 ? TCPM_EOF : (int) length);
     }
+    return false;
+}
+
+/* What is thrown away needs no turn of its own. */
+void tcpm__input_read(struct tcpm__connection *connection)
+{
+    if (tcpm__backlog_has(connection) || !tcpm__input_drain(connection))
+        return;
+    if (connection->phase == TCPM_PHASE_OPEN)
+        tcpm__backlog_add(connection);
+    else
+        tcpm__ready(connection); /* it goes on in the next round */
 }
 
 /* ---- in the ready pass ---- */

@@ -87,6 +87,8 @@ void tcpm__attempt_free(struct tcpm__connection *connection);
 /* ---- input.c: bytes received to records ---- */
 void tcpm__input_received(struct tcpm__connection *connection, size_t length); /* by a read */
 void tcpm__input_read(struct tcpm__connection *connection); /* what may be read now */
+/* The same, also for one of the backlog. True: it may read no more in this round, and there is. */
+bool tcpm__input_drain(struct tcpm__connection *connection);
 void tcpm__input_step(struct tcpm__connection *connection);
 /* The connection whose input is being delivered, or NULL; and its next record. */
 static inline struct tcpm__connection *tcpm__input_of(const struct tcpm_engine *engine)

@@ -134,7 +134,7 @@ static void set_timer(struct tcpm_engine *engine)
 static void allow_blocking(struct tcpm_engine *engine)
 {
     if (engine->ready != NULL || engine->next_posts.first != NULL ||
-        !tcpm__list_empty(&engine->backlog) || engine->closing)
+        !tcpm__list_empty(&engine->backlog.list) || engine->closing)
         uv_idle_start(&engine->handles.idle, take_idle);
     else
         uv_idle_stop(&engine->handles.idle);
@@ -147,8 +147,9 @@ static void take_prepare(uv_prepare_t *prepare)
     tcpm__network_begin_turn(&engine->network);
     engine->ticked_ms = tcpm__network_now(&engine->network);
     tcpm__posts_run(engine, &engine->next_posts);
-    tcpm__backlog_run(engine);
     ready_pass(engine);
+    if (engine->backlog.count > 0)
+        tcpm__backlog_run(engine);
     allow_blocking(engine);
     set_timer(engine);
     engine->polling = true;

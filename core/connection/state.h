@@ -175,9 +175,12 @@ struct tcpm_engine {
     struct tcpm__connection *ready, **ready_last;
     struct tcpm__connection *serving; /* whose step the ready pass is in, or NULL */
     bool serve_again;                 /* it has been marked meanwhile */
-    struct tcpm__list backlog;        /* connections that a read has left with more */
-    uint32_t backlog_count;
-    uint64_t slice_began_ms;              /* of the first of them */
+    struct {
+        struct tcpm__list list; /* connections that a read has left with more */
+        uint32_t count;
+        uint64_t slice_began_ms; /* of the first of them */
+        uint64_t ended_ns;       /* when they were last served, or the first has come */
+    } backlog;
     struct tcpm__posts posts, next_posts; /* for when the handler returns; for the next turn */
     uint32_t handler_depth;               /* handlers running now */
     bool running_posts;

@@ -23,6 +23,8 @@
 
 #define LONE_EVENTS 16 /* in a row, and a socket is the only one that is busy */
 
+#define ASK_MS 1 /* and then the set is asked for others, however much the only one reads */
+
 #define MAX_TABLE 1048576 /* descriptors that libuv's table is made for */
 
 uint64_t tcpm__network_now(struct tcpm__network *network)
@@ -50,7 +52,7 @@ static void serve(struct tcpm__network *network, struct tcpm__socket *socket, ui
 }
 
 /* The only one that is busy is asked itself, which saves asking the set who it is that has an
-   event. False: it had nothing to read, so the set has to tell. */
+   event. False: it has not read, so the set has to tell. */
 static bool serve_lone(struct tcpm__network *network)
 {
     uint32_t reads = network->reads;
@@ -67,6 +69,8 @@ static void note_lone(struct tcpm__network *network, const struct epoll_event *b
     struct tcpm__socket *socket =
         count == 1 ? network->events->find(network, batch[0].data.u64) : NULL;
 
+    if (count == 0)
+        return; /* the only one has read what there was */
     if (socket == NULL || socket != network->last) {
         network->last = socket;
         network->last_events = 0;
@@ -84,8 +88,9 @@ static void take_events(uv_poll_t *poll, int status, int events)
 
     (void) status;
     (void) events;
-    if (serve_lone(network))
+    if (serve_lone(network) && tcpm__network_now(network) - network->asked_ms < ASK_MS)
         return;
+    network->asked_ms = network->now_ms;
     count = epoll_wait(network->epoll_fd, batch, EVENTS_PER_TURN, 0);
     note_lone(network, batch, count);
     network->events_in_round += count > 0 ? (uint32_t) count : 0;

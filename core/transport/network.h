@@ -55,6 +55,7 @@ struct tcpm__network {
     uint32_t last_events;           /* of it, in a row */
     struct tcpm__socket *lone;      /* the only one that is busy, watched for input; or NULL */
     uint32_t reads;                 /* that have brought something, modulo 2^32 */
+    uint64_t asked_ms;              /* when the set was last asked */
     bool crowded;                   /* the set has more events than this turn has taken */
     uint16_t turn;                  /* counts turns of the loop; never 0 */
     uint16_t round;                 /* counts rounds; in each, all that are ready are served once */
@@ -71,12 +72,6 @@ int tcpm__network_open(struct tcpm__network *network, uv_loop_t *loop,
 
 /* Before each poll of the loop. */
 void tcpm__network_begin_turn(struct tcpm__network *network);
-
-/* Whether the round has taken a turn, and was not over. */
-static inline bool tcpm__network_is_in_round(const struct tcpm__network *network)
-{
-    return network->events_in_round > 0;
-}
 
 /* All sockets are closed. The rest is freed once libuv has let go of it, see emptied. */
 void tcpm__network_close(struct tcpm__network *network);

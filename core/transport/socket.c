@@ -15,7 +15,8 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#define MUCH 49152 /* bytes of one read */
+#define LONE_READ 65536 /* bytes: the only one that is busy stays in the processor's caches */
+#define LONE_MUCH 49152
 
 static void reset_at_close(const struct tcpm__socket *socket)
 {
@@ -170,7 +171,7 @@ static void note_read(struct tcpm__network *network, struct tcpm__socket *socket
                       size_t wanted)
 {
     bool drained = nread < 0 || (size_t) nread < wanted;
-    bool again = socket->thorough || (nread >= MUCH && network->lone == socket);
+    bool again = socket->thorough || (nread >= LONE_MUCH && network->lone == socket);
 
     if (nread > 0) {
         socket->read_in_round = (socket->read_in_round + (uint32_t) nread) & 0xfffff;
@@ -195,6 +196,8 @@ ssize_t tcpm__socket_read(struct tcpm__network *network, struct tcpm__socket *so
     if (!tcpm__socket_may_read(network, socket))
         return -EBUSY;
     wanted = TCPM__READ_PER_ROUND - socket->read_in_round;
+    if (network->lone == socket && wanted > LONE_READ)
+        wanted = LONE_READ;
     do {
         nread = recv(socket->fd, network->read_buffer, wanted, 0);
     } while (nread < 0 && errno == EINTR);

@@ -207,12 +207,188 @@ static void test_who_waits_to_read_may_send(void **state)
     assert_true(pair.other.count[EVENT_FLUSHED] >= 1);
 }
 
+/* ---- a busy host ---- */
+
+enum { MANY = 60 };
+
+static bool many_open(void *tracks)
+{
+    size_t open = 0;
+
+    for (size_t i = 0; i < MANY; i++)
+        open += track_open(&((struct track *) tracks)[i]);
+    return open == MANY;
+}
+
+static void take_a_turn(uv_prepare_t *prepare)
+{
+    unsigned *turns = prepare->data;
+
+    ++*turns;
+    stall_ms(5);
+}
+
+/* 2 MiB each, at most 256 KiB in a turn; where turns are long, they do not wait for each other. */
+static void test_in_long_turns_all_read(void **state)
+{
+    struct host host;
+    struct track *tracks = calloc(MANY, sizeof *tracks);
+    struct tcpm_session_options options = {.input_filter = stream_filter()};
+    unsigned turns = 0;
+    uv_prepare_t prepare = {.data = &turns};
+
+    (void) state;
+    assert_non_null(tracks);
+    host_open(&host, NULL);
+    struct peer *peer = peer_start("wait go; blast 2m; shutwr; discard", NULL);
+    struct tcpm_session *session = track_session(&host, &options);
+    tcpm_filter_free(options.input_filter);
+    for (size_t i = 0; i < MANY; i++) {
+        tracks[i].hook = enlarge_when_open;
+        track_connect(&tracks[i], session, peer_port(peer));
+    }
+    host_run_until(&host, many_open, tracks);
+    peer_go(peer, "go");
+    for (size_t i = 0; i < MANY; i++)
+        wait_readable(tracks[i].fd, MUCH);
+    uv_prepare_init(&host.loop, &prepare);
+    uv_prepare_start(&prepare, take_a_turn);
+    uv_unref((uv_handle_t *) &prepare);
+    host_run(&host);
+    print_message("# %u turns\n", turns);
+    assert_true(turns < 80); /* of at least 480 reads */
+    for (size_t i = 0; i < MANY; i++)
+        assert_got_all(&tracks[i]);
+    uv_close((uv_handle_t *) &prepare, NULL);
+    peer_stop(peer);
+    host_close(&host);
+    free(tracks);
+}
+
+/* ---- a shutdown behind others ---- */
+
+static void say_bye(struct track *track, enum event event)
+{
+    enlarge_when_open(track, event);
+    if (event != EVENT_INPUT)
+        return;
+    assert_true(tcpm_send(track->session, track->id, "bye", 3) >= 0);
+    assert_int_equal(tcpm_shutdown(track->session, track->id), 0);
+}
+
+/* What is thrown away waits for nobody. */
+static void test_a_shutdown_does_not_wait_for_those_who_read(void **state)
+{
+    struct host host;
+    struct track *tracks = calloc(MANY, sizeof *tracks);
+    struct track ending = {.hook = say_bye};
+    struct tcpm_session_options options = {.input_filter = stream_filter(),
+                                           .shutdown_timeout_ms = 150};
+    struct peer_connection seen;
+
+    (void) state;
+    assert_non_null(tracks);
+    host_open(&host, NULL);
+    struct peer *firehose = peer_start("blast 0", NULL);
+    struct peer *peer = peer_start("wait go; blast 600k; count", NULL);
+    struct tcpm_session *session = track_session(&host, &options);
+    tcpm_filter_free(options.input_filter);
+    track_connect(&ending, session, peer_port(peer));
+    for (size_t i = 0; i < MANY; i++) {
+        tracks[i].hook = enlarge_when_open;
+        track_connect(&tracks[i], session, peer_port(firehose));
+    }
+    host_run_until(&host, many_open, tracks);
+    host_run_until(&host, track_open, &ending);
+    peer_go(peer, "go");
+    wait_readable(ending.fd, 600 * 1024);
+    host_run_until(&host, track_ended, &ending);
+    assert_int_equal(ending.reason, TCPM_REASON_SHUTDOWN);
+    assert_int_equal(peer_wait_ended(peer, 1, 30), 0);
+    assert_int_equal(peer_connection(peer, 0, &seen), 0);
+    assert_int_equal(seen.end, PEER_EOF);
+    assert_int_equal(seen.received, 3 + 2);
+    assert_int_equal(tcpm_die(session), 0);
+    host_run(&host);
+    peer_stop(firehose);
+    peer_stop(peer);
+    host_close(&host);
+    free(tracks);
+}
+
+/* ---- the order of events ---- */
+
+struct order {
+    char events[200]; /* s: a send of the next turn, f: flushed, i: input */
+    size_t length;
+};
+
+static void write_down(struct order *order, char event)
+{
+    if (order->length + 1 < sizeof order->events)
+        order->events[order->length++] = event;
+}
+
+static void send_one(struct tcpm_session *session, void *user, void *argument)
+{
+    struct track *track = argument;
+
+    (void) user;
+    write_down(track->user, 's');
+    assert_int_equal(tcpm_send(session, track->id, "x", 1), 0);
+}
+
+static void post_again(struct tcpm_session *session, void *user, void *argument)
+{
+    (void) user;
+    assert_int_equal(tcpm_post(session, (struct tcpm_task){.run = send_one, .argument = argument}),
+                     0);
+}
+
+static void send_in_the_next_turn(struct track *track, enum event event)
+{
+    enlarge_when_open(track, event);
+    if (event == EVENT_FLUSHED)
+        write_down(track->user, 'f');
+    if (event != EVENT_INPUT)
+        return;
+    write_down(track->user, 'i');
+    if (track->count[EVENT_INPUT] % 8 == 1)
+        assert_int_equal(
+            tcpm_post(track->session, (struct tcpm_task){.run = post_again, .argument = track}), 0);
+}
+
+static void test_flushed_comes_before_what_is_read_after_it(void **state)
+{
+    struct host host;
+    struct order order = {.length = 0};
+    struct track track = {.hook = send_in_the_next_turn, .user = &order};
+    struct tcpm_session_options options = {.input_filter = stream_filter()};
+
+    (void) state;
+    host_open(&host, NULL);
+    struct peer *peer = peer_start("wait go; blast 2m; shutwr; discard", NULL);
+    track_connect(&track, track_session(&host, &options), peer_port(peer));
+    tcpm_filter_free(options.input_filter);
+    host_run_until(&host, track_open, &track);
+    peer_go(peer, "go");
+    wait_readable(track.fd, MUCH);
+    host_run(&host);
+    assert_non_null(strchr(order.events, 's'));
+    assert_null(strstr(order.events, "si"));
+    peer_stop(peer);
+    host_close(&host);
+}
+
 static const struct CMUnitTest tests[] = {
     cmocka_unit_test(test_peers_that_send_for_ever_all_have_their_turn),
     cmocka_unit_test(test_who_waits_for_its_turn_does_not_time_out),
     cmocka_unit_test(test_who_is_paused_loses_its_turn_but_nothing_else),
     cmocka_unit_test(test_who_waits_can_be_ended),
     cmocka_unit_test(test_who_waits_to_read_may_send),
+    cmocka_unit_test(test_in_long_turns_all_read),
+    cmocka_unit_test(test_a_shutdown_does_not_wait_for_those_who_read),
+    cmocka_unit_test(test_flushed_comes_before_what_is_read_after_it),
 };
 
 RUN_TESTS(tests)

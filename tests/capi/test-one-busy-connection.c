@@ -144,6 +144,47 @@ static void test_others_are_heard(void **state)
     end_alone(&host, peer);
 }
 
+/* ---- one that always has something to read ---- */
+
+struct pair {
+    struct track busy, late;
+    int late_port;
+};
+
+static void connect_late(struct track *track, enum event event)
+{
+    struct pair *pair = track->user;
+
+    if (event != EVENT_INPUT)
+        return;
+    stall_ms(5);
+    if (track->count[EVENT_INPUT] == PINGS)
+        track_connect(&pair->late, track->session, pair->late_port);
+    if (track_ended(&pair->late) || track->count[EVENT_INPUT] == 4 * PINGS)
+        assert_int_equal(tcpm_die(track->session), 0);
+}
+
+/* A slow handler, and a peer that sends a byte in every turn of the loop. */
+static void test_others_are_heard_while_it_reads_in_every_turn(void **state)
+{
+    struct host host;
+    struct pair pair = {.busy = {.hook = connect_late, .user = &pair}};
+    struct tcpm_session_options options = {.input_filter = stream_filter()};
+
+    (void) state;
+    host_open(&host, NULL);
+    struct peer *peer = peer_start("loop 0; dribble \"xxxxxxxxxxxxxxxx\" 100; end", NULL);
+    struct peer *late = peer_start("send \"late\"; close", NULL);
+    pair.late_port = peer_port(late);
+    track_connect(&pair.busy, track_session(&host, &options), peer_port(peer));
+    tcpm_filter_free(options.input_filter);
+    host_run(&host);
+    assert_log(&pair.late, "initialize success input(late) error(read,EOF) disconnected(eof)");
+    assert_true(pair.busy.count[EVENT_INPUT] < 2 * PINGS);
+    peer_stop(late);
+    end_alone(&host, peer);
+}
+
 static void pause_alone(struct track *track, enum event event)
 {
     answer(track, event);
@@ -177,6 +218,7 @@ static const struct CMUnitTest tests[] = {
     cmocka_unit_test(test_what_the_kernel_does_not_take_at_once_is_sent),
     cmocka_unit_test(test_one_that_is_blocked_hears_of_room),
     cmocka_unit_test(test_others_are_heard),
+    cmocka_unit_test(test_others_are_heard_while_it_reads_in_every_turn),
     cmocka_unit_test(test_paused_it_costs_nothing),
 };
 

@@ -32,8 +32,8 @@ void tcpm__backlog_add(struct tcpm__connection *connection)
     struct tcpm_engine *engine = tcpm__engine_of(connection);
 
     if (engine->backlog.count++ == 0) {
+        engine->backlog.ended_ns = tcpm__network_now_ns(&engine->network);
         engine->backlog.slice_began_ms = engine->network.now_ms;
-        engine->backlog.ended_ns = uv_hrtime();
     }
     tcpm__list_append(&engine->backlog.list, &connection->in_backlog);
     tcpm__turn_wake(engine);
@@ -80,7 +80,7 @@ static void read_on(struct tcpm_engine *engine, struct tcpm__connection *connect
 {
     bool more = tcpm__input_drain(connection);
 
-    tcpm__network_now(&engine->network); /* handlers may have taken long */
+    engine->backlog.ended_ns = tcpm__network_now_ns(&engine->network);
     if (!tcpm__backlog_has(connection))
         return;
     if (!more) {
@@ -94,15 +94,17 @@ static void read_on(struct tcpm_engine *engine, struct tcpm__connection *connect
 
 void tcpm__backlog_run(struct tcpm_engine *engine)
 {
-    uint64_t began_ns = uv_hrtime(), share_ns = began_ns - engine->backlog.ended_ns;
-    struct tcpm__connection *connection;
+    struct tcpm__connection *connection = next_to_read(engine);
+    uint64_t began_ns = tcpm__network_now_ns(&engine->network);
+    uint64_t share_ns = began_ns - engine->backlog.ended_ns;
 
     if (share_ns > MOST_TURN_NS)
         share_ns = MOST_TURN_NS;
-    do {
+    engine->backlog.ended_ns = began_ns;
+    while (connection != NULL) {
+        read_on(engine, connection);
+        if (engine->backlog.ended_ns - began_ns >= share_ns)
+            return;
         connection = next_to_read(engine);
-        if (connection != NULL)
-            read_on(engine, connection);
-        engine->backlog.ended_ns = uv_hrtime();
-    } while (connection != NULL && engine->backlog.ended_ns - began_ns < share_ns);
+    }
 }

@@ -108,8 +108,8 @@ static void take_timer(uv_timer_t *timer)
     expire_all(engine);
 }
 
-/* Sets the timer for the next deadline or alarm. Only here, right before the poll, so that it costs
-   nothing however often they change in a turn. */
+/* Sets the timer for the next deadline or alarm. Not whenever one is armed, so that it costs nothing
+   however often they change in a turn. */
 static void set_timer(struct tcpm_engine *engine)
 {
     uint64_t next = tcpm__wheel_next(&engine->deadlines);
@@ -130,7 +130,8 @@ static void set_timer(struct tcpm_engine *engine)
     uv_timer_start(&engine->handles.timer, take_timer, next > now ? next - now : 0, 0);
 }
 
-/* An active idle handle makes the next poll return at once. */
+/* An active idle handle makes the next poll return at once. Said before the poll, and after it too,
+   for a host that polls uv_backend_fd itself and asks uv_backend_timeout for how long. */
 static void allow_blocking(struct tcpm_engine *engine)
 {
     if (engine->ready != NULL || engine->next_posts.first != NULL ||
@@ -138,6 +139,7 @@ static void allow_blocking(struct tcpm_engine *engine)
         uv_idle_start(&engine->handles.idle, take_idle);
     else
         uv_idle_stop(&engine->handles.idle);
+    set_timer(engine);
 }
 
 static void take_prepare(uv_prepare_t *prepare)
@@ -151,7 +153,6 @@ static void take_prepare(uv_prepare_t *prepare)
     if (engine->backlog.count > 0)
         tcpm__backlog_run(engine);
     allow_blocking(engine);
-    set_timer(engine);
     engine->polling = true;
 }
 
@@ -162,6 +163,7 @@ static void take_check(uv_check_t *check)
     engine->polling = false;
     tcpm__network_now(&engine->network);
     ready_pass(engine);
+    allow_blocking(engine);
     if (engine->closing && tcpm__list_empty(&engine->sessions) && engine->next_posts.first == NULL)
         tcpm__engine_finish(engine); /* dropped posts are freed by the next turn */
 }

@@ -27,12 +27,18 @@
 
 #define MAX_TABLE 1048576 /* descriptors that libuv's table is made for */
 
-uint64_t tcpm__network_now(struct tcpm__network *network)
+uint64_t tcpm__network_now_ns(struct tcpm__network *network)
 {
     struct timespec now;
 
     clock_gettime(CLOCK_MONOTONIC, &now);
     network->now_ms = (uint64_t) now.tv_sec * 1000 + (uint64_t) now.tv_nsec / 1000000;
+    return (uint64_t) now.tv_sec * 1000000000 + (uint64_t) now.tv_nsec;
+}
+
+uint64_t tcpm__network_now(struct tcpm__network *network)
+{
+    tcpm__network_now_ns(network);
     return network->now_ms;
 }
 

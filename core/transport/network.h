@@ -80,7 +80,8 @@ void tcpm__network_free(struct tcpm__network *network);
 /* libuv has let go of a handle or request. The network may be gone after it. */
 void tcpm__network_forget(struct tcpm__network *network);
 
-/* Reads the clock: milliseconds of CLOCK_MONOTONIC. */
+/* Reads the clock, CLOCK_MONOTONIC: milliseconds, and nanoseconds. */
 uint64_t tcpm__network_now(struct tcpm__network *network);
+uint64_t tcpm__network_now_ns(struct tcpm__network *network);
 
 #endif

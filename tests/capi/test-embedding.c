@@ -6,6 +6,7 @@
 #include "plain.h"
 
 #include <fcntl.h>
+#include <poll.h>
 #include <sys/stat.h>
 
 static void talk(struct track *track, enum event event)
@@ -235,7 +236,83 @@ static void test_a_session_may_be_made_in_stopped(void **state)
     host_close(&host);
 }
 
+/* ---- a host that polls the loop's descriptor itself ---- */
+
+static void pause_for_a_turn(struct tcpm_session *session, void *user, void *argument)
+{
+    struct track *track = argument;
+
+    (void) user;
+    if (!track_ended(track))
+        assert_int_equal(tcpm_resume(session, track->id), 0);
+}
+
+struct later {
+    struct track track;
+    int port;
+};
+
+static void take_in_pieces(struct track *track, enum event event)
+{
+    struct tcpm_task task = {.run = pause_for_a_turn, .argument = track};
+    struct later *later = track->user;
+
+    if (event == EVENT_DISCONNECTED)
+        track_connect(&later->track, track->session, later->port);
+    if (event != EVENT_INPUT || track->count[EVENT_INPUT] % 20 != 0)
+        return;
+    assert_int_equal(tcpm_pause(track->session, track->id), 0);
+    assert_int_equal(tcpm_delay(track->session, track->id, 2, task, NULL), 0);
+}
+
+static void drive_by_descriptor(struct host *host, int seconds)
+{
+    struct pollfd pollfd = {.fd = uv_backend_fd(&host->loop), .events = POLLIN};
+    int64_t end_ns = tcpm_now_ns() + (int64_t) seconds * 1000000000;
+
+    while (uv_run(&host->loop, UV_RUN_NOWAIT) != 0 && tcpm_now_ns() < end_ns)
+        poll(&pollfd, 1, uv_backend_timeout(&host->loop));
+    assert_true(tcpm_now_ns() < end_ns);
+}
+
+static void test_a_host_may_poll_the_loops_descriptor(void **state)
+{
+    struct host host;
+    int wanted = 200;
+    struct track talking = {.hook = talk, .user = &wanted}, taking = {.hook = take_in_pieces};
+    struct later later = {.port = 0};
+    struct track silent = {.hook = NULL};
+    struct tcpm_session_options options = {
+        .input_filter = stream_filter(), .connect_timeout_ms = 300, .input_timeout_ms = 100};
+
+    (void) state;
+    host_open(&host, NULL);
+    struct peer *hole = peer_start("", &(struct peer_options){.blackhole = 1});
+    struct peer *echo = peer_start("echo", NULL);
+    struct peer *source = peer_start("blast 4m; shutwr; discard", NULL);
+    struct peer *mute = peer_start("freeze", NULL);
+    struct tcpm_session *session = track_session(&host, &options);
+    tcpm_filter_free(options.input_filter);
+    later.port = peer_port(hole);
+    taking.user = &later;
+    track_connect(&talking, session, peer_port(echo));
+    track_connect(&taking, session, peer_port(source));
+    track_connect(&silent, session, peer_port(mute));
+    drive_by_descriptor(&host, 10);
+    assert_int_equal(talking.reason, TCPM_REASON_SHUTDOWN);
+    assert_int_equal(taking.reason, TCPM_REASON_EOF);
+    assert_int_equal(taking.received, 4 << 20);
+    assert_log(&silent, "initialize success timeout(input) disconnected(timeout)");
+    assert_log(&later.track, "initialize timeout(connect) disconnected(timeout)");
+    peer_stop(hole);
+    peer_stop(echo);
+    peer_stop(source);
+    peer_stop(mute);
+    host_close(&host);
+}
+
 static const struct CMUnitTest tests[] = {
+    cmocka_unit_test(test_a_host_may_poll_the_loops_descriptor),
     cmocka_unit_test(test_two_sessions_beside_the_hosts_own_handles),
     cmocka_unit_test(test_two_engines_on_one_loop_use_each_other),
     cmocka_unit_test(test_S10_every_descriptor_closes_on_exec),

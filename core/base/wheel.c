@@ -72,6 +72,7 @@ static void take_out(struct tcpm__wheel *wheel, struct tcpm__timer *timer)
 {
     struct tcpm__list *before = timer->link.prev;
 
+    wheel->changed = true;
     tcpm__list_remove(&timer->link);
     note_if_empty(wheel, before);
     timer->link = (struct tcpm__list){NULL, NULL};
@@ -81,6 +82,7 @@ void tcpm__wheel_arm(struct tcpm__wheel *wheel, struct tcpm__timer *timer, uint6
 {
     if (tcpm__timer_armed(timer))
         take_out(wheel, timer);
+    wheel->changed = true;
     timer->due_ms = due_ms < wheel->now_ms ? wheel->now_ms : due_ms;
     place_timer(wheel, timer);
 }
@@ -136,6 +138,7 @@ static void spread_slot(struct tcpm__wheel *wheel, unsigned level, uint64_t slot
     unsigned place = slot & (TCPM__WHEEL_SLOTS - 1);
     struct tcpm__list timers;
 
+    wheel->changed = true;
     tcpm__list_take(&wheel->slots[level][place], &timers);
     wheel->filled[level][place / 64] &= ~(UINT64_C(1) << place % 64);
     for (struct tcpm__list *node = timers.next, *next = NULL; node != &timers; node = next) {

@@ -25,6 +25,7 @@ struct tcpm__timer {
 
 struct tcpm__wheel {
     uint64_t now_ms; /* all slots before it are empty */
+    bool changed;    /* what next says may be another time than when this was last cleared */
     /* A bit for each slot that is not empty, a word for each round. */
     uint64_t filled[TCPM__WHEEL_LEVELS][TCPM__WHEEL_ROUNDS];
     struct tcpm__list slots[TCPM__WHEEL_LEVELS][TCPM__WHEEL_SLOTS];

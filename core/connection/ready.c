@@ -104,18 +104,22 @@ static void take_timer(uv_timer_t *timer)
     struct tcpm_engine *engine = timer->data;
 
     engine->timer_ms = UINT64_MAX;
+    engine->deadlines.changed = true; /* it is to be set again, whatever is due */
     tcpm__network_now(&engine->network);
     expire_all(engine);
 }
 
-/* Sets the timer for the next deadline or alarm. Not whenever one is armed, so that it costs nothing
-   however often they change in a turn. */
+/* Sets the timer for the next deadline or alarm. Not whenever one is armed, so that it costs
+   nothing however often they change in a turn. */
 static void set_timer(struct tcpm_engine *engine)
 {
-    uint64_t next = tcpm__wheel_next(&engine->deadlines);
-    uint64_t alarm = tcpm__wheel_next(&engine->alarms);
-    uint64_t now;
+    uint64_t next, alarm, now;
 
+    if (!engine->deadlines.changed && !engine->alarms.changed)
+        return;
+    engine->deadlines.changed = engine->alarms.changed = false;
+    next = tcpm__wheel_next(&engine->deadlines);
+    alarm = tcpm__wheel_next(&engine->alarms);
     if (alarm < next)
         next = alarm;
     if (next == engine->timer_ms)

@@ -171,14 +171,14 @@ static void note_read(struct tcpm__network *network, struct tcpm__socket *socket
                       size_t wanted)
 {
     bool drained = nread < 0 || (size_t) nread < wanted;
-    bool again = socket->thorough || (nread >= LONE_MUCH && network->lone == socket);
 
     if (nread > 0) {
         socket->read_in_round = (socket->read_in_round + (uint32_t) nread) & 0xfffff;
         network->reads++;
     }
     socket->drained_turn = drained ? network->turn : 0;
-    if (nread <= 0 || (drained && !again))
+    if (drained && !(nread > 0 && socket->thorough) &&
+        !(nread >= LONE_MUCH && network->lone == socket))
         socket->readable = false;
 }
 

@@ -52,6 +52,7 @@ static void place_timer(struct tcpm__wheel *wheel, struct tcpm__timer *timer)
     unsigned level = lowest_level_reaching(wheel, timer->due_ms);
     unsigned slot = slot_of(timer->due_ms, level) & (TCPM__WHEEL_SLOTS - 1);
 
+    wheel->changed = true;
     tcpm__list_append(&wheel->slots[level][slot], &timer->link);
     wheel->filled[level][slot / 64] |= UINT64_C(1) << slot % 64;
 }
@@ -82,7 +83,6 @@ void tcpm__wheel_arm(struct tcpm__wheel *wheel, struct tcpm__timer *timer, uint6
 {
     if (tcpm__timer_armed(timer))
         take_out(wheel, timer);
-    wheel->changed = true;
     timer->due_ms = due_ms < wheel->now_ms ? wheel->now_ms : due_ms;
     place_timer(wheel, timer);
 }
@@ -138,7 +138,6 @@ static void spread_slot(struct tcpm__wheel *wheel, unsigned level, uint64_t slot
     unsigned place = slot & (TCPM__WHEEL_SLOTS - 1);
     struct tcpm__list timers;
 
-    wheel->changed = true;
     tcpm__list_take(&wheel->slots[level][place], &timers);
     wheel->filled[level][place / 64] &= ~(UINT64_C(1) << place % 64);
     for (struct tcpm__list *node = timers.next, *next = NULL; node != &timers; node = next) {

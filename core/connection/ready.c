@@ -134,12 +134,12 @@ static void set_timer(struct tcpm_engine *engine)
     uv_timer_start(&engine->handles.timer, take_timer, next > now ? next - now : 0, 0);
 }
 
-/* An active idle handle makes the next poll return at once. Said before the poll, and after it too,
-   for a host that polls uv_backend_fd itself and asks uv_backend_timeout for how long. */
-static void allow_blocking(struct tcpm_engine *engine)
+/* How long the next poll may take; an active idle handle makes it return at once. Said before it,
+   and after the last one too, for a host that polls uv_backend_fd and asks uv_backend_timeout. */
+static void limit_poll(struct tcpm_engine *engine)
 {
-    if (engine->ready != NULL || engine->next_posts.first != NULL ||
-        !tcpm__list_empty(&engine->backlog.list) || engine->closing)
+    if (engine->ready != NULL || engine->next_posts.first != NULL || engine->backlog.count > 0 ||
+        engine->closing)
         uv_idle_start(&engine->handles.idle, take_idle);
     else
         uv_idle_stop(&engine->handles.idle);
@@ -156,7 +156,7 @@ static void take_prepare(uv_prepare_t *prepare)
     ready_pass(engine);
     if (engine->backlog.count > 0)
         tcpm__backlog_run(engine);
-    allow_blocking(engine);
+    limit_poll(engine);
     engine->polling = true;
 }
 
@@ -167,7 +167,7 @@ static void take_check(uv_check_t *check)
     engine->polling = false;
     tcpm__network_now(&engine->network);
     ready_pass(engine);
-    allow_blocking(engine);
+    limit_poll(engine);
     if (engine->closing && tcpm__list_empty(&engine->sessions) && engine->next_posts.first == NULL)
         tcpm__engine_finish(engine); /* dropped posts are freed by the next turn */
 }

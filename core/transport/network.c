@@ -72,17 +72,19 @@ static bool serve_lone(struct tcpm__network *network)
 /* Finds out whether one socket is the only one that has events. */
 static void note_lone(struct tcpm__network *network, const struct epoll_event *batch, int count)
 {
-    struct tcpm__socket *socket =
-        count == 1 ? network->events->find(network, batch[0].data.u64) : NULL;
+    uint64_t tag = count == 1 ? batch[0].data.u64 : 0;
+    struct tcpm__socket *socket;
 
     if (count == 0)
         return; /* the only one has read what there was */
-    if (socket == NULL || socket != network->last) {
-        network->last = socket;
+    if (tag == 0 || tag != network->last_tag) {
+        network->last_tag = tag;
         network->last_events = 0;
         network->lone = NULL;
     } else if (++network->last_events >= LONE_EVENTS && network->lone == NULL) {
-        tcpm__socket_be_lone(network, socket, batch[0].data.u64);
+        socket = network->events->find(network, tag);
+        if (socket != NULL)
+            tcpm__socket_be_lone(network, socket, tag);
     }
 }
 

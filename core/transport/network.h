@@ -51,8 +51,8 @@ struct tcpm__network {
     uint32_t handles;  /* handles and requests that libuv still knows and that are about to end */
     uint32_t sockets;  /* open now */
     uint32_t events_in_round;
-    struct tcpm__socket *last;      /* whose the last event was, if it came alone; or NULL */
-    uint32_t last_events;           /* of it, in a row */
+    uint64_t last_tag;    /* whose the last event was, if it came alone; or 0, which is nobody's */
+    uint32_t last_events; /* of it, in a row */
     struct tcpm__socket *lone;      /* the only one that is busy, watched for input; or NULL */
     uint32_t reads;                 /* that have brought something, modulo 2^32 */
     uint64_t asked_ms;              /* when the set was last asked */

@@ -27,8 +27,10 @@ static void reset_at_close(const struct tcpm__socket *socket)
 
 static void forget_lone(struct tcpm__network *network, const struct tcpm__socket *socket)
 {
-    if (network->last == socket)
-        network->last = network->lone = NULL;
+    if (network->lone != socket)
+        return;
+    network->lone = NULL;
+    network->last_events = 0;
 }
 
 /* ---- connecting ---- */

@@ -340,3 +340,11 @@ struct tcpm_filter *stream_filter(void)
     assert_int_equal(tcpm_filter_stream(&filter), 0);
     return filter;
 }
+
+struct tcpm_session *stream_session(struct host *host, struct tcpm_session_options options)
+{
+    options.input_filter = options.output_filter = stream_filter();
+    struct tcpm_session *session = track_session(host, &options);
+    tcpm_filter_free(options.input_filter);
+    return session;
+}

@@ -125,5 +125,7 @@ void peers_of_both_families(const char *program, struct peer **four, struct peer
 
 /* The stream filter; the caller frees it. */
 struct tcpm_filter *stream_filter(void);
+/* A track_session of streams, both ways. */
+struct tcpm_session *stream_session(struct host *host, struct tcpm_session_options options);
 
 #endif

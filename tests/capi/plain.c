@@ -129,6 +129,13 @@ int in_child(void (*run)(void *argument), void *argument)
     return WIFSIGNALED(status) ? -WTERMSIG(status) : WEXITSTATUS(status);
 }
 
+void enlarge_buffer(int fd)
+{
+    static const int size = 4 << 20;
+
+    assert_int_equal(setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &size, sizeof size), 0);
+}
+
 void wait_readable(int fd, int bytes)
 {
     struct pollfd pollfd = {.fd = fd, .events = POLLIN | POLLRDHUP};

@@ -40,6 +40,8 @@ static inline bool plain_closed(void *plain)
 
 /* Runs in a child; 0..255: its exit status; negative: the signal that ended it. */
 int in_child(void (*run)(void *argument), void *argument);
+/* Its kernel may hold 4 MiB for us: more than a turn of the loop takes. */
+void enlarge_buffer(int fd);
 /* Waits until so many bytes, or the end of the stream, are there to read at this socket. */
 void wait_readable(int fd, int bytes);
 /* Sleeps although the loop has work: the host stalls. */

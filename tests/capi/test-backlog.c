@@ -4,23 +4,14 @@
  */
 #include "plain.h"
 
-#include <sys/socket.h>
-
 enum { MUCH = 1 << 20, BLAST = 2 << 20, CROWD = 4, SHARE = 20 << 20 };
-
-static void enlarge(struct track *track)
-{
-    static const int size = 4 << 20;
-
-    assert_int_equal(setsockopt(track->fd, SOL_SOCKET, SO_RCVBUF, &size, sizeof size), 0);
-}
 
 /* ---- who goes on for ever ---- */
 
 static void enlarge_when_open(struct track *track, enum event event)
 {
     if (event == EVENT_SUCCESS)
-        enlarge(track);
+        enlarge_buffer(track->fd);
 }
 
 static uint64_t least_of(const struct track *tracks)
@@ -41,13 +32,11 @@ static void test_peers_that_send_for_ever_all_have_their_turn(void **state)
 {
     struct host host;
     struct track tracks[CROWD] = {0};
-    struct tcpm_session_options options = {.input_filter = stream_filter()};
 
     (void) state;
     host_open(&host, NULL);
     struct peer *peer = peer_start("blast 0", NULL);
-    struct tcpm_session *session = track_session(&host, &options);
-    tcpm_filter_free(options.input_filter);
+    struct tcpm_session *session = stream_session(&host, (struct tcpm_session_options){0});
     for (size_t i = 0; i < CROWD; i++) {
         tracks[i].hook = enlarge_when_open;
         track_connect(&tracks[i], session, peer_port(peer));
@@ -99,11 +88,9 @@ static void run_pair(struct pair *pair, struct tcpm_session_options options)
 {
     struct host host;
 
-    options.input_filter = stream_filter();
     host_open(&host, NULL);
     struct peer *peer = peer_start("wait go; blast 2m; shutwr; discard", NULL);
-    struct tcpm_session *session = track_session(&host, &options);
-    tcpm_filter_free(options.input_filter);
+    struct tcpm_session *session = stream_session(&host, options);
     pair->slow.hook = take_slowly;
     pair->other.hook = act_once;
     pair->other.user = pair;
@@ -233,7 +220,6 @@ static void test_in_long_turns_all_read(void **state)
 {
     struct host host;
     struct track *tracks = calloc(MANY, sizeof *tracks);
-    struct tcpm_session_options options = {.input_filter = stream_filter()};
     unsigned turns = 0;
     uv_prepare_t prepare = {.data = &turns};
 
@@ -241,8 +227,7 @@ static void test_in_long_turns_all_read(void **state)
     assert_non_null(tracks);
     host_open(&host, NULL);
     struct peer *peer = peer_start("wait go; blast 2m; shutwr; discard", NULL);
-    struct tcpm_session *session = track_session(&host, &options);
-    tcpm_filter_free(options.input_filter);
+    struct tcpm_session *session = stream_session(&host, (struct tcpm_session_options){0});
     for (size_t i = 0; i < MANY; i++) {
         tracks[i].hook = enlarge_when_open;
         track_connect(&tracks[i], session, peer_port(peer));
@@ -272,7 +257,7 @@ static void say_bye(struct track *track, enum event event)
     enlarge_when_open(track, event);
     if (event != EVENT_INPUT)
         return;
-    assert_true(tcpm_send(track->session, track->id, "bye", 3) >= 0);
+    assert_true(tcpm_send(track->session, track->id, "bye\r\n", 3 + 2) >= 0);
     assert_int_equal(tcpm_shutdown(track->session, track->id), 0);
 }
 
@@ -282,7 +267,6 @@ static void test_a_shutdown_does_not_wait_for_those_who_read(void **state)
     struct host host;
     struct track *tracks = calloc(MANY, sizeof *tracks);
     struct track ending = {.hook = say_bye};
-    struct tcpm_session_options options = {.input_filter = stream_filter()};
     struct peer_connection seen;
 
     (void) state;
@@ -290,8 +274,7 @@ static void test_a_shutdown_does_not_wait_for_those_who_read(void **state)
     host_open(&host, NULL);
     struct peer *firehose = peer_start("blast 0", NULL);
     struct peer *peer = peer_start("wait go; blast 600k; count", NULL);
-    struct tcpm_session *session = track_session(&host, &options);
-    tcpm_filter_free(options.input_filter);
+    struct tcpm_session *session = stream_session(&host, (struct tcpm_session_options){0});
     track_connect(&ending, session, peer_port(peer));
     for (size_t i = 0; i < MANY; i++) {
         tracks[i].hook = enlarge_when_open;
@@ -362,13 +345,11 @@ static void test_flushed_comes_before_what_is_read_after_it(void **state)
     struct host host;
     struct order order = {.length = 0};
     struct track track = {.hook = send_in_the_next_turn, .user = &order};
-    struct tcpm_session_options options = {.input_filter = stream_filter()};
 
     (void) state;
     host_open(&host, NULL);
     struct peer *peer = peer_start("wait go; blast 2m; shutwr; discard", NULL);
-    track_connect(&track, track_session(&host, &options), peer_port(peer));
-    tcpm_filter_free(options.input_filter);
+    track_connect(&track, stream_session(&host, (struct tcpm_session_options){0}), peer_port(peer));
     host_run_until(&host, track_open, &track);
     peer_go(peer, "go");
     wait_readable(track.fd, MUCH);

@@ -282,8 +282,8 @@ static void test_a_host_may_poll_the_loops_descriptor(void **state)
     struct track talking = {.hook = talk, .user = &wanted}, taking = {.hook = take_in_pieces};
     struct later later = {.port = 0};
     struct track silent = {.hook = NULL};
-    struct tcpm_session_options options = {
-        .input_filter = stream_filter(), .connect_timeout_ms = 300, .input_timeout_ms = 100};
+    const struct tcpm_session_options options = {.connect_timeout_ms = 300,
+                                                 .input_timeout_ms = 100};
 
     (void) state;
     host_open(&host, NULL);
@@ -291,8 +291,7 @@ static void test_a_host_may_poll_the_loops_descriptor(void **state)
     struct peer *echo = peer_start("echo", NULL);
     struct peer *source = peer_start("blast 4m; shutwr; discard", NULL);
     struct peer *mute = peer_start("freeze", NULL);
-    struct tcpm_session *session = track_session(&host, &options);
-    tcpm_filter_free(options.input_filter);
+    struct tcpm_session *session = stream_session(&host, options);
     later.port = peer_port(hole);
     taking.user = &later;
     track_connect(&talking, session, peer_port(echo));

@@ -33,11 +33,10 @@ static void count_turns(struct turns *turns, uv_loop_t *loop)
 
 static void count_bytes(struct track *track, enum event event)
 {
-    static const int size = KERNEL_BUFFER;
     struct turns *turns = track->user;
 
     if (event == EVENT_SUCCESS)
-        assert_int_equal(setsockopt(track->fd, SOL_SOCKET, SO_RCVBUF, &size, sizeof size), 0);
+        enlarge_buffer(track->fd);
     if (event == EVENT_INPUT)
         turns->this_turn += track->length;
 }
@@ -48,13 +47,11 @@ static void test_F01_one_connection_takes_at_most_256_kib_per_turn(void **state)
     struct host host;
     struct turns turns = {.most = 0};
     struct track track = {.hook = count_bytes, .user = &turns};
-    struct tcpm_session_options options = {.input_filter = stream_filter()};
 
     (void) state;
     host_open(&host, NULL);
     struct peer *peer = peer_start("wait go; blast 40m; close", NULL);
-    track_connect(&track, track_session(&host, &options), peer_port(peer));
-    tcpm_filter_free(options.input_filter);
+    track_connect(&track, stream_session(&host, (struct tcpm_session_options){0}), peer_port(peer));
     host_run_until(&host, track_open, &track);
     peer_go(peer, "go");
     wait_readable(track.fd, 2 * PER_TURN);

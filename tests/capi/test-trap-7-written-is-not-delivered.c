@@ -33,17 +33,6 @@ static uint64_t checksum_of_large(void)
     return checksum;
 }
 
-/* A session that sends streams of bytes and lets nothing time out in the next 20 seconds. */
-static struct tcpm_session *stream_session(struct host *host, int64_t shutdown_timeout_ms)
-{
-    struct tcpm_session_options options = {.shutdown_timeout_ms = shutdown_timeout_ms};
-
-    options.input_filter = options.output_filter = stream_filter();
-    struct tcpm_session *session = track_session(host, &options);
-    tcpm_filter_free(options.input_filter);
-    return session;
-}
-
 static void run_promise(const char *program, int rcvbuf)
 {
     struct host host;
@@ -53,7 +42,7 @@ static void run_promise(const char *program, int rcvbuf)
     host_open(&host, NULL);
     struct peer *peer = peer_start(program, &(struct peer_options){.rcvbuf = rcvbuf});
     assert_non_null(peer);
-    track_connect(&track, stream_session(&host, 0), peer_port(peer));
+    track_connect(&track, stream_session(&host, (struct tcpm_session_options){0}), peer_port(peer));
     host_run_until(&host, track_open, &track);
     peer_go(peer, "shut");
     host_run(&host);
@@ -100,7 +89,7 @@ static void test_a_peer_that_floods_gets_every_byte(void **state)
     (void) state;
     host_open(&host, NULL);
     struct peer *peer = peer_start("wait go; sendn 1500000 \"f\"; mark flood; count", NULL);
-    struct tcpm_session *session = stream_session(&host, 0);
+    struct tcpm_session *session = stream_session(&host, (struct tcpm_session_options){0});
     track_connect(&track, session, peer_port(peer));
     host_run_until(&host, track_open, &track);
     peer_go(peer, "go");
@@ -134,7 +123,9 @@ static void run_cut(void (*hook)(struct track *track, enum event event), const c
 
     host_open(&host, NULL);
     struct peer *peer = peer_start("wait over; count", &(struct peer_options){.rcvbuf = 4096});
-    track_connect(&track, stream_session(&host, 80), peer_port(peer));
+    track_connect(&track,
+                  stream_session(&host, (struct tcpm_session_options){.shutdown_timeout_ms = 80}),
+                  peer_port(peer));
     host_run(&host);
     assert_log(&track, log);
     peer_go(peer, "over");
@@ -224,7 +215,7 @@ static void test_I11_reset_after_fin(void **state)
     (void) state;
     host_open(&host, NULL);
     struct peer *peer = peer_start("recvuntil \"x\"; mark got; wait over; count", NULL);
-    track_connect(&track, stream_session(&host, 0), peer_port(peer));
+    track_connect(&track, stream_session(&host, (struct tcpm_session_options){0}), peer_port(peer));
     host_run_until(&host, track_open, &track);
     assert_int_equal(tcpm_send(track.session, track.id, "x", 1), 0);
     assert_int_equal(tcpm_shutdown_output(track.session, track.id), 0);

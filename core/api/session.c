@@ -67,7 +67,8 @@ static bool limits_fit(const struct tcpm_session_options *options)
     return is_limit(options->max_connections) && is_limit(options->connect_rate) &&
            is_limit(options->high_mark) && is_limit(options->low_mark) &&
            is_limit(options->max_queued) && options->connect_rate <= 1000000000 &&
-           options->keepalive_s >= 0 && options->keepalive_s <= 32767;
+           options->keepalive_s >= 0 && options->keepalive_s <= 32767 &&
+           (options->cork == 0 || options->cork == 1);
 }
 
 int tcpm_session_create(struct tcpm_engine *engine, const struct tcpm_session_options *given,

@@ -115,6 +115,8 @@ static inline bool tcpm__backlog_has(const struct tcpm__connection *connection)
 int tcpm__output_send(struct tcpm__connection *connection, const struct tcpm_record *records,
                       size_t count);
 void tcpm__output_flush(struct tcpm__connection *connection);
+/* Flushes what the option cork holds back. Called before the loop polls. */
+void tcpm__output_uncork(struct tcpm_engine *engine);
 void tcpm__output_report(struct tcpm__connection *connection); /* flushed, if it is owed */
 void tcpm__output_step(struct tcpm__connection *connection); /* flushed, FIN, the end of a flush */
 void tcpm__output_look(struct tcpm__connection *connection); /* has the peer acknowledged all? */

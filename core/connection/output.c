@@ -110,6 +110,16 @@ void tcpm__output_flush(struct tcpm__connection *connection)
     tcpm__ready(connection);
 }
 
+/* What was corked since the ready pass: by handlers that ran in the pass or after it. */
+void tcpm__output_uncork(struct tcpm_engine *engine)
+{
+    struct tcpm__connection *connection = engine->ready;
+
+    for (; connection != NULL; connection = connection->next_ready)
+        if (connection->session->cork && !connection->socket.blocked)
+            tcpm__output_flush(connection);
+}
+
 /* ---- from the user ---- */
 
 static int encode(struct tcpm__connection *connection, const struct tcpm_record *records,
@@ -149,7 +159,7 @@ static int take_bytes(struct tcpm__connection *connection, const char *bytes, si
     size_t before = tcpm__buffer_length(connection->queue), sent = 0;
     int result = 0;
 
-    if (before == 0 && can_send(connection))
+    if (before == 0 && can_send(connection) && !connection->session->cork)
         sent = send_bytes(connection, bytes, length);
     if (sent < length)
         result = tcpm__buffer_append(&tcpm__engine_of(connection)->memory, &connection->queue,

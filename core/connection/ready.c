@@ -156,6 +156,8 @@ static void take_prepare(uv_prepare_t *prepare)
     ready_pass(engine);
     if (engine->backlog.count > 0)
         tcpm__backlog_run(engine);
+    if (engine->corking > 0)
+        tcpm__output_uncork(engine);
     limit_poll(engine);
     engine->polling = true;
 }

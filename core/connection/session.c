@@ -67,6 +67,8 @@ int tcpm__session_create(struct tcpm_engine *engine, const struct tcpm_session_o
     session->family = options->domain == 4 ? AF_INET : options->domain == 6 ? AF_INET6 : AF_UNSPEC;
     session->nodelay = options->no_nodelay == 0;
     session->keepalive_s = options->keepalive_s > 0 ? (uint32_t) options->keepalive_s : 0;
+    session->cork = options->cork != 0;
+    engine->corking += session->cork;
     tcpm__list_init(&session->parked);
     tcpm__list_init(&session->in_parking);
     tcpm__list_init(&session->alarms);
@@ -112,6 +114,7 @@ static void stop(struct tcpm_session *session)
 
     tcpm__list_remove(&session->in_engine);
     engine->dying--;
+    engine->corking -= session->cork;
     if (session->events.stopped != NULL) {
         tcpm__handler_enter(engine);
         session->events.stopped(session, session->user);

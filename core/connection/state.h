@@ -143,6 +143,7 @@ struct tcpm_session {
     uint32_t keepalive_s;
     int family; /* AF_UNSPEC, AF_INET, AF_INET6 */
     bool nodelay;
+    bool cork; /* sends are queued until the ready pass */
     bool dying, wants_room;
     uint64_t live, places; /* connections of all phases; those with a place */
     uint64_t phases[TCPM_PHASE_CLOSED + 1];
@@ -187,6 +188,7 @@ struct tcpm_engine {
     uint64_t ticked_ms; /* when deadlines had their last turn */
     bool polling;       /* from right before the loop polls until it has handed out its events */
     uint64_t work;      /* connections, alarms, posts, rooms and stops to come */
+    uint32_t corking;   /* sessions with the option cork */
     uint32_t rooms_wanted, dying; /* sessions that wait for room; that wait for their last event */
     struct tcpm__list sessions;
     struct tcpm__list waiting; /* connects that wait for a place, oldest first */

@@ -193,6 +193,9 @@ struct tcpm_session_options {
     int64_t high_mark, low_mark, max_queued;
     int64_t no_nodelay; /* 0: TCP_NODELAY, set with the second send; nothing holds back the first */
     int64_t keepalive_s; /* none; until the first probe */
+    /* 1: what is sent in one turn of the loop is queued, and goes out together before the loop polls
+       for events. Default: each send tries the kernel at once. */
+    int64_t cork;
 };
 TCPM_API int tcpm_session_create(struct tcpm_engine *engine,
                                  const struct tcpm_session_options *options,
@@ -232,7 +235,8 @@ struct tcpm_connect_options {
 TCPM_API int tcpm_connect(struct tcpm_session *session, const struct tcpm_connect_options *options,
                           struct tcpm_id *id_or_null);
 /* One record. 0: taken. 1: taken, and more than high_mark is queued now. Negative: nothing was
-   taken. Also before success: queued, and sent first. */
+   taken. Also before success: queued, and sent first. Each call tries the kernel at once, which is
+   one system call: for many small records use tcpm_send_many, or the session's option cork. */
 TCPM_API int tcpm_send(struct tcpm_session *session, struct tcpm_id id, const void *record,
                        size_t length);
 struct tcpm_record {

@@ -300,6 +300,7 @@ static void test_session_options_that_cannot_be(void **state)
         {.events = track_events(), .low_mark = -7},
         {.events = track_events(), .max_queued = INT64_MIN},
         {.events = track_events(), .keepalive_s = -1},
+        {.events = track_events(), .cork = 2},
     };
     struct host host;
     struct tcpm_session *session = NULL;

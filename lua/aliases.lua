@@ -37,6 +37,7 @@ core.aliases = {
     LowMark = "low_mark",
     MaxQueued = "max_queued",
     NoDelay = "nodelay",
+    Cork = "cork",
     KeepAlive = "keepalive",
     -- filters
     Literal = "literal",

@@ -34,6 +34,7 @@ local session_options = {
   low_mark = check.whole(1),
   max_queued = check.whole(1),
   nodelay = check.boolean,
+  cork = check.boolean,
   keepalive = check.whole(0, 32767),
   inline_states = check.table,
   object_states = check.table,
@@ -103,6 +104,7 @@ local function read_create(options)
       o.high_mark, o.low_mark)
   end
   o.no_nodelay = o.nodelay == false and 1 or 0
+  o.cork = o.cork and 1 or 0
   if o.alias and core.find_alias(o.alias) then
     return nil, ("tcpmulti.create: alias '%s' is taken"):format(o.alias)
   end

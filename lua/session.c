@@ -128,6 +128,7 @@ static void read_options(lua_State *L, int index, struct tcpm_session_options *o
         .low_mark = field_integer(L, index, "low_mark"),
         .max_queued = field_integer(L, index, "max_queued"),
         .no_nodelay = field_integer(L, index, "no_nodelay"),
+        .cork = field_integer(L, index, "cork"),
         .keepalive_s = field_integer(L, index, "keepalive"),
     };
 }

@@ -193,8 +193,8 @@ struct tcpm_session_options {
     int64_t high_mark, low_mark, max_queued;
     int64_t no_nodelay; /* 0: TCP_NODELAY, set with the second send; nothing holds back the first */
     int64_t keepalive_s; /* none; until the first probe */
-    /* 1: what is sent in one turn of the loop is queued, and goes out together before the loop polls
-       for events. Default: each send tries the kernel at once. */
+    /* 1: what is sent in one turn of the loop is queued, and goes out together before the loop
+       polls for events. Default: each send tries the kernel at once. */
     int64_t cork;
 };
 TCPM_API int tcpm_session_create(struct tcpm_engine *engine,

@@ -56,6 +56,7 @@ local tcpmulti = {}
 ---@field high_mark? integer More than so much queued by one connection is "full". Default 1 MiB.
 ---@field low_mark? integer After "full", flushed comes at so much, at most high_mark. Default 64 KiB.
 ---@field max_queued? integer More is refused with ENOBUFS. Default 64 MiB.
+---@field cork? boolean What is sent in one turn of the loop is queued and goes out together before the loop polls. Default: each send tries the kernel at once.
 ---@field nodelay? boolean TCP_NODELAY, set with the second send (nothing holds back the first). Default true.
 ---@field keepalive? integer Seconds until TCP keepalive probes begin. Default: none.
 ---@field inline_states? table<string, fun(session: tcpmulti.Session, ...): ...> Called f(session, …). _start runs inside create, _stop as the last thing, _default(session, state, args) for states that are not there. connect, send, shutdown and die are built in; others of these names are ignored, with one warning.

@@ -403,4 +403,28 @@ function cases.S16_bytes_above_127_go_out_unchanged()
   lu.assertEquals(sink:connection(1).content, high .. "\r\n")
 end
 
+function cases.cork_holds_back_what_a_handler_sends_until_it_has_returned()
+  local sink = support.peer("recv all", { keep = MIB })
+  local queued, expected = nil, {}
+  local session = support.session {
+    cork = true,
+    on_success = function(cheap)
+      for i = 1, 1000 do
+        expected[i] = ("%d\r\n"):format(i)
+        lu.assertTrue(cheap:send(tostring(i)))
+      end
+      queued = cheap:queued()
+    end,
+    on_flushed = function(cheap)
+      lu.assertEquals(cheap:queued(), 0)
+      cheap:shutdown()
+    end,
+  }
+  session:connect(HOST, sink:port())
+  support.run()
+  lu.assertEquals(support.ending(sink, 1), "eof")
+  lu.assertEquals(queued, #table.concat(expected))
+  lu.assertEquals(sink:connection(1).content, table.concat(expected))
+end
+
 support.main(cases)

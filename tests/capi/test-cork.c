@@ -1,7 +1,7 @@
 /*
- * The option cork: what is sent in one turn of the loop goes out together, in order, before the loop
- * polls; corked bytes are queued bytes. The system calls are counted by a send of this program's
- * own, which the library calls instead of the C library's.
+ * The option cork: what is sent in one turn of the loop goes out together, in order, before the
+ * loop polls; corked bytes are queued bytes. The system calls are counted by a send of this
+ * program's own, which the library calls instead of the C library's.
  */
 #include "host.h"
 

@@ -42,10 +42,36 @@ static int inherit(const struct tcpm_session *session, struct tcpm_connect_optio
     return 0;
 }
 
+/* The handlers of the session, but where the connection has one of its own. */
+static int merge_events(const struct tcpm_session *session, const struct tcpm_events *given,
+                        struct tcpm_events *ret)
+{
+    struct tcpm_events own;
+    int result = tcpm__options_read(given, &own, sizeof(own));
+
+    if (result < 0)
+        return result;
+    if (own.room != NULL || own.stopped != NULL)
+        return -EINVAL;
+    *ret = session->events;
+#define OVERRIDE(event) ret->event = own.event != NULL ? own.event : ret->event
+    OVERRIDE(initialize);
+    OVERRIDE(success);
+    OVERRIDE(input);
+    OVERRIDE(flushed);
+    OVERRIDE(failure);
+    OVERRIDE(error);
+    OVERRIDE(timeout);
+    OVERRIDE(disconnected);
+#undef OVERRIDE
+    return 0;
+}
+
 int tcpm_connect(struct tcpm_session *session, const struct tcpm_connect_options *given,
                  struct tcpm_id *id)
 {
     struct tcpm_connect_options options;
+    struct tcpm_events events;
     struct tcpm__connection *connection;
     int result = tcpm__options_read(given, &options, sizeof(options));
 
@@ -53,6 +79,12 @@ int tcpm_connect(struct tcpm_session *session, const struct tcpm_connect_options
         return result;
     if (session == NULL || check_address(&options) < 0 || inherit(session, &options) < 0)
         return -EINVAL;
+    if (options.events != NULL) {
+        result = merge_events(session, options.events, &events);
+        options.events = &events;
+    }
+    if (result < 0)
+        return result;
     if (session->dying)
         return -ESHUTDOWN;
     result = tcpm__connection_create(session, &options, &connection);

@@ -12,23 +12,52 @@
 
 /* ---- address ---- */
 
-static int keep_address(struct tcpm__connection *connection, const char *text)
+static int keep_events(struct tcpm__connection *connection, const struct tcpm_events *events)
+{
+    const struct tcpm__memory *memory = &tcpm__engine_of(connection)->memory;
+    struct tcpm__target *target = connection->address.target;
+
+    if (events == NULL)
+        return 0;
+    target->events = tcpm__memory_zeroed(memory, sizeof(*events));
+    if (target->events == NULL)
+        return -ENOMEM;
+    *target->events = *events;
+    connection->flags |= TCPM__OWN_EVENTS;
+    return 0;
+}
+
+/* A dotted quad without handlers of its own, the common case, needs no target. */
+static int keep_target(struct tcpm__connection *connection,
+                       const struct tcpm_connect_options *options)
 {
     const struct tcpm__memory *memory = &tcpm__engine_of(connection)->memory;
     struct tcpm__target *target;
     size_t size;
 
-    if (tcpm__address_parse_quad(text, &connection->address.quad)) {
+    if (options->events == NULL &&
+        tcpm__address_parse_quad(options->address, &connection->address.quad)) {
         connection->flags |= TCPM__QUAD;
         return 0;
     }
-    size = strlen(text) + 1;
+    size = strlen(options->address) + 1;
     target = tcpm__memory_zeroed(memory, sizeof(*target) + size);
     if (target == NULL)
         return -ENOMEM;
-    memcpy(target->text, text, size);
+    memcpy(target->text, options->address, size);
     connection->address.target = target;
-    return 0;
+    return keep_events(connection, options->events);
+}
+
+static void free_target(struct tcpm__connection *connection)
+{
+    const struct tcpm__memory *memory = &tcpm__engine_of(connection)->memory;
+
+    if (tcpm__has(connection, TCPM__QUAD))
+        return;
+    if (tcpm__has(connection, TCPM__OWN_EVENTS))
+        tcpm__memory_free(memory, connection->address.target->events);
+    tcpm__memory_free(memory, connection->address.target);
 }
 
 const char *tcpm__connection_address(const struct tcpm__connection *connection,
@@ -84,8 +113,7 @@ static void destroy(struct tcpm__connection *connection)
     tcpm__output_free(connection);
     tcpm__codec_drop(connection->in);
     tcpm__codec_drop(connection->out);
-    if (!tcpm__has(connection, TCPM__QUAD))
-        tcpm__memory_free(&engine->memory, connection->address.target);
+    free_target(connection);
     tcpm__connection_forget_cause(connection);
     session->phases[connection->phase]--;
     session->live--;
@@ -146,7 +174,7 @@ int tcpm__connection_create(struct tcpm_session *session,
     session->phases[TCPM_PHASE_WAITING]++;
     session->live++;
     tcpm__work_add(engine);
-    result = keep_address(connection, options->address);
+    result = keep_target(connection, options);
     if (result == 0)
         result = keep_bind(connection, options);
     if (result == 0)

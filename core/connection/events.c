@@ -21,15 +21,16 @@ void tcpm__handler_leave(struct tcpm_engine *engine)
         tcpm__posts_run(engine, &engine->posts);
 }
 
-/* Calls a handler of the connection's session, if there is one. */
-#define DELIVER(connection, event, ...)                                                         \
-    do {                                                                                        \
-        struct tcpm_session *session_ = (connection)->session;                                  \
-        if (session_->events.event == NULL)                                                     \
-            break;                                                                              \
-        tcpm__handler_enter(session_->engine);                                                  \
-        session_->events.event((connection)->heap, session_, id_of(connection), ##__VA_ARGS__); \
-        tcpm__handler_leave(session_->engine);                                                  \
+/* Calls a handler of the connection, if there is one. */
+#define DELIVER(connection, event, ...)                                                 \
+    do {                                                                                \
+        const struct tcpm_events *events_ = tcpm__events_of(connection);                \
+        struct tcpm_session *session_ = (connection)->session;                          \
+        if (events_->event == NULL)                                                     \
+            break;                                                                      \
+        tcpm__handler_enter(session_->engine);                                          \
+        events_->event((connection)->heap, session_, id_of(connection), ##__VA_ARGS__); \
+        tcpm__handler_leave(session_->engine);                                          \
     } while (0)
 
 /* The only handler that runs inside a call of the user's: what it posts waits for the handler
@@ -37,14 +38,13 @@ void tcpm__handler_leave(struct tcpm_engine *engine)
 void tcpm__event_initialize(struct tcpm__connection *connection, const char *bind_address,
                             unsigned bind_port)
 {
-    struct tcpm_session *session = connection->session;
-
+    const struct tcpm_events *events = tcpm__events_of(connection);
     char text[TCPM__ADDRESS_TEXT];
 
-    if (session->events.initialize != NULL)
-        session->events.initialize(connection->heap, session, id_of(connection),
-                                   tcpm__connection_address(connection, text), connection->port,
-                                   bind_address, bind_port);
+    if (events->initialize != NULL)
+        events->initialize(connection->heap, connection->session, id_of(connection),
+                           tcpm__connection_address(connection, text), connection->port,
+                           bind_address, bind_port);
 }
 
 void tcpm__event_success(struct tcpm__connection *connection)
@@ -52,7 +52,7 @@ void tcpm__event_success(struct tcpm__connection *connection)
     char text[TCPM__ADDRESS_TEXT];
     union tcpm__address peer;
 
-    if (connection->session->events.success == NULL)
+    if (tcpm__events_of(connection)->success == NULL)
         return;
     tcpm__connection_peer(connection, &peer);
     tcpm__address_print(&peer, text);

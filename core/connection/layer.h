@@ -17,6 +17,13 @@ static inline bool tcpm__has(const struct tcpm__connection *connection, uint32_t
     return (connection->flags & flag) != 0;
 }
 
+/* The connection's own handlers, or those of its session. */
+static inline const struct tcpm_events *tcpm__events_of(const struct tcpm__connection *connection)
+{
+    return tcpm__has(connection, TCPM__OWN_EVENTS) ? connection->address.target->events
+                                                   : &connection->session->events;
+}
+
 /* ---- events.c: every call of a handler ---- */
 void tcpm__handler_enter(struct tcpm_engine *engine);
 /* Runs what the handler posted. */

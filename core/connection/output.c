@@ -178,7 +178,7 @@ static int report_fullness(struct tcpm__connection *connection)
 {
     const struct tcpm_session *session = connection->session;
 
-    if (session->events.flushed != NULL) {
+    if (tcpm__events_of(connection)->flushed != NULL) {
         connection->flags |= TCPM__OWES_FLUSHED;
         tcpm__ready(connection);
     }

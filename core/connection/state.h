@@ -47,6 +47,7 @@ enum tcpm__flag {
     TCPM__IN_SELF = 1u << 18,     /* the filter holds another record itself */
     TCPM__QUAD = 1u << 19,        /* its address was given as a dotted quad */
     TCPM__NODELAY_SET = 1u << 20, /* the socket has the option */
+    TCPM__OWN_EVENTS = 1u << 26,  /* the target has handlers of this connection alone */
 };
 
 /* What an attempt to connect needs, from tcpm_connect until success or failure. */
@@ -78,8 +79,8 @@ struct tcpm__connection {
     } rare;
     uint64_t received, sent; /* bytes */
     union {
-        struct in_addr quad;         /* given as a dotted quad */
-        struct tcpm__target *target; /* given as anything else */
+        struct in_addr quad;         /* with the flag QUAD: the address as given */
+        struct tcpm__target *target; /* without it */
     } address;
     struct tcpm__socket socket; /* open while connecting, open or shutting */
     uint32_t flags;
@@ -102,10 +103,11 @@ struct tcpm__connection {
 
 _Static_assert(sizeof(struct tcpm__connection) <= 208, "a connection has outgrown its budget");
 
-/* A remote address that is not a dotted quad. */
+/* What few connections have: a remote address that is not a dotted quad, handlers of their own. */
 struct tcpm__target {
-    union tcpm__address peer; /* the one in use; AF_UNSPEC: none yet */
-    char text[];              /* as given */
+    union tcpm__address peer;   /* the one in use; AF_UNSPEC: none yet */
+    struct tcpm_events *events; /* with the flag OWN_EVENTS; else NULL */
+    char text[];                /* the address as given */
 };
 
 struct tcpm__alarm {

@@ -231,6 +231,9 @@ struct tcpm_connect_options {
     /* The session's. */
     int64_t connect_timeout_ms, input_timeout_ms, shutdown_timeout_ms, deadline_ms;
     struct tcpm_filter *input_filter, *output_filter;
+    /* Handlers of this connection alone, copied; what is NULL in it is the session's handler. room
+       and stopped must be NULL. Default: all are the session's. */
+    const struct tcpm_events *events;
 };
 TCPM_API int tcpm_connect(struct tcpm_session *session, const struct tcpm_connect_options *options,
                           struct tcpm_id *id_or_null);

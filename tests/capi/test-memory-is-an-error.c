@@ -161,6 +161,20 @@ static void play_names_and_binds(struct scene *scene)
     connect_one(scene, 2, "localhost", peer_port(scene->peer));
 }
 
+static void play_own_handlers(struct scene *scene)
+{
+    struct tcpm_connect_options own = {.size = sizeof own,
+                                       .address = "127.0.0.1",
+                                       .port = peer_port(scene->peer),
+                                       .events = track_events(),
+                                       .heap = &scene->tracks[0]};
+
+    allow(tcpm_connect(scene->session, &own, NULL));
+    own.address = "localhost";
+    own.heap = &scene->tracks[1];
+    allow(tcpm_connect(scene->session, &own, NULL));
+}
+
 static void break_it(struct track *track, enum event event)
 {
     if (event == EVENT_INPUT)
@@ -186,6 +200,7 @@ static const struct scenario {
     {"tasks", "send \"a\\nb\\nc\\n\"; recv all", play_tasks},
     {"unread", "send \"a\\nbcd\"; close", play_unread},
     {"names and binds", "send \"a\\n\"; close", play_names_and_binds},
+    {"handlers of one connection", "send \"a\\n\"; close", play_own_handlers},
     {"failures", "send \"a\\n\"; recv all", play_failures},
 };
 

@@ -109,17 +109,10 @@ int tcpm_die(struct tcpm_session *session)
 
 struct tcpm_id tcpm_next(struct tcpm_session *session, struct tcpm_id after)
 {
-    const struct tcpm__connection *connection;
-    uint64_t id = after.n;
+    const struct tcpm__connection *connection =
+        session == NULL ? NULL : tcpm__session_next(session, after.n);
 
-    if (session == NULL)
-        return (struct tcpm_id){0};
-    do {
-        connection = tcpm__pool_next(&session->engine->connections, id);
-        id = connection == NULL ? 0 : connection->id;
-    } while (connection != NULL &&
-             (connection->session != session || connection->phase == TCPM_PHASE_CLOSED));
-    return (struct tcpm_id){id};
+    return (struct tcpm_id){connection == NULL ? 0 : connection->id};
 }
 
 int tcpm_stats_get(struct tcpm_session *session, struct tcpm_stats *stats)

@@ -10,7 +10,7 @@
 
 #include <stdbool.h>
 
-enum { CHUNK_BITS = 8, CHUNK_ITEMS = 1 << CHUNK_BITS, ALIGNMENT = 64 };
+enum { CHUNK_ITEMS = 1 << TCPM__POOL_CHUNK_BITS, ALIGNMENT = 64 };
 
 #define SLOT_MASK       ((UINT64_C(1) << TCPM__POOL_SLOT_BITS) - 1)
 #define LAST_SLOT       ((uint32_t) SLOT_MASK)
@@ -29,15 +29,6 @@ static uint64_t generation_of(uint64_t word)
 static uint64_t make_word(uint64_t generation, uint32_t slot)
 {
     return generation << TCPM__POOL_SLOT_BITS | slot;
-}
-
-/* The item of a slot that has been handed out at least once. */
-static uint64_t *item_at(const struct tcpm__pool *pool, uint32_t slot)
-{
-    uint32_t place = slot - 1;
-    char *chunk = pool->chunks[place >> CHUNK_BITS];
-
-    return (uint64_t *) (void *) (chunk + (place & (CHUNK_ITEMS - 1)) * pool->item_size);
 }
 
 void tcpm__pool_init(struct tcpm__pool *pool, const struct tcpm__memory *memory, size_t item_size)
@@ -107,7 +98,7 @@ static uint32_t take_free_slot(struct tcpm__pool *pool)
 {
     uint32_t slot = pool->free_first;
 
-    pool->free_first = slot_of(*item_at(pool, slot));
+    pool->free_first = slot_of(tcpm__pool_id(tcpm__pool_at(pool, slot)));
     if (pool->free_first == 0)
         pool->free_last = 0;
     return slot;
@@ -120,7 +111,7 @@ void *tcpm__pool_take(struct tcpm__pool *pool)
 
     if (slot == 0)
         return NULL;
-    uint64_t *item = item_at(pool, slot);
+    uint64_t *item = tcpm__pool_at(pool, slot);
     uint64_t generation = again ? generation_of(*item) + 1 : 1;
     memset(item, 0, pool->item_size);
     *item = make_word(generation, slot);
@@ -141,7 +132,7 @@ void tcpm__pool_give(struct tcpm__pool *pool, void *item)
     if (pool->free_last == 0)
         pool->free_first = slot;
     else
-        *item_at(pool, pool->free_last) |= slot;
+        *(uint64_t *) tcpm__pool_at(pool, pool->free_last) |= slot;
     pool->free_last = slot;
 }
 
@@ -151,14 +142,14 @@ void *tcpm__pool_find(const struct tcpm__pool *pool, uint64_t id)
 
     if (slot == 0 || slot > pool->used_slots)
         return NULL;
-    uint64_t *item = item_at(pool, slot);
+    uint64_t *item = tcpm__pool_at(pool, slot);
     return *item == id ? item : NULL;
 }
 
 void *tcpm__pool_next(const struct tcpm__pool *pool, uint64_t id)
 {
     for (uint32_t slot = slot_of(id) + 1; slot <= pool->used_slots; slot++) {
-        uint64_t *item = item_at(pool, slot);
+        uint64_t *item = tcpm__pool_at(pool, slot);
         if (slot_of(*item) == slot)
             return item;
     }

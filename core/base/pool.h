@@ -14,7 +14,8 @@
 
 #include <stdint.h>
 
-#define TCPM__POOL_SLOT_BITS 21
+#define TCPM__POOL_SLOT_BITS  21
+#define TCPM__POOL_CHUNK_BITS 8 /* of a slot: its place in a chunk */
 
 struct tcpm__pool {
     const struct tcpm__memory *memory;
@@ -42,6 +43,20 @@ void *tcpm__pool_next(const struct tcpm__pool *pool, uint64_t id);
 static inline uint64_t tcpm__pool_id(const void *item)
 {
     return *(const uint64_t *) item;
+}
+
+static inline uint32_t tcpm__pool_slot(const void *item)
+{
+    return (uint32_t) (tcpm__pool_id(item) & ((1u << TCPM__POOL_SLOT_BITS) - 1));
+}
+
+/* The item of a slot that has been handed out at least once. */
+static inline void *tcpm__pool_at(const struct tcpm__pool *pool, uint32_t slot)
+{
+    uint32_t place = slot - 1;
+
+    return pool->chunks[place >> TCPM__POOL_CHUNK_BITS] +
+           (place & ((1u << TCPM__POOL_CHUNK_BITS) - 1)) * pool->item_size;
 }
 
 #endif

@@ -14,17 +14,16 @@
 #define CYCLE_MS     500     /* of all together, if that leaves less; then at least one read each */
 #define MOST_TURN_NS 4000000 /* of a turn, for all that are behind the first */
 
-static struct tcpm__connection *connection_at(const struct tcpm_engine *engine,
-                                              struct tcpm__list *node)
+#define LINK offsetof(struct tcpm__connection, in_backlog)
+
+static struct tcpm__connection *connection_at(const struct tcpm_engine *engine, uint32_t slot)
 {
-    if (node == &engine->backlog.list)
-        return NULL;
-    return TCPM__CONTAINER(node, struct tcpm__connection, in_backlog);
+    return slot == 0 ? NULL : tcpm__pool_at(&engine->connections, slot);
 }
 
 static struct tcpm__connection *first_of(const struct tcpm_engine *engine)
 {
-    return connection_at(engine, engine->backlog.list.next);
+    return connection_at(engine, engine->backlog.chain.first);
 }
 
 void tcpm__backlog_add(struct tcpm__connection *connection)
@@ -35,7 +34,9 @@ void tcpm__backlog_add(struct tcpm__connection *connection)
         engine->backlog.ended_ns = tcpm__network_now_ns(&engine->network);
         engine->backlog.slice_began_ms = engine->network.now_ms;
     }
-    tcpm__list_append(&engine->backlog.list, &connection->in_backlog);
+    connection->flags |= TCPM__IN_BACKLOG;
+    tcpm__chain_append(&engine->connections, &engine->backlog.chain, &connection->in_backlog,
+                       tcpm__pool_slot(connection), LINK);
     tcpm__turn_wake(engine);
 }
 
@@ -47,7 +48,8 @@ void tcpm__backlog_leave(struct tcpm__connection *connection)
         return;
     if (connection == first_of(engine))
         engine->backlog.slice_began_ms = engine->network.now_ms;
-    tcpm__list_remove(&connection->in_backlog);
+    connection->flags &= ~(uint32_t) TCPM__IN_BACKLOG;
+    tcpm__chain_remove(&engine->connections, &engine->backlog.chain, &connection->in_backlog, LINK);
     engine->backlog.count--;
 }
 

@@ -116,7 +116,7 @@ static void destroy(struct tcpm__connection *connection)
     free_target(connection);
     tcpm__connection_forget_cause(connection);
     session->phases[connection->phase]--;
-    session->live--;
+    tcpm__session_leave(connection);
     tcpm__pool_give(&engine->connections, connection);
     tcpm__work_done(engine);
 }
@@ -172,7 +172,7 @@ int tcpm__connection_create(struct tcpm_session *session,
     connection->shutdown_timeout_ms = (uint32_t) options->shutdown_timeout_ms;
     connection->deadline_ms = (uint64_t) options->deadline_ms;
     session->phases[TCPM_PHASE_WAITING]++;
-    session->live++;
+    tcpm__session_join(connection);
     tcpm__work_add(engine);
     result = keep_target(connection, options);
     if (result == 0)

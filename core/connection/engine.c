@@ -57,7 +57,6 @@ static void init_parts(struct tcpm_engine *engine)
     tcpm__list_init(&engine->sessions);
     tcpm__list_init(&engine->waiting);
     tcpm__list_init(&engine->parking);
-    tcpm__list_init(&engine->backlog.list);
     tcpm__posts_init(&engine->posts);
     tcpm__posts_init(&engine->next_posts);
     tcpm__out_init(&engine->out, &engine->memory);

@@ -12,6 +12,14 @@ static inline struct tcpm_engine *tcpm__engine_of(const struct tcpm__connection 
     return connection->session->engine;
 }
 
+/* The one marked after it, or NULL. */
+static inline struct tcpm__connection *tcpm__next_ready(const struct tcpm__connection *connection)
+{
+    uint32_t slot = connection->next_ready;
+
+    return slot == 0 ? NULL : tcpm__pool_at(&tcpm__engine_of(connection)->connections, slot);
+}
+
 static inline bool tcpm__has(const struct tcpm__connection *connection, uint32_t flag)
 {
     return (connection->flags & flag) != 0;
@@ -115,7 +123,7 @@ void tcpm__backlog_leave(struct tcpm__connection *connection);
 void tcpm__backlog_run(struct tcpm_engine *engine);
 static inline bool tcpm__backlog_has(const struct tcpm__connection *connection)
 {
-    return !tcpm__list_empty(&connection->in_backlog);
+    return tcpm__has(connection, TCPM__IN_BACKLOG);
 }
 
 /* ---- output.c: records to bytes sent ---- */
@@ -154,6 +162,10 @@ int tcpm__signal_set(struct tcpm_session *session, int signum, struct tcpm_task 
 /* ---- session.c ---- */
 int tcpm__session_create(struct tcpm_engine *engine, const struct tcpm_session_options *options,
                          struct tcpm_session **session);
+void tcpm__session_join(struct tcpm__connection *connection);
+void tcpm__session_leave(struct tcpm__connection *connection);
+/* The connection made after that one which has this id; 0 begins; NULL ends. */
+struct tcpm__connection *tcpm__session_next(struct tcpm_session *session, uint64_t after);
 void tcpm__session_die(struct tcpm_session *session, bool reset);
 void tcpm__session_stop_dead(struct tcpm_engine *engine);
 

@@ -36,9 +36,12 @@ static void append_ready(struct tcpm_engine *engine, struct tcpm__connection *co
 {
     tcpm__turn_wake(engine);
     connection->flags |= TCPM__READY;
-    connection->next_ready = NULL;
-    *engine->ready_last = connection;
-    engine->ready_last = &connection->next_ready;
+    connection->next_ready = 0;
+    if (engine->ready == NULL)
+        engine->ready = connection;
+    else
+        engine->ready_last->next_ready = tcpm__pool_slot(connection);
+    engine->ready_last = connection;
 }
 
 void tcpm__ready(struct tcpm__connection *connection)
@@ -65,13 +68,14 @@ static void serve(struct tcpm_engine *engine, struct tcpm__connection *connectio
 /* Those that are marked now, each once; what they mark comes in the next pass. */
 static void serve_ready(struct tcpm_engine *engine)
 {
-    struct tcpm__connection *connection = engine->ready, *next;
+    struct tcpm__connection *connection = engine->ready;
 
     engine->ready = NULL;
-    engine->ready_last = &engine->ready;
-    for (; connection != NULL; connection = next) {
-        next = connection->next_ready;
+    while (connection != NULL) {
+        struct tcpm__connection *next = tcpm__next_ready(connection);
+
         serve(engine, connection);
+        connection = next;
     }
 }
 
@@ -178,7 +182,6 @@ void tcpm__turn_init(struct tcpm_engine *engine)
 {
     uv_loop_t *loop = engine->network.loop;
 
-    engine->ready_last = &engine->ready;
     engine->timer_ms = UINT64_MAX;
     uv_timer_init(loop, &engine->handles.timer);
     uv_prepare_init(loop, &engine->handles.prepare);

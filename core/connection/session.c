@@ -78,13 +78,69 @@ int tcpm__session_create(struct tcpm_engine *engine, const struct tcpm_session_o
     return 0;
 }
 
-static void end_connections(struct tcpm_session *session, bool reset)
+/* ---- its connections ---- */
+
+#define LINK offsetof(struct tcpm__connection, in_session)
+
+static struct tcpm__connection *connection_at(const struct tcpm_session *session, uint32_t slot)
+{
+    return slot == 0 ? NULL : tcpm__pool_at(&session->engine->connections, slot);
+}
+
+void tcpm__session_join(struct tcpm__connection *connection)
+{
+    struct tcpm_session *session = connection->session;
+
+    session->live++;
+    tcpm__chain_append(&session->engine->connections, &session->connections,
+                       &connection->in_session, tcpm__pool_slot(connection), LINK);
+}
+
+void tcpm__session_leave(struct tcpm__connection *connection)
+{
+    struct tcpm_session *session = connection->session;
+
+    session->live--;
+    tcpm__chain_remove(&session->engine->connections, &session->connections,
+                       &connection->in_session, LINK);
+    if (session->walked_slot == tcpm__pool_slot(connection))
+        session->walked_slot = connection->in_session.prev;
+}
+
+/* The slot behind which a walk goes on; 0: the walk begins. The place of a connection that has
+   ended is known for the walk that asked last; any other walk begins again. */
+static uint32_t place_of(const struct tcpm_session *session, uint64_t id)
 {
     const struct tcpm__pool *pool = &session->engine->connections;
-    struct tcpm__connection *connection = tcpm__pool_next(pool, 0);
+    const struct tcpm__connection *connection = tcpm__pool_find(pool, id);
 
-    for (; connection != NULL; connection = tcpm__pool_next(pool, connection->id)) {
-        if (connection->session != session || connection->phase == TCPM_PHASE_CLOSED)
+    if (connection != NULL && connection->session == session)
+        return tcpm__pool_slot(connection);
+    return id == session->walked_id ? session->walked_slot : 0;
+}
+
+struct tcpm__connection *tcpm__session_next(struct tcpm_session *session, uint64_t after)
+{
+    uint32_t slot = after == 0 ? 0 : place_of(session, after);
+    struct tcpm__connection *connection = connection_at(session, slot);
+
+    do {
+        connection = connection_at(session, connection == NULL ? session->connections.first
+                                                               : connection->in_session.next);
+    } while (connection != NULL && connection->phase == TCPM_PHASE_CLOSED);
+    session->walked_id = connection == NULL ? 0 : connection->id;
+    session->walked_slot = connection == NULL ? 0 : tcpm__pool_slot(connection);
+    return connection;
+}
+
+/* ---- its end ---- */
+
+static void end_connections(struct tcpm_session *session, bool reset)
+{
+    struct tcpm__connection *connection = connection_at(session, session->connections.first);
+
+    for (; connection != NULL; connection = connection_at(session, connection->in_session.next)) {
+        if (connection->phase == TCPM_PHASE_CLOSED)
             continue;
         if (reset)
             tcpm__connection_reset(connection, TCPM_REASON_DIE);

@@ -10,6 +10,7 @@
 #define TCPM_CONNECTION_STATE_H
 
 #include "base/buffer.h"
+#include "base/chain.h"
 #include "base/list.h"
 #include "base/pool.h"
 #include "base/wheel.h"
@@ -47,7 +48,8 @@ enum tcpm__flag {
     TCPM__IN_SELF = 1u << 18,     /* the filter holds another record itself */
     TCPM__QUAD = 1u << 19,        /* its address was given as a dotted quad */
     TCPM__NODELAY_SET = 1u << 20, /* the socket has the option */
-    TCPM__OWN_EVENTS = 1u << 26,  /* the target has handlers of this connection alone */
+    TCPM__IN_BACKLOG = 1u << 21,
+    TCPM__OWN_EVENTS = 1u << 26, /* the target has handlers of this connection alone */
 };
 
 /* What an attempt to connect needs, from tcpm_connect until success or failure. */
@@ -63,8 +65,9 @@ struct tcpm__connection {
     uint64_t id; /* the pool's */
     struct tcpm_session *session;
     void *heap;
-    struct tcpm__connection *next_ready;
-    struct tcpm__list in_backlog;
+    struct tcpm__chain_link in_session, in_backlog;
+    uint32_t next_ready;      /* a slot, like all links of connections; 0: the last */
+    uint32_t alarms;          /* slot of the first in the pool of alarms; 0: none */
     struct tcpm__timer timer; /* the earliest of its deadlines or before; link: while waiting, its
                                  place in the queue */
     uint64_t stamp_ms;    /* the timeout of this phase runs from here; paused: how long it ran */
@@ -72,7 +75,6 @@ struct tcpm__connection {
     struct tcpm__codec *in, *out;
     struct tcpm__buffer *input; /* received, not yet a record */
     struct tcpm__buffer *queue; /* taken, not yet sent */
-    struct tcpm__alarm *alarms;
     union {
         struct tcpm__attempt *attempt; /* before success */
         char *message;                 /* with the flag: of the cause; else that of its code */
@@ -114,7 +116,7 @@ struct tcpm__alarm {
     uint64_t id; /* the pool's */
     struct tcpm_session *session;
     struct tcpm__connection *connection; /* whose end drops it, or NULL */
-    struct tcpm__alarm *next_of_connection;
+    struct tcpm__chain_link of_connection;
     struct tcpm__list in_session;
     struct tcpm__timer timer;
     struct tcpm_task task;
@@ -134,8 +136,11 @@ struct tcpm_session {
     void *user;
     struct tcpm_filter *input_filter, *output_filter;
     struct tcpm__limits limits;
-    struct tcpm__list parked;     /* its connects that wait for its own limits */
-    struct tcpm__list in_parking; /* sessions with such connects */
+    struct tcpm__list parked;       /* its connects that wait for its own limits */
+    struct tcpm__list in_parking;   /* sessions with such connects */
+    struct tcpm__chain connections; /* oldest first */
+    uint64_t walked_id;             /* what tcpm_next gave last */
+    uint32_t walked_slot; /* of that connection; once it has ended, of the one before it; or 0 */
     struct tcpm__list alarms;
     struct tcpm__alarm refill; /* when limits.rate allows the next attempt */
     struct tcpm__signal *signals;
@@ -175,11 +180,11 @@ struct tcpm_engine {
         uv_idle_t idle;   /* active while the next poll may not block */
     } handles;
     uint32_t open_handles;
-    struct tcpm__connection *ready, **ready_last;
-    struct tcpm__connection *serving; /* whose step the ready pass is in, or NULL */
-    bool serve_again;                 /* it has been marked meanwhile */
+    struct tcpm__connection *ready, *ready_last; /* of those that are marked; ready NULL: none */
+    struct tcpm__connection *serving;            /* whose step the ready pass is in, or NULL */
+    bool serve_again;                            /* it has been marked meanwhile */
     struct {
-        struct tcpm__list list; /* connections that a read has left with more */
+        struct tcpm__chain chain; /* connections that a read has left with more */
         uint32_t count;
         uint64_t slice_began_ms; /* of the first of them */
         uint64_t ended_ns;       /* when they were last served, or the first has come */

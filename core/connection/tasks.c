@@ -82,6 +82,39 @@ static void drop_posts(struct tcpm__posts *posts, const struct tcpm_session *ses
 
 /* ---- alarms ---- */
 
+/* Its alarms are linked by slots, the newest first. */
+static struct tcpm__chain_link *link_at(const struct tcpm_engine *engine, uint32_t slot)
+{
+    return tcpm__chain_link_at(&engine->alarm_pool, slot,
+                               offsetof(struct tcpm__alarm, of_connection));
+}
+
+static void join_connection(struct tcpm__alarm *alarm, struct tcpm__connection *connection)
+{
+    uint32_t slot = tcpm__pool_slot(alarm), next = connection->alarms;
+
+    alarm->connection = connection;
+    alarm->of_connection.next = next;
+    if (next != 0)
+        link_at(alarm->session->engine, next)->prev = slot;
+    connection->alarms = slot;
+}
+
+static void leave_connection(struct tcpm__alarm *alarm)
+{
+    const struct tcpm_engine *engine = alarm->session->engine;
+    struct tcpm__chain_link link = alarm->of_connection;
+
+    if (alarm->connection == NULL)
+        return;
+    if (link.prev == 0)
+        alarm->connection->alarms = link.next;
+    else
+        link_at(engine, link.prev)->next = link.next;
+    if (link.next != 0)
+        link_at(engine, link.next)->prev = link.prev;
+}
+
 int tcpm__alarm_add(struct tcpm_session *session, struct tcpm__connection *connection,
                     uint64_t due_ms, struct tcpm_task task, struct tcpm__alarm **ret)
 {
@@ -93,26 +126,12 @@ int tcpm__alarm_add(struct tcpm_session *session, struct tcpm__connection *conne
     alarm->session = session;
     alarm->task = task;
     tcpm__list_append(&session->alarms, &alarm->in_session);
-    if (connection != NULL) {
-        alarm->connection = connection;
-        alarm->next_of_connection = connection->alarms;
-        connection->alarms = alarm;
-    }
+    if (connection != NULL)
+        join_connection(alarm, connection);
     tcpm__wheel_arm(&engine->alarms, &alarm->timer, due_ms);
     tcpm__work_add(engine);
     *ret = alarm;
     return 0;
-}
-
-static void leave_connection(struct tcpm__alarm *alarm)
-{
-    struct tcpm__alarm **link;
-
-    if (alarm->connection == NULL)
-        return;
-    for (link = &alarm->connection->alarms; *link != alarm; link = &(*link)->next_of_connection)
-        continue;
-    *link = alarm->next_of_connection;
 }
 
 static void free_alarm(struct tcpm__alarm *alarm)
@@ -160,8 +179,10 @@ void tcpm__alarm_expire(struct tcpm_engine *engine)
 
 void tcpm__tasks_drop_connection(struct tcpm__connection *connection)
 {
-    while (connection->alarms != NULL)
-        tcpm__alarm_remove(connection->alarms);
+    const struct tcpm__pool *pool = &tcpm__engine_of(connection)->alarm_pool;
+
+    while (connection->alarms != 0)
+        tcpm__alarm_remove(tcpm__pool_at(pool, connection->alarms));
 }
 
 /* ---- signals ---- */

@@ -203,7 +203,9 @@ TCPM_API int tcpm_session_create(struct tcpm_engine *engine,
 /* Shuts down all connections, drops tasks and signals; stopped comes after the last, from the loop;
    then the pointer is gone. tcpm_connect then gives -ESHUTDOWN. */
 TCPM_API int tcpm_die(struct tcpm_session *session);
-/* The live connections in the order of their slots; {0} begins and ends. Close as you go. */
+/* The live connections, oldest first; {0} begins and ends. Close as you go. A walk may take several
+   turns of the loop, and go on from a connection that has ended meanwhile; but if somebody else has
+   walked over the session since, it begins again then. O(1). */
 TCPM_API struct tcpm_id tcpm_next(struct tcpm_session *session, struct tcpm_id after);
 struct tcpm_stats {
     size_t size;

@@ -171,7 +171,7 @@ static void close_next(struct track *track, enum event event)
         (void) tcpm_reset(track->session, id);
 }
 
-/* FAULTS H05: iteration sees each live one once, in the order of slots, also while they end. */
+/* FAULTS H05: iteration sees each live one once, oldest first, also while they end. */
 static void test_iteration_while_connections_end(void **state)
 {
     struct host host;
@@ -197,6 +197,63 @@ static void test_iteration_while_connections_end(void **state)
     host_run(&host);
     for (size_t i = 0; i < COUNT(tracks); i++)
         assert_int_equal(tracks[i].count[EVENT_DISCONNECTED], 1);
+    peer_stop(peer);
+    host_close(&host);
+}
+
+enum { WALKED = 40 };
+
+struct walk {
+    struct track tracks[WALKED];
+    size_t next; /* that is to be seen */
+    struct tcpm_id at;
+    bool over;
+};
+
+static bool walk_is_over(void *walk)
+{
+    return ((struct walk *) walk)->over;
+}
+
+/* Of each four: the first two end when they have been seen, the third before that. */
+static void on_step(struct tcpm_session *session, void *user, void *argument)
+{
+    struct walk *walk = argument;
+    struct tcpm_task again = {.run = on_step, .argument = walk};
+
+    (void) user;
+    walk->at = tcpm_next(session, walk->at);
+    walk->over = walk->at.n == 0;
+    if (walk->over)
+        return;
+    assert_int_equal(walk->at.n, walk->tracks[walk->next].id.n);
+    if (walk->next % 4 <= 1)
+        assert_int_equal(tcpm_reset(session, walk->at), 0);
+    if (walk->next % 4 == 1)
+        assert_int_equal(tcpm_reset(session, walk->tracks[++walk->next].id), 0);
+    walk->next++;
+    assert_int_equal(tcpm_delay(session, (struct tcpm_id){0}, 1, again, NULL), 0);
+}
+
+/* FAULTS H05: the connection at which the walk stands has ended each time when it goes on. */
+static void test_iteration_over_several_turns(void **state)
+{
+    struct host host;
+    struct walk walk = {.next = 0};
+    struct track others[WALKED] = {{.hook = NULL}};
+
+    (void) state;
+    host_open(&host, NULL);
+    struct peer *peer = peer_start("freeze", NULL);
+    struct tcpm_session *session = track_session(&host, NULL);
+    struct tcpm_session *other = track_session(&host, NULL);
+    for (size_t i = 0; i < WALKED; i++) {
+        track_connect(&walk.tracks[i], session, peer_port(peer));
+        track_connect(&others[i], other, peer_port(peer));
+    }
+    on_step(session, NULL, &walk);
+    host_run_until(&host, walk_is_over, &walk);
+    assert_int_equal(walk.next, WALKED);
     peer_stop(peer);
     host_close(&host);
 }
@@ -261,6 +318,7 @@ static const struct CMUnitTest tests[] = {
     cmocka_unit_test(test_an_id_of_another_session_is_stale),
     cmocka_unit_test(test_an_alarm_that_has_gone_is_stale),
     cmocka_unit_test(test_iteration_while_connections_end),
+    cmocka_unit_test(test_iteration_over_several_turns),
     cmocka_unit_test(test_what_a_forked_process_holds_is_nobodys),
 };
 

@@ -55,6 +55,7 @@
     X(tcpm_shutdown_output)  \
     X(tcpm_sig)              \
     X(tcpm_stats_get)        \
+    X(tcpm_tally)            \
     X(tcpm_timeout)          \
     X(tcpm_timer_name)       \
     X(tcpm_unread)           \

@@ -127,7 +127,16 @@ void tcpm_lua_close(lua_State *L)
 /* ---- opening ---- */
 
 /* The tables of a module that is being opened, by their place on the stack. */
-enum opening { AT_RUNTIME = 1, AT_CHEAPS, AT_PLACES, AT_ANCHORS, AT_CORE, AT_MODULE, AT_METHODS };
+enum opening {
+    AT_RUNTIME = 1,
+    AT_CHEAPS,
+    AT_PLACES,
+    AT_ANCHORS,
+    AT_CORE,
+    AT_MODULE,
+    AT_METHODS,
+    AT_LIBRARY,
+};
 
 static void push_closure(lua_State *L, lua_CFunction function)
 {
@@ -184,6 +193,8 @@ static void fill_own_places(lua_State *L, struct runtime *rt)
     set_place(L, OWN_TRACEBACK);
     push_closure(L, tcpm__lua_trampoline);
     set_place(L, OWN_TRAMPOLINE);
+    push_closure(L, tcpm__lua_module_run);
+    set_place(L, OWN_RUN);
     rt->keeper = lua_newthread(L);
     set_place(L, OWN_KEEPER);
 }
@@ -206,11 +217,13 @@ static struct runtime *push_runtime(lua_State *L)
     return rt;
 }
 
-/* One part written in Lua: it gets core and the module, and adds to them. */
+/* One part written in Lua: it gets core and the module, and adds to them; its globals are ours. */
 static void load_part(lua_State *L, const struct tcpm__lua_part *part)
 {
     if (luaL_loadbuffer(L, part->source, part->length, part->name) != 0)
         lua_error(L);
+    lua_pushvalue(L, AT_LIBRARY);
+    lua_setfenv(L, -2);
     lua_pushvalue(L, AT_CORE);
     lua_pushvalue(L, AT_MODULE);
     lua_call(L, 2, 0);
@@ -220,17 +233,11 @@ static void load_part(lua_State *L, const struct tcpm__lua_part *part)
 static void fill_core(lua_State *L)
 {
     static const luaL_Reg functions[] = {
-        {"create", tcpm__lua_create},
-        {"abandon", tcpm__lua_abandon},
-        {"state", tcpm__lua_state},
-        {"running", tcpm__lua_running},
-        {"as", tcpm__lua_as},
-        {"stdin", tcpm__lua_stdin},
-        {"filter", tcpm__lua_filter_make},
-        {"is_filter", tcpm__lua_is_filter},
-        {"warn", tcpm__lua_warn},
-        {"time", tcpm__lua_time},
-        {NULL, NULL},
+        {"create", tcpm__lua_create},       {"abandon", tcpm__lua_abandon},
+        {"state", tcpm__lua_state},         {"as", tcpm__lua_as},
+        {"stdin", tcpm__lua_stdin},         {"filter", tcpm__lua_filter_make},
+        {"is_filter", tcpm__lua_is_filter}, {"warn", tcpm__lua_warn},
+        {"time", tcpm__lua_time},           {NULL, NULL},
     };
     for (int part = PART_CHECK_CONNECT; part <= PART_FILTER; part++) {
         lua_pushboolean(L, 0);
@@ -268,6 +275,7 @@ static struct runtime *open_tables(lua_State *L)
     struct runtime *rt = push_runtime(L);
     for (int at = AT_CHEAPS; at <= AT_METHODS; at++)
         lua_newtable(L);
+    tcpm__lua_push_library(L);
     lua_pushinteger(L, 0); /* luaL_unref's free list, so that it never needs memory */
     lua_rawseti(L, AT_ANCHORS, 0);
     rt->cheaps_reference = reference(L, AT_CHEAPS);
@@ -281,7 +289,6 @@ static struct runtime *open_tables(lua_State *L)
     lua_setfield(L, AT_MODULE, "version");
     fill_core(L);
     open_parts(L);
-    lua_settop(L, AT_METHODS);
     lua_pushvalue(L, AT_RUNTIME);
     lua_rawseti(L, LUA_REGISTRYINDEX, TCPM__LUA_RUNTIME);
     lua_pushvalue(L, AT_MODULE);
@@ -366,6 +373,9 @@ static int open_in_host(lua_State *L)
     const struct host *host = lua_touserdata(L, 1);
     lua_settop(L, 0);
     luaL_checkstack(L, 2 * LUA_MINSTACK, "for handlers");
+    lua_getfield(L, LUA_REGISTRYINDEX, "_LOADED");
+    luaL_argcheck(L, lua_istable(L, -1), 1, "the standard libraries are not open");
+    lua_pop(L, 1);
     struct runtime *rt = open_tables(L);
     lua_getfield(L, LUA_REGISTRYINDEX, "_LOADED");
     lua_pushvalue(L, AT_MODULE);

@@ -118,12 +118,12 @@ struct session {
     struct runtime *runtime;   /* NULL: the Lua state has been closed */
     struct tcpm_session *core; /* NULL: it has stopped */
     struct tcpm_events events;
-    struct standard_input *input;
-    struct watched *watched; /* signals */
-    double number;           /* in [0] of its object: below 0, never used again */
-    int base;                /* of its places */
-    uint32_t handlers;       /* 1 << place, for each handler that is there */
-    bool muted;              /* ended by a fatal error: no more events */
+    struct standard_input *input; /* NULL: the session does not read it */
+    struct watched *watched;      /* signals */
+    double number;                /* in [0] of its object: below 0, never used again */
+    int base;                     /* of its places */
+    uint32_t handlers;            /* 1 << place, for each handler that is there */
+    bool muted;                   /* ended by a fatal error: no more events */
     bool dying;
     bool trace, strict; /* of options */
     bool pulling;
@@ -143,6 +143,7 @@ struct runtime {
     struct session *owner;         /* of the innermost handler or state */
     struct filter_call *filtering; /* the innermost running function of a filter */
     struct connecting *connecting; /* the innermost running tcpm_connect */
+    struct standard_input *input;  /* from the first s:stdin on */
     struct slot **chunks;          /* of SLOTS_PER_CHUNK connections each; they never move */
     uint32_t chunk_count;
     uint32_t cheap_count;      /* cheaps[1] to [cheap_count] are there */
@@ -277,7 +278,8 @@ void tcpm__lua_watched_free(struct session *session);
 /* ---- stdin.c ---- */
 void tcpm__lua_stdin_room(struct session *session);
 void tcpm__lua_stdin_end(struct session *session);
-int tcpm__lua_stdin(lua_State *L); /* core.stdin */
+void tcpm__lua_stdin_close(struct runtime *rt); /* when no session reads any more */
+int tcpm__lua_stdin(lua_State *L);              /* core.stdin */
 
 /* ---- filter.c ---- */
 /* The filters of one call. */

@@ -94,6 +94,7 @@ static void close_runtime(struct runtime *rt, lua_State *L)
     rt->active = L;
     rt->framed = false;
     tcpm__lua_end_all(rt);
+    tcpm__lua_stdin_close(rt);
     if (rt->loop != NULL)
         close_loop(rt);
     rt->engine = NULL;

@@ -395,12 +395,12 @@ local positive = check.whole(1)
 
 function methods.stdin(session, state, max_length)
   check_session(session, "stdin")
-  if state ~= nil then check_state(state, "stdin") end
+  if state then check_state(state, "stdin") end
   if max_length ~= nil and not positive(max_length) then
     error("stdin: max_length must be a whole number, 1 or more, not "
       .. check.describe(max_length), 2)
   end
-  return core.stdin(session, state ~= nil and { state = state } or nil, max_length)
+  return core.stdin(session, state and { state = state } or state, max_length)
 end
 
 -- ---- cheaps ----

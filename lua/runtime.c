@@ -156,7 +156,7 @@ static void set_functions(lua_State *L, int table, const luaL_Reg *list)
 
 static void set_place(lua_State *L, enum own_place place)
 {
-    lua_rawseti(L, AT_PLACES, place);
+    lua_rawseti(L, AT_PLACES, (int) place);
 }
 
 /* The runtime's own places, in order: the table is to have an array, and it must never need to
@@ -165,7 +165,7 @@ static void fill_own_places(lua_State *L, struct runtime *rt)
 {
     for (int place = OWN_FREE; place < PLACE_COUNT; place++) {
         lua_pushboolean(L, 0);
-        set_place(L, place);
+        set_place(L, (enum own_place) place);
     }
     lua_newtable(L); /* of what has ended, while the script keeps it */
     lua_createtable(L, 0, 1);

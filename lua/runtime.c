@@ -369,11 +369,21 @@ struct host {
     struct link *link;
 };
 
+/* Makes room on an empty stack, for which only memory can be missing: LuaJIT of Debian 12 raises
+   then, that of Debian 13 answers 0. */
+static void reserve_stack(lua_State *L, int slots)
+{
+    if (!lua_checkstack(L, slots)) {
+        lua_pushliteral(L, "not enough memory");
+        lua_error(L);
+    }
+}
+
 static int open_in_host(lua_State *L)
 {
     const struct host *host = lua_touserdata(L, 1);
     lua_settop(L, 0);
-    luaL_checkstack(L, 2 * LUA_MINSTACK, "for handlers");
+    reserve_stack(L, 2 * LUA_MINSTACK);
     lua_getfield(L, LUA_REGISTRYINDEX, "_LOADED");
     luaL_argcheck(L, lua_istable(L, -1), 1, "the standard libraries are not open");
     lua_pop(L, 1);

@@ -5,7 +5,6 @@
 #include "api/check.h"
 
 #include <errno.h>
-#include <time.h>
 
 #define CONNECT_TIMEOUT_MS  30000
 #define INPUT_TIMEOUT_MS    300000
@@ -13,10 +12,7 @@
 
 int64_t tcpm_now_ns(void)
 {
-    struct timespec now;
-
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (int64_t) now.tv_sec * 1000000000 + now.tv_nsec;
+    return (int64_t) tcpm__clock_ns();
 }
 
 /* ---- engine ---- */

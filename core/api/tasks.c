@@ -5,10 +5,16 @@
 
 #include <errno.h>
 
+#define NS_PER_MS   1000000
+#define MIN_BEAT_NS 100000
+#define MAX_NS      ((int64_t) (UINT32_MAX - 1) * NS_PER_MS)
+
 static int check_task(const struct tcpm_session *session, const struct tcpm_task *task)
 {
     if (session == NULL || task->run == NULL)
         return -EINVAL;
+    if (task->reserved[0] != NULL || task->reserved[1] != NULL)
+        return -E2BIG;
     return session->dying ? -ESHUTDOWN : 0;
 }
 
@@ -19,20 +25,33 @@ int tcpm_post(struct tcpm_session *session, struct tcpm_task task)
     return result < 0 ? result : tcpm__posts_add(session, task);
 }
 
-/* The clock's milliseconds are rounded down, hence the one more: never early. */
-static uint64_t due_in(struct tcpm_session *session, int64_t ms)
+/* Later than now, however little, so that an alarm that sets itself again waits for a turn. */
+static uint64_t due_in(const struct tcpm_session *session, int64_t ns)
 {
-    return tcpm__network_now(&session->engine->network) + (uint64_t) ms + 1;
+    return tcpm__network_now_ns(&session->engine->network) + (ns == 0 ? 1 : (uint64_t) ns);
 }
 
-int tcpm_delay(struct tcpm_session *session, struct tcpm_id id, int64_t ms, struct tcpm_task task,
-               struct tcpm_alarm *ret)
+static bool is_delay(int64_t ns)
+{
+    return ns >= 0 && ns <= MAX_NS;
+}
+
+/* Milliseconds in nanoseconds; what is no delay stays none. */
+static int64_t ns_of(int64_t ms)
+{
+    return tcpm__check_delay(ms) < 0 ? -1 : ms * NS_PER_MS;
+}
+
+int tcpm_delay_ns(struct tcpm_session *session, struct tcpm_id id, int64_t ns,
+                  struct tcpm_task task, struct tcpm_alarm *ret)
 {
     struct tcpm__connection *connection = NULL;
     struct tcpm__alarm *alarm;
     int result = check_task(session, &task);
 
-    if (result == -EINVAL || tcpm__check_delay(ms) < 0)
+    if (result == -EINVAL || result == -E2BIG)
+        return result;
+    if (!is_delay(ns))
         return -EINVAL;
     if (id.n != 0) {
         connection = tcpm__check_live(session, id);
@@ -43,10 +62,46 @@ int tcpm_delay(struct tcpm_session *session, struct tcpm_id id, int64_t ms, stru
     }
     if (result < 0)
         return result;
-    result = tcpm__alarm_add(session, connection, due_in(session, ms), task, &alarm);
+    result = tcpm__alarm_add(session, connection, due_in(session, ns), task, &alarm);
     if (result == 0 && ret != NULL)
         ret->n = alarm->id;
     return result;
+}
+
+int tcpm_delay(struct tcpm_session *session, struct tcpm_id id, int64_t ms, struct tcpm_task task,
+               struct tcpm_alarm *ret)
+{
+    return tcpm_delay_ns(session, id, ns_of(ms), task, ret);
+}
+
+int tcpm_every(struct tcpm_session *session, int64_t ns, struct tcpm_beat beat,
+               struct tcpm_alarm *ret)
+{
+    const struct tcpm_task task = {.drop = beat.drop, .argument = beat.argument};
+    struct tcpm__alarm *alarm;
+    int result;
+
+    if (session == NULL || beat.run == NULL || ns < MIN_BEAT_NS || !is_delay(ns))
+        return -EINVAL;
+    if (beat.reserved[0] != NULL || beat.reserved[1] != NULL)
+        return -E2BIG;
+    if (session->dying)
+        return -ESHUTDOWN;
+    result = tcpm__alarm_add(session, NULL, due_in(session, ns), task, &alarm);
+    if (result < 0)
+        return result;
+    alarm->beat = beat.run;
+    alarm->period_ns = (uint64_t) ns;
+    if (ret != NULL)
+        ret->n = alarm->id;
+    return 0;
+}
+
+struct tcpm_id tcpm_alarm_connection(struct tcpm_session *session)
+{
+    struct tcpm_id id = {session == NULL ? 0 : session->engine->alarmed};
+
+    return tcpm__check_find(session, id) == NULL ? (struct tcpm_id){0} : id;
 }
 
 static struct tcpm__alarm *find_alarm(const struct tcpm_session *session, struct tcpm_alarm id)
@@ -59,17 +114,22 @@ static struct tcpm__alarm *find_alarm(const struct tcpm_session *session, struct
     return alarm != NULL && alarm->session == session ? alarm : NULL;
 }
 
-int tcpm_delay_adjust(struct tcpm_session *session, struct tcpm_alarm id, int64_t ms)
+int tcpm_delay_adjust_ns(struct tcpm_session *session, struct tcpm_alarm id, int64_t ns)
 {
     struct tcpm__alarm *alarm = find_alarm(session, id);
 
     if (alarm == NULL)
         return -ESTALE;
-    if (tcpm__check_delay(ms) < 0)
+    if (!is_delay(ns) || alarm->beat != NULL)
         return -EINVAL;
-    tcpm__wheel_arm(&session->engine->alarms, &alarm->timer, due_in(session, ms));
+    tcpm__heap_set(&session->engine->alarms, &alarm->timer, due_in(session, ns));
     tcpm__turn_wake(session->engine);
     return 0;
+}
+
+int tcpm_delay_adjust(struct tcpm_session *session, struct tcpm_alarm id, int64_t ms)
+{
+    return tcpm_delay_adjust_ns(session, id, ns_of(ms));
 }
 
 int tcpm_alarm_remove(struct tcpm_session *session, struct tcpm_alarm id)
@@ -86,6 +146,8 @@ int tcpm_sig(struct tcpm_session *session, int signum, struct tcpm_task task)
 {
     if (session == NULL || signum <= 0)
         return -EINVAL;
+    if (task.reserved[0] != NULL || task.reserved[1] != NULL)
+        return -E2BIG;
     if (session->dying)
         return -ESHUTDOWN;
     return tcpm__signal_set(session, signum, task);

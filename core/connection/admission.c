@@ -33,11 +33,11 @@ static void await_refill(struct tcpm_session *session)
     double missing = 1.0 - session->limits.tokens;
     uint64_t wait_ms = (uint64_t) (missing * 1000 / (double) session->limits.rate) + 1;
 
-    if (tcpm__timer_armed(&session->refill.timer))
+    if (session->refill.timer.place != 0)
         return;
     session->refill.session = session;
-    tcpm__wheel_arm(&session->engine->alarms, &session->refill.timer,
-                    session->engine->network.now_ms + wait_ms);
+    tcpm__heap_set(&session->engine->alarms, &session->refill.timer,
+                   (session->engine->network.now_ms + wait_ms) * 1000000);
     tcpm__turn_wake(session->engine);
 }
 

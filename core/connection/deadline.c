@@ -22,12 +22,11 @@ static bool timeout_stands_still(const struct tcpm__connection *connection)
     return connection->phase == TCPM_PHASE_OPEN && tcpm__has(connection, TCPM__PAUSED);
 }
 
-/* The clock's milliseconds are rounded down, hence the one more: never early. */
 static uint64_t timeout_due(const struct tcpm__connection *connection)
 {
     if (connection->timeout_ms == 0 || timeout_stands_still(connection))
         return UINT64_MAX;
-    return connection->stamp_ms + connection->timeout_ms + 1;
+    return tcpm__due_after(connection->stamp_ms, connection->timeout_ms);
 }
 
 static uint64_t deadline_due(const struct tcpm__connection *connection)
@@ -82,7 +81,8 @@ void tcpm__deadline_begin(struct tcpm__connection *connection)
     struct tcpm__network *network = &tcpm__engine_of(connection)->network;
 
     if (connection->deadline_ms != 0)
-        connection->deadline_ms += tcpm__network_now(network) + 1;
+        connection->deadline_ms =
+            tcpm__due_after(tcpm__network_now(network), connection->deadline_ms);
     tcpm__deadline_start(connection, connection->timeout_ms);
 }
 
@@ -92,20 +92,18 @@ void tcpm__deadline_set(struct tcpm__connection *connection, uint64_t ms)
     bool runs = connection->phase != TCPM_PHASE_WAITING;
 
     connection->flags &= ~(uint32_t) TCPM__GRACE;
-    connection->deadline_ms = ms;
-    if (ms != 0 && runs)
-        connection->deadline_ms += tcpm__network_now(network) + 1;
+    connection->deadline_ms =
+        ms != 0 && runs ? tcpm__due_after(tcpm__network_now(network), ms) : ms;
     tcpm__deadline_arm(connection);
 }
 
 int64_t tcpm__deadline_left(const struct tcpm__connection *connection)
 {
-    uint64_t now = tcpm__engine_of(connection)->network.now_ms;
+    uint64_t least = tcpm__due_after(tcpm__engine_of(connection)->network.now_ms, 0);
 
     if (connection->deadline_ms == 0 || connection->phase == TCPM_PHASE_WAITING)
         return (int64_t) connection->deadline_ms;
-    /* without the one more for rounding */
-    return connection->deadline_ms > now + 1 ? (int64_t) (connection->deadline_ms - now - 1) : 1;
+    return connection->deadline_ms > least ? (int64_t) (connection->deadline_ms - least) : 1;
 }
 
 static enum tcpm_timer timer_of_phase(enum tcpm_phase phase)
@@ -192,7 +190,8 @@ static bool take_due(struct tcpm__connection *connection)
         return false;
     }
     if (has_news(connection, deadline) || (!deadline && waits_for_round(connection))) {
-        tcpm__wheel_arm(&tcpm__engine_of(connection)->deadlines, &connection->timer, now + 1);
+        tcpm__wheel_arm(&tcpm__engine_of(connection)->deadlines, &connection->timer,
+                        tcpm__due_after(now, 0));
         return false;
     }
     time_out(connection, deadline ? TCPM_TIMER_DEADLINE : timer_of_phase(connection->phase));

@@ -48,12 +48,10 @@ static struct tcpm__memory memory_of(const struct tcpm_engine_options *options)
 
 static void init_parts(struct tcpm_engine *engine)
 {
-    uint64_t now = engine->network.now_ms;
-
     tcpm__pool_init(&engine->connections, &engine->memory, sizeof(struct tcpm__connection));
     tcpm__pool_init(&engine->alarm_pool, &engine->memory, sizeof(struct tcpm__alarm));
-    tcpm__wheel_init(&engine->deadlines, now);
-    tcpm__wheel_init(&engine->alarms, now);
+    tcpm__wheel_init(&engine->deadlines, engine->network.now_ms);
+    tcpm__heap_init(&engine->alarms, &engine->memory);
     tcpm__list_init(&engine->sessions);
     tcpm__list_init(&engine->waiting);
     tcpm__list_init(&engine->parking);
@@ -96,6 +94,7 @@ static void free_engine(struct tcpm__network *network)
 
     tcpm__pool_free(&engine->connections);
     tcpm__pool_free(&engine->alarm_pool);
+    tcpm__heap_free(&engine->alarms);
     tcpm__out_free(&engine->out);
     tcpm__network_free(&engine->network);
     tcpm__memory_free(&memory, engine);

@@ -48,8 +48,8 @@ void tcpm__event_disconnected(struct tcpm__connection *connection);
 void tcpm__turn_init(struct tcpm_engine *engine);
 void tcpm__turn_free(struct tcpm_engine *engine);
 void tcpm__ready(struct tcpm__connection *connection); /* the ready pass will look at it */
-/* There is something new to wait for, or to do. A prepare callback of a host may run after ours,
-   which has already decided how long the loop may sleep. */
+/* There is something new to wait for, or to do: from wherever, the loop hears of it before it
+   sleeps. */
 void tcpm__turn_wake(struct tcpm_engine *engine);
 void tcpm__work_add(struct tcpm_engine *engine);
 void tcpm__work_done(struct tcpm_engine *engine);
@@ -152,7 +152,7 @@ void tcpm__posts_init(struct tcpm__posts *posts);
 int tcpm__posts_add(struct tcpm_session *session, struct tcpm_task task);
 void tcpm__posts_run(struct tcpm_engine *engine, struct tcpm__posts *posts);
 int tcpm__alarm_add(struct tcpm_session *session, struct tcpm__connection *connection,
-                    uint64_t due_ms, struct tcpm_task task, struct tcpm__alarm **alarm);
+                    uint64_t due_ns, struct tcpm_task task, struct tcpm__alarm **alarm);
 void tcpm__alarm_remove(struct tcpm__alarm *alarm);
 void tcpm__alarm_expire(struct tcpm_engine *engine);
 void tcpm__tasks_drop_connection(struct tcpm__connection *connection);

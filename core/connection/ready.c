@@ -1,10 +1,12 @@
 /*
  * The turns of the loop. Before it polls (prepare) and after it has handed out its events (check)
  * the ready pass serves each marked connection once, lets waiting connects in, and stops sessions.
- * The timer and the wheels are looked at when their time comes, and inside a long dispatch too.
+ * Deadlines and alarms are looked at when their time comes, and inside a long dispatch too.
  *
- * What always holds: the loop does not block while anything is marked ready or posted, and the
- * check handle keeps it alive exactly while there is work.
+ * What always holds: the loop does not block while anything is marked ready or posted, nor beyond
+ * the next deadline or alarm; and the check handle keeps it alive exactly while there is work. That
+ * holds for uv_backend_timeout too, whoever has called us, and whenever: outside of the two passes,
+ * which end by saying how long the loop may sleep, whatever is new lets it not sleep at all.
  */
 #include "connection/layer.h"
 
@@ -15,7 +17,7 @@ static void take_idle(uv_idle_t *idle)
 
 void tcpm__turn_wake(struct tcpm_engine *engine)
 {
-    if (engine->polling && engine->handler_depth == 0)
+    if (!engine->passing && engine->handler_depth == 0)
         uv_idle_start(&engine->handles.idle, take_idle);
 }
 
@@ -87,45 +89,42 @@ static void ready_pass(struct tcpm_engine *engine)
     tcpm__session_stop_dead(engine);
 }
 
-static bool expire_all(struct tcpm_engine *engine)
-{
-    bool ended = tcpm__deadline_expire(engine);
-
-    engine->ticked_ms = engine->network.now_ms;
-    tcpm__alarm_expire(engine);
-    return ended;
-}
-
 /* Connections that time out in the middle of a long dispatch get their last events there. */
 void tcpm__turn_tick(struct tcpm_engine *engine)
 {
-    if (engine->network.now_ms - engine->ticked_ms >= TCPM__TICK_MS && expire_all(engine))
+    const struct tcpm__network *network = &engine->network;
+
+    if (network->now_ns >= engine->alarms.next_ns)
+        tcpm__alarm_expire(engine);
+    if (network->now_ms - engine->ticked_ms < TCPM__TICK_MS)
+        return;
+    engine->ticked_ms = network->now_ms;
+    if (tcpm__deadline_expire(engine))
         serve_ready(engine);
 }
 
+/* Since libuv 1.45 timers run after the last pass of a turn, hence the wake. */
 static void take_timer(uv_timer_t *timer)
 {
     struct tcpm_engine *engine = timer->data;
 
     engine->timer_ms = UINT64_MAX;
     engine->deadlines.changed = true; /* it is to be set again, whatever is due */
-    tcpm__network_now(&engine->network);
-    expire_all(engine);
+    engine->ticked_ms = tcpm__network_now(&engine->network);
+    tcpm__deadline_expire(engine);
+    tcpm__turn_wake(engine);
 }
 
-/* Sets the timer for the next deadline or alarm. Not whenever one is armed, so that it costs
-   nothing however often they change in a turn. */
+/* Sets the timer for the next deadline. Not whenever one is armed, so that it costs nothing however
+   often they change in a turn. */
 static void set_timer(struct tcpm_engine *engine)
 {
-    uint64_t next, alarm, now;
+    uint64_t next, now;
 
-    if (!engine->deadlines.changed && !engine->alarms.changed)
+    if (!engine->deadlines.changed)
         return;
-    engine->deadlines.changed = engine->alarms.changed = false;
+    engine->deadlines.changed = false;
     next = tcpm__wheel_next(&engine->deadlines);
-    alarm = tcpm__wheel_next(&engine->alarms);
-    if (alarm < next)
-        next = alarm;
     if (next == engine->timer_ms)
         return;
     engine->timer_ms = next;
@@ -138,22 +137,28 @@ static void set_timer(struct tcpm_engine *engine)
     uv_timer_start(&engine->handles.timer, take_timer, next > now ? next - now : 0, 0);
 }
 
-/* How long the next poll may take; an active idle handle makes it return at once. Said before it,
-   and after the last one too, for a host that polls uv_backend_fd and asks uv_backend_timeout. */
-static void limit_poll(struct tcpm_engine *engine)
+static bool has_more(const struct tcpm_engine *engine)
 {
-    if (engine->ready != NULL || engine->next_posts.first != NULL || engine->backlog.count > 0 ||
-        engine->closing)
+    return engine->ready != NULL || engine->next_posts.first != NULL || engine->backlog.count > 0 ||
+           engine->closing;
+}
+
+/* How long the next poll may take; an active idle handle makes it return at once. */
+static void limit_poll(struct tcpm_engine *engine, bool at_once)
+{
+    if (at_once)
         uv_idle_start(&engine->handles.idle, take_idle);
     else
         uv_idle_stop(&engine->handles.idle);
     set_timer(engine);
+    engine->passing = false;
 }
 
 static void take_prepare(uv_prepare_t *prepare)
 {
     struct tcpm_engine *engine = prepare->data;
 
+    engine->passing = true;
     tcpm__network_begin_turn(&engine->network);
     engine->ticked_ms = tcpm__network_now(&engine->network);
     tcpm__posts_run(engine, &engine->next_posts);
@@ -162,18 +167,21 @@ static void take_prepare(uv_prepare_t *prepare)
         tcpm__backlog_run(engine);
     if (engine->corking > 0)
         tcpm__output_uncork(engine);
-    limit_poll(engine);
-    engine->polling = true;
+    tcpm__network_wake_at(&engine->network, engine->alarms.next_ns);
+    limit_poll(engine, has_more(engine));
 }
 
+/* The alarm is set once in a turn, before the poll: where it would come too late there is no sleep
+   before the next one. */
 static void take_check(uv_check_t *check)
 {
     struct tcpm_engine *engine = check->data;
 
-    engine->polling = false;
+    engine->passing = true;
     tcpm__network_now(&engine->network);
     ready_pass(engine);
-    limit_poll(engine);
+    limit_poll(engine, has_more(engine) ||
+                           tcpm__network_sleeps_beyond(&engine->network, engine->alarms.next_ns));
     if (engine->closing && tcpm__list_empty(&engine->sessions) && engine->next_posts.first == NULL)
         tcpm__engine_finish(engine); /* dropped posts are freed by the next turn */
 }

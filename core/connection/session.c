@@ -55,7 +55,11 @@ int tcpm__session_create(struct tcpm_engine *engine, const struct tcpm_session_o
     session->engine = engine;
     session->user = options->user;
     result = keep_filters(session, options);
+    if (result == 0)
+        result = tcpm__heap_join(&engine->alarms);
     if (result < 0) {
+        tcpm_filter_free(session->input_filter);
+        tcpm_filter_free(session->output_filter);
         tcpm__memory_free(&engine->memory, session);
         return result;
     }
@@ -159,7 +163,7 @@ void tcpm__session_die(struct tcpm_session *session, bool reset)
         tcpm__work_add(engine);
         tcpm__tasks_drop_session(session);
         tcpm__admission_forget_room(session);
-        tcpm__wheel_cancel(&engine->alarms, &session->refill.timer);
+        tcpm__heap_remove(&engine->alarms, &session->refill.timer);
     }
     end_connections(session, reset);
 }
@@ -177,6 +181,7 @@ static void stop(struct tcpm_session *session)
         tcpm__handler_leave(engine);
     }
     tcpm__tasks_drop_session(session);
+    tcpm__heap_leave(&engine->alarms);
     tcpm_filter_free(session->input_filter);
     tcpm_filter_free(session->output_filter);
     tcpm__tally_free(&session->tally, &engine->memory);

@@ -11,6 +11,7 @@
 
 #include "base/buffer.h"
 #include "base/chain.h"
+#include "base/heap.h"
 #include "base/list.h"
 #include "base/pool.h"
 #include "base/tally.h"
@@ -119,8 +120,11 @@ struct tcpm__alarm {
     struct tcpm__connection *connection; /* whose end drops it, or NULL */
     struct tcpm__chain_link of_connection;
     struct tcpm__list in_session;
-    struct tcpm__timer timer;
-    struct tcpm_task task;
+    struct tcpm__heap_item timer;
+    struct tcpm_task task; /* of a beat: what drops it, and its argument */
+    void (*beat)(struct tcpm_session *session, void *user, void *argument, int64_t due_ns,
+                 uint64_t ticks); /* NULL: it runs once */
+    uint64_t period_ns;           /* of a beat */
 };
 
 struct tcpm__limits {
@@ -173,8 +177,9 @@ struct tcpm_engine {
     struct tcpm__memory memory;
     struct tcpm__network network;
     struct tcpm__pool connections, alarm_pool;
-    struct tcpm__wheel deadlines, alarms; /* both on one uv_timer_t */
-    uint64_t timer_ms;                    /* when that timer goes off; UINT64_MAX: it rests */
+    struct tcpm__heap alarms;     /* on the network's alarm */
+    struct tcpm__wheel deadlines; /* on a uv_timer_t */
+    uint64_t timer_ms;            /* when that timer goes off; UINT64_MAX: it rests */
     struct {
         uv_timer_t timer;
         uv_prepare_t prepare;
@@ -192,12 +197,13 @@ struct tcpm_engine {
         uint64_t ended_ns;       /* when they were last served, or the first has come */
     } backlog;
     struct tcpm__posts posts, next_posts; /* for when the handler returns; for the next turn */
+    uint64_t alarmed;                     /* the connection whose alarm is running, or 0 */
     uint32_t handler_depth;               /* handlers running now */
     bool running_posts;
-    uint64_t ticked_ms; /* when deadlines had their last turn */
-    bool polling;       /* from right before the loop polls until it has handed out its events */
-    uint64_t work;      /* connections, alarms, posts, rooms and stops to come */
-    uint32_t corking;   /* sessions with the option cork */
+    uint64_t ticked_ms;           /* when deadlines had their last turn */
+    bool passing;                 /* in a pass, which will say how long the loop may sleep */
+    uint64_t work;                /* connections, alarms, posts, rooms and stops to come */
+    uint32_t corking;             /* sessions with the option cork */
     uint32_t rooms_wanted, dying; /* sessions that wait for room; that wait for their last event */
     struct tcpm__list sessions;
     struct tcpm__list waiting; /* connects that wait for a place, oldest first */

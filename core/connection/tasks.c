@@ -116,19 +116,23 @@ static void leave_connection(struct tcpm__alarm *alarm)
 }
 
 int tcpm__alarm_add(struct tcpm_session *session, struct tcpm__connection *connection,
-                    uint64_t due_ms, struct tcpm_task task, struct tcpm__alarm **ret)
+                    uint64_t due_ns, struct tcpm_task task, struct tcpm__alarm **ret)
 {
     struct tcpm_engine *engine = session->engine;
-    struct tcpm__alarm *alarm = tcpm__pool_take(&engine->alarm_pool);
+    int result = tcpm__heap_join(&engine->alarms);
+    struct tcpm__alarm *alarm = result < 0 ? NULL : tcpm__pool_take(&engine->alarm_pool);
 
-    if (alarm == NULL)
+    if (alarm == NULL) {
+        if (result == 0)
+            tcpm__heap_leave(&engine->alarms);
         return -ENOMEM;
+    }
     alarm->session = session;
     alarm->task = task;
     tcpm__list_append(&session->alarms, &alarm->in_session);
     if (connection != NULL)
         join_connection(alarm, connection);
-    tcpm__wheel_arm(&engine->alarms, &alarm->timer, due_ms);
+    tcpm__heap_set(&engine->alarms, &alarm->timer, due_ns);
     tcpm__work_add(engine);
     *ret = alarm;
     return 0;
@@ -140,7 +144,8 @@ static void free_alarm(struct tcpm__alarm *alarm)
 
     leave_connection(alarm);
     tcpm__list_remove(&alarm->in_session);
-    tcpm__wheel_cancel(&engine->alarms, &alarm->timer);
+    tcpm__heap_remove(&engine->alarms, &alarm->timer);
+    tcpm__heap_leave(&engine->alarms);
     tcpm__pool_give(&engine->alarm_pool, alarm);
     tcpm__work_done(engine);
 }
@@ -153,28 +158,52 @@ void tcpm__alarm_remove(struct tcpm__alarm *alarm)
     drop_task(&task);
 }
 
-static void run_alarm(struct tcpm__alarm *alarm)
+static void run_once(struct tcpm__alarm *alarm)
 {
     struct tcpm_session *session = alarm->session;
+    struct tcpm_engine *engine = session->engine;
     struct tcpm_task task = alarm->task;
 
-    if (alarm == &session->refill) {
-        tcpm__admission_run(session->engine);
-        return;
-    }
+    engine->alarmed = alarm->connection == NULL ? 0 : alarm->connection->id;
     free_alarm(alarm);
-    run_task(session, &task);
+    tcpm__handler_enter(engine);
+    task.run(session, session->user, task.argument);
+    engine->alarmed = 0;
+    tcpm__handler_leave(engine);
 }
 
-/* Those that are due now. One that is set again for now by its own task comes in a later turn: its
-   time is at least a millisecond away. */
+/* Set again first, so that the beat may remove itself. */
+static void run_beat(struct tcpm__alarm *alarm, uint64_t now_ns)
+{
+    struct tcpm_session *session = alarm->session;
+    uint64_t missed = (now_ns - alarm->timer.due_ns) / alarm->period_ns;
+    uint64_t due_ns = alarm->timer.due_ns + missed * alarm->period_ns;
+
+    tcpm__heap_set(&session->engine->alarms, &alarm->timer, due_ns + alarm->period_ns);
+    tcpm__handler_enter(session->engine);
+    alarm->beat(session, session->user, alarm->task.argument, (int64_t) due_ns, missed + 1);
+    tcpm__handler_leave(session->engine);
+}
+
+static void run_alarm(struct tcpm__alarm *alarm, uint64_t now_ns)
+{
+    if (alarm == &alarm->session->refill)
+        tcpm__admission_run(alarm->session->engine);
+    else if (alarm->beat != NULL)
+        run_beat(alarm, now_ns);
+    else
+        run_once(alarm);
+}
+
+/* Those that are due now. One that is set again by its own task, for a time that is later however
+   little, comes in a later turn. */
 void tcpm__alarm_expire(struct tcpm_engine *engine)
 {
-    uint64_t now_ms = engine->network.now_ms;
-    struct tcpm__timer *timer;
+    uint64_t now_ns = engine->network.now_ns;
+    struct tcpm__heap_item *item;
 
-    while ((timer = tcpm__wheel_expire(&engine->alarms, now_ms)) != NULL)
-        run_alarm(TCPM__CONTAINER(timer, struct tcpm__alarm, timer));
+    while ((item = tcpm__heap_expire(&engine->alarms, now_ns)) != NULL)
+        run_alarm(TCPM__CONTAINER(item, struct tcpm__alarm, timer), now_ns);
 }
 
 void tcpm__tasks_drop_connection(struct tcpm__connection *connection)

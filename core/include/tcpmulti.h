@@ -175,6 +175,16 @@ struct tcpm_task { /* what alarms and posts run, once */
     void (*run)(struct tcpm_session *session, void *user, void *argument);
     void (*drop)(void *argument); /* instead of run, when it will never run; may be NULL */
     void *argument;               /* borrowed until one of the two */
+    void *reserved[2];            /* NULL: room for later */
+};
+struct tcpm_beat { /* what tcpm_every runs, again and again */
+    /* due_ns: when, on the clock of tcpm_now_ns. ticks: the beats that this call stands for; where
+       it is more than 1 the others were missed, and due_ns is the last one's. */
+    void (*run)(struct tcpm_session *session, void *user, void *argument, int64_t due_ns,
+                uint64_t ticks);
+    void (*drop)(void *argument); /* when it will not run any more; may be NULL */
+    void *argument;               /* borrowed until then */
+    void *reserved[2];            /* NULL: room for later */
 };
 struct tcpm_session_options {
     size_t size;
@@ -326,11 +336,22 @@ TCPM_API int tcpm_info_get(struct tcpm_session *session, struct tcpm_id id, stru
 /* Posted in a handler: runs after it has returned, before the next record or event, in order.
    Posted elsewhere, or by such a task: runs in the next turn of the loop. */
 TCPM_API int tcpm_post(struct tcpm_session *session, struct tcpm_task task);
-/* After ms from now, once. With an id the alarm is the connection's: dropped before its
-   disconnected. */
+/* After ms from now, once, never early. With an id the alarm is the connection's: dropped before
+   its disconnected. */
 TCPM_API int tcpm_delay(struct tcpm_session *session, struct tcpm_id id_or_zero, int64_t ms,
                         struct tcpm_task task, struct tcpm_alarm *alarm_or_null);
 TCPM_API int tcpm_delay_adjust(struct tcpm_session *session, struct tcpm_alarm alarm, int64_t ms);
+/* The same in nanoseconds, at most as long. */
+TCPM_API int tcpm_delay_ns(struct tcpm_session *session, struct tcpm_id id_or_zero, int64_t ns,
+                           struct tcpm_task task, struct tcpm_alarm *alarm_or_null);
+TCPM_API int tcpm_delay_adjust_ns(struct tcpm_session *session, struct tcpm_alarm alarm,
+                                  int64_t ns);
+/* In the task of a connection's alarm: that connection. Everywhere else: {0}. */
+TCPM_API struct tcpm_id tcpm_alarm_connection(struct tcpm_session *session);
+/* At ns from now, 2 ns, and so on, without drift: 100,000 (0.1 ms) to 49 days. To tcpm_delay_adjust
+   such an alarm is -EINVAL. */
+TCPM_API int tcpm_every(struct tcpm_session *session, int64_t ns, struct tcpm_beat beat,
+                        struct tcpm_alarm *alarm_or_null);
 /* Its task is dropped. */
 TCPM_API int tcpm_alarm_remove(struct tcpm_session *session, struct tcpm_alarm alarm);
 /* Runs each time the signal comes; a task with run NULL ends that. */

@@ -14,6 +14,7 @@
 #include <stdio.h>
 #include <sys/epoll.h>
 #include <sys/mman.h>
+#include <sys/timerfd.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -27,13 +28,24 @@
 
 #define MAX_TABLE 1048576 /* descriptors that libuv's table is made for */
 
-uint64_t tcpm__network_now_ns(struct tcpm__network *network)
+/* The alarm's tag in the set; no socket has it. */
+#define ALARM_TAG 0
+
+#define NS_PER_S UINT64_C(1000000000)
+
+uint64_t tcpm__clock_ns(void)
 {
     struct timespec now;
 
     clock_gettime(CLOCK_MONOTONIC, &now);
-    network->now_ms = (uint64_t) now.tv_sec * 1000 + (uint64_t) now.tv_nsec / 1000000;
-    return (uint64_t) now.tv_sec * 1000000000 + (uint64_t) now.tv_nsec;
+    return (uint64_t) now.tv_sec * NS_PER_S + (uint64_t) now.tv_nsec;
+}
+
+uint64_t tcpm__network_now_ns(struct tcpm__network *network)
+{
+    network->now_ns = tcpm__clock_ns();
+    network->now_ms = network->now_ns / 1000000;
+    return network->now_ns;
 }
 
 uint64_t tcpm__network_now(struct tcpm__network *network)
@@ -69,14 +81,25 @@ static bool serve_lone(struct tcpm__network *network)
     return network->reads != reads;
 }
 
+/* The tag of the only socket in a batch that is not empty; or 0. The alarm is not counted. */
+static uint64_t only_tag(const struct epoll_event *batch, int count)
+{
+    if (count == 1)
+        return batch[0].data.u64;
+    if (count == 2 && batch[0].data.u64 == ALARM_TAG)
+        return batch[1].data.u64;
+    return count == 2 && batch[1].data.u64 == ALARM_TAG ? batch[0].data.u64 : 0;
+}
+
 /* Finds out whether one socket is the only one that has events. */
 static void note_lone(struct tcpm__network *network, const struct epoll_event *batch, int count)
 {
-    uint64_t tag = count == 1 ? batch[0].data.u64 : 0;
+    uint64_t tag;
     struct tcpm__socket *socket;
 
-    if (count == 0)
+    if (count == 0 || (count == 1 && batch[0].data.u64 == ALARM_TAG))
         return; /* the only one has read what there was */
+    tag = only_tag(batch, count);
     if (tag == 0 || tag != network->last_tag) {
         network->last_tag = tag;
         network->last_events = 0;
@@ -86,6 +109,14 @@ static void note_lone(struct tcpm__network *network, const struct epoll_event *b
         if (socket != NULL)
             tcpm__socket_be_lone(network, socket, tag);
     }
+}
+
+/* The set has told once that the time has come; there is nothing to read. */
+static void take_alarm(struct tcpm__network *network)
+{
+    network->alarm_ns = UINT64_MAX;
+    tcpm__network_now(network);
+    network->events->served(network);
 }
 
 static void take_events(uv_poll_t *poll, int status, int events)
@@ -108,7 +139,22 @@ static void take_events(uv_poll_t *poll, int status, int events)
 
         if (socket != NULL)
             serve(network, socket, batch[i].events);
+        else if (batch[i].data.u64 == ALARM_TAG)
+            take_alarm(network);
     }
+}
+
+/* Once it has gone off it rests, whether the set has told or not. */
+void tcpm__network_wake_at(struct tcpm__network *network, uint64_t ns)
+{
+    struct itimerspec at = {
+        .it_value = {.tv_sec = (time_t) (ns / NS_PER_S), .tv_nsec = (long) (ns % NS_PER_S)},
+    };
+
+    if (!tcpm__network_sleeps_beyond(network, ns))
+        return;
+    network->alarm_ns = ns;
+    timerfd_settime(network->alarm_fd, TFD_TIMER_ABSTIME, &at, NULL);
 }
 
 /* The set gives events in the order in which they came. So a round is over when it has no more, or
@@ -174,10 +220,17 @@ static int move_high(int fd, int limit)
     return high < 0 ? fd : high;
 }
 
-/* The set's descriptor, or -errno. */
-static int open_set(int limit)
+static void close_descriptors(const struct tcpm__network *network)
 {
-    int fd = epoll_create1(EPOLL_CLOEXEC), high;
+    if (network->alarm_fd >= 0)
+        close(network->alarm_fd);
+    close(network->epoll_fd);
+}
+
+/* A descriptor that has just been made, where it stays; or -errno. */
+static int keep(int fd, int limit)
+{
+    int high;
 
     if (fd < 0)
         return -errno;
@@ -187,18 +240,41 @@ static int open_set(int limit)
     return high;
 }
 
+/* Edge-triggered, so that nothing has to be read from it. */
+static int add_alarm(const struct tcpm__network *network)
+{
+    struct epoll_event event = {.events = EPOLLIN | EPOLLET, .data.u64 = ALARM_TAG};
+
+    return epoll_ctl(network->epoll_fd, EPOLL_CTL_ADD, network->alarm_fd, &event) < 0 ? -errno : 0;
+}
+
+/* Both, or none of them. */
+static int open_descriptors(struct tcpm__network *network, int limit)
+{
+    int result;
+
+    network->epoll_fd = keep(epoll_create1(EPOLL_CLOEXEC), limit);
+    if (network->epoll_fd < 0)
+        return network->epoll_fd;
+    network->alarm_fd = keep(timerfd_create(CLOCK_MONOTONIC, TFD_NONBLOCK | TFD_CLOEXEC), limit);
+    result = network->alarm_fd < 0 ? network->alarm_fd : add_alarm(network);
+    if (result < 0)
+        close_descriptors(network);
+    return result;
+}
+
 static int watch_set(struct tcpm__network *network, uint64_t limit)
 {
     int result;
 
     if (!memory_suffices(limit))
         return -ENOMEM;
-    network->epoll_fd = open_set((int) limit);
-    if (network->epoll_fd < 0)
-        return network->epoll_fd;
+    result = open_descriptors(network, (int) limit);
+    if (result < 0)
+        return result;
     result = uv_poll_init(network->loop, &network->poll, network->epoll_fd);
     if (result < 0) {
-        close(network->epoll_fd);
+        close_descriptors(network);
         return result;
     }
     network->poll.data = network;
@@ -214,7 +290,8 @@ int tcpm__network_open(struct tcpm__network *network, uv_loop_t *loop,
     char *block;
     int result;
 
-    *network = (struct tcpm__network){.loop = loop, .memory = memory, .events = events, .turn = 1};
+    *network = (struct tcpm__network){
+        .loop = loop, .memory = memory, .events = events, .turn = 1, .alarm_ns = UINT64_MAX};
     block = tcpm__memory_resize(memory, NULL, TCPM__READ_HEADROOM + TCPM__READ_PER_ROUND);
     if (block == NULL)
         return -ENOMEM;
@@ -238,7 +315,7 @@ void tcpm__network_close(struct tcpm__network *network)
 {
     network->handles++;
     uv_close((uv_handle_t *) &network->poll, take_closed);
-    close(network->epoll_fd); /* after libuv has let go of it */
+    close_descriptors(network); /* after libuv has let go of them */
 }
 
 void tcpm__network_free(struct tcpm__network *network)

@@ -1,5 +1,7 @@
 /*
- * What all sockets of an engine share: the epoll set that they are in, the read buffer, the clock.
+ * What all sockets of an engine share: the epoll set that they are in, the read buffer, the clock,
+ * and the timer that wakes the loop for alarms: a descriptor in the set, so that it is on time to
+ * the microsecond, and wakes a host that only polls the loop's descriptor.
  *
  * libuv polls the set as one descriptor, and each turn of the loop takes a bounded number of
  * events from it. So a socket costs one epoll_ctl in its life where libuv's own handles cost three,
@@ -36,7 +38,8 @@ struct tcpm__socket_events {
     void (*readable)(struct tcpm__socket *socket);
     /* The kernel may take more. */
     void (*writable)(struct tcpm__socket *socket);
-    /* After each socket: others may want a turn. Any socket may be gone after it. */
+    /* After each socket, and when the alarm has gone off: others may want a turn. Any socket may be
+       gone after it. */
     void (*served)(struct tcpm__network *network);
 };
 
@@ -46,8 +49,11 @@ struct tcpm__network {
     const struct tcpm__socket_events *events;
     uv_poll_t poll;    /* on the set; it does not keep the loop running */
     int epoll_fd;      /* the set */
+    int alarm_fd;      /* a timer in the set */
+    uint64_t alarm_ns; /* what it is set for; UINT64_MAX: it rests */
     char *read_buffer; /* READ_PER_ROUND bytes behind the headroom, for one read at a time */
-    uint64_t now_ms;   /* the last reading of the clock */
+    uint64_t now_ms;   /* the last reading of the clock, */
+    uint64_t now_ns;   /* and the same to the nanosecond */
     uint32_t handles;  /* handles and requests that libuv still knows and that are about to end */
     uint32_t sockets;  /* open now */
     uint32_t events_in_round;
@@ -80,8 +86,25 @@ void tcpm__network_free(struct tcpm__network *network);
 /* libuv has let go of a handle or request. The network may be gone after it. */
 void tcpm__network_forget(struct tcpm__network *network);
 
-/* Reads the clock, CLOCK_MONOTONIC: milliseconds, and nanoseconds. */
+/* Reads the clock, CLOCK_MONOTONIC: nanoseconds; into the network: milliseconds, or nanoseconds. */
+uint64_t tcpm__clock_ns(void);
 uint64_t tcpm__network_now(struct tcpm__network *network);
 uint64_t tcpm__network_now_ns(struct tcpm__network *network);
+
+/* The first millisecond in which so many have certainly passed, from now. The clock's are rounded
+   down, hence one more: never early. */
+static inline uint64_t tcpm__due_after(uint64_t now_ms, uint64_t ms)
+{
+    return now_ms + ms + 1;
+}
+
+/* Whether the loop would sleep beyond this time; UINT64_MAX is never. */
+static inline bool tcpm__network_sleeps_beyond(const struct tcpm__network *network, uint64_t ns)
+{
+    return ns < network->alarm_ns;
+}
+
+/* Makes the loop wake at this time at the latest. A system call only where it would not. */
+void tcpm__network_wake_at(struct tcpm__network *network, uint64_t ns);
 
 #endif

@@ -8,6 +8,7 @@
 #include <dlfcn.h>
 
 #define FUNCTIONS(X)         \
+    X(tcpm_alarm_connection) \
     X(tcpm_alarm_remove)     \
     X(tcpm_codec_close)      \
     X(tcpm_codec_feed)       \
@@ -19,12 +20,15 @@
     X(tcpm_deadline)         \
     X(tcpm_delay)            \
     X(tcpm_delay_adjust)     \
+    X(tcpm_delay_adjust_ns)  \
+    X(tcpm_delay_ns)         \
     X(tcpm_die)              \
     X(tcpm_engine_close)     \
     X(tcpm_engine_create)    \
     X(tcpm_error_code)       \
     X(tcpm_error_name)       \
     X(tcpm_error_text)       \
+    X(tcpm_every)            \
     X(tcpm_fail)             \
     X(tcpm_filter_block)     \
     X(tcpm_filter_custom)    \

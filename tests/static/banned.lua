@@ -49,9 +49,10 @@ ban("output goes by send, not by libuv's writes", { "core" }, "they raise SIGPIP
 ban("memory comes from base/memory", { "core" }, "use tcpm__memory_",
   set "malloc calloc realloc free strdup strndup reallocarray asprintf", "^core/base/memory%.c$")
 
-ban("time comes from the network layer, for users from tcpm_now_ns", { "core" },
-  "use the engine's time", set "clock_gettime gettimeofday time clock uv_hrtime",
-  "^core/transport/network%.c$", "^core/api/session%.c$")
+ban("time comes from the network layer", { "core" }, "use the engine's time, or tcpm__clock_ns",
+  set [[clock_gettime clock_getres gettimeofday time times clock ftime timespec_get uv_now uv_hrtime
+    uv_clock_gettime uv_gettimeofday tcpm_now_ns]],
+  "^core/transport/network%.c$", "^core/include/", "^core/api/session%.c$")
 
 ban("the binding prints through one warning only", { "lua" }, "not in a module",
   set "printf puts putchar perror exit _exit abort", "^lua/runner/")

@@ -274,7 +274,7 @@ struct tcpm_task company_errand(struct company *company)
         return (struct tcpm_task){0};
     errand = &company->errands[company->errand_count++];
     *errand = (struct errand){.company = company, .waits = true};
-    return (struct tcpm_task){run_errand, drop_errand, errand};
+    return (struct tcpm_task){.run = run_errand, .drop = drop_errand, .argument = errand};
 }
 
 void company_errand_refused(struct company *company)

@@ -66,7 +66,10 @@ static void post_and_close(struct tcpm_session *session, void *user, void *argum
     struct closing *closing = argument;
 
     (void) user;
-    assert_int_equal(tcpm_post(session, (struct tcpm_task){must_not_run, count_drop, argument}), 0);
+    assert_int_equal(tcpm_post(session, (struct tcpm_task){.run = must_not_run,
+                                                           .drop = count_drop,
+                                                           .argument = argument}),
+                     0);
     tcpm_engine_close(closing->host->engine, count_closed, closing);
 }
 
@@ -75,9 +78,10 @@ static void post_at_the_end(struct track *track, enum event event)
     struct closing *closing = track->user;
 
     if (event == EVENT_DISCONNECTED)
-        assert_int_equal(
-            tcpm_post(closing->session, (struct tcpm_task){post_and_close, count_drop, closing}),
-            0);
+        assert_int_equal(tcpm_post(closing->session, (struct tcpm_task){.run = post_and_close,
+                                                                        .drop = count_drop,
+                                                                        .argument = closing}),
+                         0);
 }
 
 static void a_post_dropped_in_the_engines_last_turn_is_freed(void **state)

@@ -196,7 +196,7 @@ static void drop_nothing(void *argument)
 static void act_before_the_poll(uv_prepare_t *prepare)
 {
     struct prepared *prepared = prepare->data;
-    const struct tcpm_task task = {count_run, drop_nothing, prepared};
+    const struct tcpm_task task = {.run = count_run, .drop = drop_nothing, .argument = prepared};
 
     uv_prepare_stop(prepare);
     assert_int_equal(tcpm_post(prepared->session, task), 0);

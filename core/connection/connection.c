@@ -356,12 +356,15 @@ static void take_connected(struct tcpm__socket *socket, int status)
         tcpm__attempt_connected(connection, status);
 }
 
-/* What was sent before, in success too, is reported before what comes in now. */
+/* What was sent before, in success too, is reported before what comes in now. After the end of the
+   input only an error can come. */
 static void take_readable(struct tcpm__socket *socket)
 {
     struct tcpm__connection *connection = owner_of(socket);
 
-    if (tcpm__has(connection, TCPM__OWES_FLUSHED))
+    if (tcpm__has(connection, TCPM__INPUT_END))
+        tcpm__linger_check_error(connection);
+    else if (tcpm__has(connection, TCPM__OWES_FLUSHED))
         tcpm__ready(connection);
     else
         tcpm__input_read(connection);
@@ -371,7 +374,10 @@ static void take_writable(struct tcpm__socket *socket)
 {
     struct tcpm__connection *connection = owner_of(socket);
 
-    tcpm__output_flush(connection);
+    if (tcpm__has(connection, TCPM__LINGERING))
+        tcpm__linger_writable(connection);
+    else
+        tcpm__output_flush(connection);
 }
 
 static void take_served(struct tcpm__network *network)

@@ -10,7 +10,10 @@
 
 #include <errno.h>
 
-static const uint8_t linger_ms[] = {1, 2, 4, 8, 16, 32, 50};
+/* Between two looks at a flush, for each that has found no progress. */
+static const uint16_t linger_ms[] = {1, 2, 4, 8, 16, 32, 50, 75, 110, 160, 240, 350, 500};
+
+_Static_assert(sizeof(linger_ms) / sizeof(linger_ms[0]) <= 16, "linger_step has four bits");
 
 static uint64_t now_of(const struct tcpm__connection *connection)
 {
@@ -36,9 +39,9 @@ static uint64_t deadline_due(const struct tcpm__connection *connection)
 
 static uint64_t next_look(const struct tcpm__connection *connection)
 {
-    if (tcpm__has(connection, TCPM__LINGERING))
-        return now_of(connection) + linger_ms[connection->linger_step];
-    return UINT64_MAX;
+    if (!tcpm__has(connection, TCPM__LINGERING) || tcpm__linger_is_acknowledged(connection))
+        return UINT64_MAX;
+    return now_of(connection) + linger_ms[connection->linger_step];
 }
 
 static uint64_t earlier(uint64_t a, uint64_t b)
@@ -143,7 +146,7 @@ static bool has_news(struct tcpm__connection *connection, bool deadline)
         return false;
     if (deadline && tcpm__has(connection, TCPM__GRACE))
         return false;
-    if (!has_own_news(connection) && !tcpm__socket_has_news(&connection->socket))
+    if (!has_own_news(connection) && !tcpm__socket_has_news(&connection->socket, false))
         return false;
     if (deadline)
         connection->flags |= TCPM__GRACE;
@@ -167,12 +170,24 @@ static bool waits_for_round(struct tcpm__connection *connection)
 static void look_at_flush(struct tcpm__connection *connection)
 {
     if (tcpm__has(connection, TCPM__LINGERING)) {
-        if (connection->linger_step + 1u < sizeof(linger_ms))
+        if (connection->linger_step + 1u < sizeof(linger_ms) / sizeof(linger_ms[0]))
             connection->linger_step = (connection->linger_step + 1) & 15;
-        tcpm__output_look(connection);
+        tcpm__linger_look(connection);
+        if (tcpm__linger_is_acknowledged(connection))
+            tcpm__ready(connection); /* which closes it, unless there is input */
     } else if (flush_is_due(connection)) {
         tcpm__output_flush(connection);
     }
+}
+
+/* A flush ends well when the peer has all of it, even if that peer goes on sending. */
+static void end_in_time(struct tcpm__connection *connection, bool deadline)
+{
+    if (!deadline && tcpm__has(connection, TCPM__LINGERING) &&
+        tcpm__linger_is_acknowledged(connection))
+        tcpm__connection_end(connection, connection->reason);
+    else
+        time_out(connection, deadline ? TCPM_TIMER_DEADLINE : timer_of_phase(connection->phase));
 }
 
 /* True: the connection has ended. */
@@ -194,7 +209,7 @@ static bool take_due(struct tcpm__connection *connection)
                         tcpm__due_after(now, 0));
         return false;
     }
-    time_out(connection, deadline ? TCPM_TIMER_DEADLINE : timer_of_phase(connection->phase));
+    end_in_time(connection, deadline);
     return true;
 }
 

@@ -279,7 +279,6 @@ static void conclude(struct tcpm__connection *connection)
             return; /* known; its queue is being flushed */
         if (eof) {
             connection->code = 0; /* the peer's FIN during our flush is no error */
-            connection->flags |= TCPM__PEER_CLOSED;
         } else if (connection->code != 0) {
             tcpm__connection_end(connection, TCPM_REASON_ERROR);
         }

@@ -133,10 +133,23 @@ void tcpm__output_flush(struct tcpm__connection *connection);
 /* Flushes what the option cork holds back. Called before the loop polls. */
 void tcpm__output_uncork(struct tcpm_engine *engine);
 void tcpm__output_report(struct tcpm__connection *connection); /* flushed, if it is owed */
-void tcpm__output_step(struct tcpm__connection *connection); /* flushed, FIN, the end of a flush */
-void tcpm__output_look(struct tcpm__connection *connection); /* has the peer acknowledged all? */
+void tcpm__output_step(struct tcpm__connection *connection);   /* flushed, FIN, the end */
+/* Nothing can be sent any more; what the peer sent before is still delivered. */
+void tcpm__output_fail(struct tcpm__connection *connection, int code);
 uint64_t tcpm__output_unsent(const struct tcpm__connection *connection); /* bytes taken, not sent */
 void tcpm__output_free(struct tcpm__connection *connection);
+
+/* ---- linger.c: what the peer has acknowledged ---- */
+void tcpm__linger_step(struct tcpm__connection *connection); /* the end of a flush */
+void tcpm__linger_send_fin(struct tcpm__connection *connection);
+void tcpm__linger_writable(struct tcpm__connection *connection);
+/* Asks the kernel. True: the peer has acknowledged more since the last look; while it flushes that
+   restarts its timeout. */
+bool tcpm__linger_look(struct tcpm__connection *connection);
+/* At the last look, the peer's kernel had all that was sent. */
+bool tcpm__linger_is_acknowledged(const struct tcpm__connection *connection);
+/* After the peer's FIN no read tells of a reset any more. */
+void tcpm__linger_check_error(struct tcpm__connection *connection);
 
 /* ---- deadline.c: timeouts of connections ---- */
 void tcpm__deadline_start(struct tcpm__connection *connection, uint32_t timeout_ms);

@@ -1,7 +1,7 @@
 /*
  * Records become bytes, and the bytes go to the kernel: at once if nothing is queued, else in order
- * behind the queue, when the kernel has room again. Also the end of a flush: what the peer has
- * acknowledged may be closed, what it has not waits.
+ * behind the queue, when the kernel has room again. What the peer acknowledges of it is followed by
+ * linger.c.
  *
  * What always holds: bytes that send has taken are sent in order, or counted in the queue at the
  * end.
@@ -33,13 +33,16 @@ static void account_sent(struct tcpm__connection *connection, size_t length)
 /* ---- to the kernel ---- */
 
 /* The socket's error is used up by the failed send, so it must be kept; what the peer sent before
-   is still to be read. */
-static void fail_write(struct tcpm__connection *connection, int code)
+   is still to be read. EPIPE is the kernel's word for a reset that came after a FIN. */
+void tcpm__output_fail(struct tcpm__connection *connection, int code)
 {
+    if (code == -EPIPE)
+        code = -ECONNRESET;
     if (connection->code == TCPM_EOF)
         connection->code = 0; /* this ends it, not the peer's FIN that waits for the queue */
     tcpm__connection_cause(connection, TCPM_OP_WRITE, code, NULL);
     connection->flags |= TCPM__WRITE_FAILED;
+    connection->left.lost = 0;
     tcpm__socket_read_on(&connection->socket);
     tcpm__ready(connection);
 }
@@ -69,9 +72,11 @@ static size_t send_bytes(struct tcpm__connection *connection, const char *bytes,
                                          connection->id);
     }
     if (sent < 0) {
-        fail_write(connection, (int) sent);
+        tcpm__output_fail(connection, (int) sent);
         return 0;
     }
+    if ((size_t) sent < length)
+        connection->flags |= TCPM__UPLOADING;
     account_sent(connection, (size_t) sent);
     return (size_t) sent;
 }
@@ -149,7 +154,7 @@ static size_t space_left(const struct tcpm__connection *connection)
 /* A part is with the kernel, for the rest there is no memory: that ends it. */
 static void lose_bytes(struct tcpm__connection *connection, size_t length, int code)
 {
-    fail_write(connection, code);
+    tcpm__output_fail(connection, code);
     connection->left.lost = length > UINT32_MAX ? UINT32_MAX : (uint32_t) length;
 }
 
@@ -239,59 +244,6 @@ void tcpm__output_report(struct tcpm__connection *connection)
     tcpm__event_flushed(connection);
 }
 
-/* Unread input would make close a reset. True: nothing is left to read for now. */
-static bool discard_input(struct tcpm__connection *connection)
-{
-    struct tcpm__socket *socket = &connection->socket;
-
-    if (tcpm__socket_is_drained(&tcpm__engine_of(connection)->network, socket))
-        return true;
-    socket->readable = true;
-    tcpm__input_read(connection);
-    return !socket->readable && !tcpm__has(connection, TCPM__INPUT_END);
-}
-
-void tcpm__output_look(struct tcpm__connection *connection)
-{
-    int bytes = tcpm__socket_unacknowledged(&connection->socket);
-
-    if (bytes < connection->left.unacknowledged)
-        connection->stamp_ms = tcpm__engine_of(connection)->network.now_ms;
-    connection->left.unacknowledged = bytes;
-    if (bytes == 0)
-        tcpm__connection_end(connection, connection->reason);
-}
-
-static void send_fin(struct tcpm__connection *connection)
-{
-    if (tcpm__has(connection, TCPM__FIN_SENT))
-        return;
-    connection->flags |= TCPM__FIN_SENT;
-    tcpm__socket_finish(&connection->socket);
-}
-
-/* The queue is empty: the socket may be closed when the peer's kernel has all of it, or when no
-   more input can come; else FIN, and look again. */
-static void end_flush(struct tcpm__connection *connection)
-{
-    if (connection->reason == TCPM_REASON_EOF || tcpm__has(connection, TCPM__PEER_CLOSED)) {
-        tcpm__connection_end(connection, connection->reason);
-        return;
-    }
-    if (tcpm__has(connection, TCPM__LINGERING) || !discard_input(connection))
-        return;
-    connection->left.unacknowledged = INT32_MAX;
-    if (connection->sent == 0)
-        tcpm__connection_end(connection, connection->reason);
-    else
-        tcpm__output_look(connection);
-    if (tcpm__has(connection, TCPM__ENDING))
-        return;
-    send_fin(connection);
-    connection->flags |= TCPM__LINGERING;
-    tcpm__deadline_arm(connection);
-}
-
 void tcpm__output_step(struct tcpm__connection *connection)
 {
     if (!connection->socket.blocked)
@@ -302,9 +254,9 @@ void tcpm__output_step(struct tcpm__connection *connection)
     if (tcpm__has(connection, TCPM__OWES_FLUSHED))
         return; /* the handler has sent more: that is reported before the end */
     if (connection->phase == TCPM_PHASE_SHUTTING)
-        end_flush(connection);
+        tcpm__linger_step(connection);
     else if (tcpm__has(connection, TCPM__OUTPUT_SHUT))
-        send_fin(connection);
+        tcpm__linger_send_fin(connection);
 }
 
 uint64_t tcpm__output_unsent(const struct tcpm__connection *connection)

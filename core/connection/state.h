@@ -38,8 +38,8 @@ enum tcpm__flag {
     TCPM__WAS_FULL = 1u << 6,     /* send said full: flushed is owed on falling to low_mark */
     TCPM__OUTPUT_SHUT = 1u << 7,  /* no send any more: FIN after the queue */
     TCPM__FIN_SENT = 1u << 8,
-    TCPM__PEER_CLOSED = 1u << 9,   /* its FIN has come while we flush */
-    TCPM__LINGERING = 1u << 10,    /* flushed; the peer's kernel has not acknowledged all */
+    TCPM__UPLOADING = 1u << 9,  /* bytes had to wait in the queue; not all is acknowledged since */
+    TCPM__LINGERING = 1u << 10, /* flushed, FIN sent; not all is acknowledged, or input comes in */
     TCPM__WRITE_FAILED = 1u << 11, /* nothing can be sent any more */
     TCPM__ENDING = 1u << 12,       /* decided: only the last events are left */
     TCPM__RESET = 1u << 13,        /* close by RST */
@@ -94,14 +94,14 @@ struct tcpm__connection {
     uint32_t shutdown_timeout_ms;
     uint32_t need; /* the filter wants to be asked again at so many bytes */
     union {
-        int32_t unacknowledged; /* at the last look, while lingering */
-        uint32_t lost;          /* write failed: bytes taken for which there was no memory */
+        uint32_t acknowledged; /* bytes sent, modulo 2^32, at the last look at them */
+        uint32_t lost;         /* write failed: bytes taken for which there was no memory */
     } left;
     uint16_t port;
     uint8_t phase;              /* enum tcpm_phase */
     uint8_t reason : 4, op : 4; /* enum tcpm_reason, tcpm_op of the cause */
     uint8_t timed_out : 4;      /* enum tcpm_timer */
-    uint8_t linger_step : 4;    /* looks taken at what is not acknowledged */
+    uint8_t linger_step : 4;    /* looks in a row that have found no progress */
     uint8_t swallow;            /* this byte, if it comes next, is dropped; 0: none */
 };
 

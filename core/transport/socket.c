@@ -92,17 +92,20 @@ int tcpm__socket_connect(const struct tcpm__network *network, struct tcpm__socke
 
 /* ---- events ---- */
 
-/* How the attempt has ended; 0: it has not failed. */
-static int attempt_status(const struct tcpm__socket *socket, uint32_t events)
+int tcpm__socket_error(const struct tcpm__socket *socket)
 {
     int error = 0;
     socklen_t size = sizeof(error);
 
-    if ((events & (EPOLLERR | EPOLLHUP)) == 0)
-        return 0;
     if (getsockopt(socket->fd, SOL_SOCKET, SO_ERROR, &error, &size) < 0)
         return -errno;
     return -error;
+}
+
+/* How the attempt has ended; 0: it has not failed. */
+static int attempt_status(const struct tcpm__socket *socket, uint32_t events)
+{
+    return (events & (EPOLLERR | EPOLLHUP)) == 0 ? 0 : tcpm__socket_error(socket);
 }
 
 /* False: there is no connection. */
@@ -258,11 +261,14 @@ int tcpm__socket_unacknowledged(const struct tcpm__socket *socket)
     return bytes;
 }
 
-bool tcpm__socket_has_news(const struct tcpm__socket *socket)
+bool tcpm__socket_has_news(const struct tcpm__socket *socket, bool input_over)
 {
-    struct pollfd pollfd = {.fd = socket->fd,
-                            .events = socket->connecting ? POLLIN | POLLOUT : POLLIN};
+    struct pollfd pollfd = {.fd = socket->fd, .events = POLLIN};
 
+    if (socket->connecting)
+        pollfd.events |= POLLOUT;
+    if (input_over)
+        pollfd.events = 0; /* POLLERR is told in any case */
     return poll(&pollfd, 1, 0) > 0;
 }
 

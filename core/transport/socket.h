@@ -24,7 +24,7 @@ struct tcpm__socket {
     uint32_t connecting : 1;     /* the attempt has not ended */
     uint32_t readable : 1;       /* a read may find something: no event will tell again */
     uint32_t thorough : 1;       /* the end may stand behind what a short read brought */
-    uint32_t blocked : 1;        /* the kernel takes no more: writable will come */
+    uint32_t blocked : 1;        /* writable will come: when the kernel takes more again */
     uint32_t input_only : 1;     /* no event would tell that the kernel takes more */
     uint16_t round;              /* the one that read_in_round and spent are about */
     uint16_t drained_turn;       /* the turn in which the last read has left nothing; or 0 */
@@ -76,8 +76,12 @@ bool tcpm__socket_is_drained(const struct tcpm__network *network,
 /* Reading shall go on to the true end, whatever the events have told. */
 void tcpm__socket_read_on(struct tcpm__socket *socket);
 
-/* Whether the kernel has something for us that the loop has not handed out yet. */
-bool tcpm__socket_has_news(const struct tcpm__socket *socket);
+/* Whether the kernel has something for us that the loop has not handed out yet. Of a socket that has
+   had its last input (input_over) that can only be an error. */
+bool tcpm__socket_has_news(const struct tcpm__socket *socket, bool input_over);
+
+/* The error that the kernel has for it, which is told once; 0: none. */
+int tcpm__socket_error(const struct tcpm__socket *socket);
 
 /* Bytes sent that the peer's kernel has not acknowledged, a FIN of ours counts as one. */
 int tcpm__socket_unacknowledged(const struct tcpm__socket *socket);

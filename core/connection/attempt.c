@@ -215,13 +215,24 @@ void tcpm__attempt_start(struct tcpm__connection *connection)
 
 /* ---- success ---- */
 
+/* Where the target is any address, the peer is the one that the kernel has chosen. */
+static void find_peer(struct tcpm__connection *connection)
+{
+    union tcpm__address *peer;
+    socklen_t size = sizeof(*peer);
+
+    if (tcpm__has(connection, TCPM__QUAD))
+        return;
+    peer = &connection->address.target->peer;
+    if (tcpm__address_is_any(peer))
+        getpeername(connection->socket.fd, &peer->any, &size);
+}
+
 /* Only where our own port was asked for, or given by the kernel, it can be that of the target. */
 static bool may_have_port(const struct tcpm__connection *connection)
 {
-    const struct tcpm__network *network = &tcpm__engine_of(connection)->network;
-
-    return (connection->port >= network->first_port && connection->port <= network->last_port) ||
-           is_bound(attempt_of(connection));
+    return is_bound(attempt_of(connection)) ||
+           tcpm__network_may_give(&tcpm__engine_of(connection)->network, connection->port);
 }
 
 /* On loopback the kernel may choose our target as our own port, and connect us to ourselves. */
@@ -248,6 +259,7 @@ static void set_keepalive(const struct tcpm__connection *connection)
 
 static void succeed(struct tcpm__connection *connection)
 {
+    find_peer(connection);
     if (connected_to_itself(connection)) {
         tcpm__connection_fail(connection, TCPM_OP_CONNECT, -ECONNREFUSED, SELF_CONNECT);
         return;

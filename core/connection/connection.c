@@ -27,7 +27,8 @@ static int keep_events(struct tcpm__connection *connection, const struct tcpm_ev
     return 0;
 }
 
-/* A dotted quad without handlers of its own, the common case, needs no target. */
+/* A dotted quad without handlers of its own, the common case, needs no target. 0.0.0.0 has a peer
+   that the kernel chooses. */
 static int keep_target(struct tcpm__connection *connection,
                        const struct tcpm_connect_options *options)
 {
@@ -36,7 +37,8 @@ static int keep_target(struct tcpm__connection *connection,
     size_t size;
 
     if (options->events == NULL &&
-        tcpm__address_parse_quad(options->address, &connection->address.quad)) {
+        tcpm__address_parse_quad(options->address, &connection->address.quad) &&
+        connection->address.quad.s_addr != INADDR_ANY) {
         connection->flags |= TCPM__QUAD;
         return 0;
     }

@@ -184,6 +184,16 @@ socklen_t tcpm__address_size(const union tcpm__address *address)
     return address->any.sa_family == AF_INET6 ? sizeof(address->in6) : sizeof(address->in);
 }
 
+bool tcpm__address_is_any(const union tcpm__address *address)
+{
+    const struct in6_addr *in6 = &address->in6.sin6_addr;
+
+    if (address->any.sa_family == AF_INET6)
+        return IN6_IS_ADDR_UNSPECIFIED(in6) ||
+               (IN6_IS_ADDR_V4MAPPED(in6) && in6->s6_addr32[3] == INADDR_ANY);
+    return address->in.sin_addr.s_addr == INADDR_ANY;
+}
+
 bool tcpm__address_equal(const union tcpm__address *a, const union tcpm__address *b)
 {
     if (a->any.sa_family != b->any.sa_family || a->in.sin_port != b->in.sin_port)

@@ -27,6 +27,8 @@ void tcpm__address_print(const union tcpm__address *address, char text[TCPM__ADD
 unsigned tcpm__address_port(const union tcpm__address *address);
 void tcpm__address_set_port(union tcpm__address *address, unsigned port);
 socklen_t tcpm__address_size(const union tcpm__address *address);
+/* 0.0.0.0, :: and the first in its form for IPv6: the kernel connects to an address of its own. */
+bool tcpm__address_is_any(const union tcpm__address *address);
 bool tcpm__address_equal(const union tcpm__address *a, const union tcpm__address *b);
 
 /* The port of a decimal or a TCP service name of /etc/services: 1..65535, or -EINVAL. */

@@ -26,6 +26,8 @@
 
 #define ASK_MS 1 /* and then the set is asked for others, however much the only one reads */
 
+#define PORTS_MS 20 /* in which the range of ports is taken for unchanged */
+
 #define MAX_TABLE 1048576 /* descriptors that libuv's table is made for */
 
 /* The alarm's tag in the set; no socket has it. */
@@ -171,7 +173,7 @@ void tcpm__network_begin_turn(struct tcpm__network *network)
     network->crowded = false; /* unless this turn finds that it still is */
 }
 
-/* ---- opening and closing ---- */
+/* ---- ports ---- */
 
 /* Where it cannot be read every port counts as one that the kernel may give. */
 static void read_port_range(struct tcpm__network *network)
@@ -191,6 +193,20 @@ static void read_port_range(struct tcpm__network *network)
     network->first_port = (uint16_t) first;
     network->last_port = (uint16_t) last;
 }
+
+/* Looked up again only for a port outside of what was found, and not for each of many. */
+bool tcpm__network_may_give(struct tcpm__network *network, unsigned port)
+{
+    bool inside = port >= network->first_port && port <= network->last_port;
+
+    if (inside || network->now_ms - network->ports_ms < PORTS_MS)
+        return inside;
+    read_port_range(network);
+    network->ports_ms = network->now_ms;
+    return port >= network->first_port && port <= network->last_port;
+}
+
+/* ---- opening and closing ---- */
 
 /* libuv aborts when its table cannot grow. A probe of this size goes first: what it can get, the
    table will get. Not by the allocator, which would take the size for a usual one and stop giving
@@ -301,7 +317,6 @@ int tcpm__network_open(struct tcpm__network *network, uv_loop_t *loop,
         tcpm__network_free(network);
         return result;
     }
-    read_port_range(network);
     tcpm__network_now(network);
     return 0;
 }

@@ -59,13 +59,16 @@ struct tcpm__network {
     uint32_t events_in_round;
     uint64_t last_tag;    /* whose the last event was, if it came alone; or 0, which is nobody's */
     uint32_t last_events; /* of it, in a row */
-    struct tcpm__socket *lone;      /* the only one that is busy, watched for input; or NULL */
-    uint32_t reads;                 /* that have brought something, modulo 2^32 */
-    uint64_t asked_ms;              /* when the set was last asked */
-    bool crowded;                   /* the set has more events than this turn has taken */
-    uint16_t turn;                  /* counts turns of the loop; never 0 */
-    uint16_t round;                 /* counts rounds; in each, all that are ready are served once */
-    uint16_t first_port, last_port; /* of those that the kernel gives to sockets by itself */
+    struct tcpm__socket *lone; /* the only one that is busy, watched for input; or NULL */
+    uint32_t reads;            /* that have brought something, modulo 2^32 */
+    uint64_t asked_ms;         /* when the set was last asked */
+    bool crowded;              /* the set has more events than this turn has taken */
+    uint16_t turn;             /* counts turns of the loop; never 0 */
+    uint16_t round;            /* counts rounds; in each, all that are ready are served once */
+    /* The ports that the kernel gives to sockets by itself, and when they were looked up; 0: never.
+     */
+    uint16_t first_port, last_port;
+    uint64_t ports_ms;
     void (*emptied)(struct tcpm__network *network); /* NULL, or called when handles is 0 */
 };
 
@@ -82,6 +85,9 @@ void tcpm__network_begin_turn(struct tcpm__network *network);
 /* All sockets are closed. The rest is freed once libuv has let go of it, see emptied. */
 void tcpm__network_close(struct tcpm__network *network);
 void tcpm__network_free(struct tcpm__network *network);
+
+/* Whether the kernel may have given this port to a socket by itself. */
+bool tcpm__network_may_give(struct tcpm__network *network, unsigned port);
 
 /* libuv has let go of a handle or request. The network may be gone after it. */
 void tcpm__network_forget(struct tcpm__network *network);

@@ -76,8 +76,8 @@ bool tcpm__socket_is_drained(const struct tcpm__network *network,
 /* Reading shall go on to the true end, whatever the events have told. */
 void tcpm__socket_read_on(struct tcpm__socket *socket);
 
-/* Whether the kernel has something for us that the loop has not handed out yet. Of a socket that has
-   had its last input (input_over) that can only be an error. */
+/* Whether the kernel has something for us that the loop has not handed out yet. With input_over the
+   socket has had its last input: that can only be an error. */
 bool tcpm__socket_has_news(const struct tcpm__socket *socket, bool input_over);
 
 /* The error that the kernel has for it, which is told once; 0: none. */

@@ -25,6 +25,7 @@ struct luv_library {
 };
 
 #define CLOSING_KEY "tcpmulti-lua: luv is closing"
+#define CLOSE_KEY   "tcpmulti-lua: luv.close"
 
 static bool luv_is_closing(lua_State *L)
 {
@@ -193,6 +194,8 @@ static int load_luv(lua_State *L)
     lua_setfield(L, -2, "run");
     lua_pushcfunction(L, walk_handles);
     lua_setfield(L, -2, "walk");
+    lua_getfield(L, -1, "close");
+    lua_setfield(L, LUA_REGISTRYINDEX, CLOSE_KEY);
     return 1;
 }
 
@@ -207,6 +210,25 @@ void tcpm__runner_luv_install(struct lua_State *L)
     lua_setfield(L, LUA_REGISTRYINDEX, CLOSING_KEY);
 }
 
+/* By luv's own function: luv frees what belongs to a handle when its callback hears of the end. */
+static int close_handles(lua_State *L)
+{
+    uv_loop_t *loop = lua_touserdata(L, 1);
+
+    lua_settop(L, 0);
+    lua_getfield(L, LUA_REGISTRYINDEX, CLOSE_KEY);
+    push_handles(L, loop);
+    for (int i = 1; i <= (int) lua_objlen(L, 2); i++) {
+        lua_pushvalue(L, 1);
+        lua_rawgeti(L, 2, i);
+        if (uv_is_closing(*(uv_handle_t **) lua_touserdata(L, -1)))
+            lua_pop(L, 2);
+        else
+            lua_call(L, 1, 0);
+    }
+    return 0;
+}
+
 static void close_luv_handle(uv_handle_t *handle, void *L)
 {
     if (!uv_is_closing(handle) && tcpm__runner_luv_owns(L, handle))
@@ -217,5 +239,8 @@ void tcpm__runner_luv_close(struct lua_State *L, uv_loop_t *loop)
 {
     lua_pushboolean(L, 1);
     lua_setfield(L, LUA_REGISTRYINDEX, CLOSING_KEY);
-    uv_walk(loop, close_luv_handle, L);
+    if (lua_cpcall(L, close_handles, loop) != 0) {
+        lua_pop(L, 1);
+        uv_walk(loop, close_luv_handle, L); /* no memory: the process ends, and leaks with it */
+    }
 }

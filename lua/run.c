@@ -104,12 +104,11 @@ int tcpm__lua_ran(lua_State *L)
 
 int tcpm__lua_run(lua_State *L)
 {
-    const struct runtime *rt = tcpm__lua_find(L);
     lua_settop(L, 0);
-    if (rt == NULL)
+    lua_rawgeti(L, LUA_REGISTRYINDEX, TCPM__LUA_MODULE);
+    if (!lua_istable(L, -1))
         return luaL_error(L, "tcpmulti.run: the module is not open");
-    lua_rawgeti(L, LUA_REGISTRYINDEX, rt->places_reference);
-    lua_rawgeti(L, -1, OWN_RUN);
+    lua_getfield(L, -1, "run");
     lua_call(L, 0, 0);
     return 0;
 }

@@ -6,6 +6,8 @@
 
 #include <errno.h>
 
+enum { TAKE_LIMIT = 1 << 30 };
+
 /* ---- connect ---- */
 
 static int check_address(struct tcpm_connect_options *options)
@@ -222,6 +224,34 @@ int tcpm_unread(struct tcpm_session *session, struct tcpm_id id, const void *byt
     if (bytes == NULL && length > 0)
         return -EINVAL;
     return tcpm__input_unread(connection, bytes, length);
+}
+
+int tcpm_take(struct tcpm_session *session, struct tcpm_id id, int64_t n)
+{
+    int result;
+    struct tcpm__connection *connection = find_unended(session, id, &result);
+
+    if (connection == NULL)
+        return result;
+    if (n < 0 && n != TCPM_NONE)
+        return -EINVAL;
+    if (n > TAKE_LIMIT)
+        return TCPM_ETOOLONG;
+    tcpm__input_take(connection, n);
+    return 0;
+}
+
+int tcpm_swallow(struct tcpm_session *session, struct tcpm_id id, int byte)
+{
+    int result;
+    struct tcpm__connection *connection = find_unended(session, id, &result);
+
+    if (connection == NULL)
+        return result;
+    if (byte < 1 || byte > UINT8_MAX)
+        return -EINVAL;
+    tcpm__input_swallow(connection, (unsigned char) byte);
+    return 0;
 }
 
 int tcpm_input_next(struct tcpm_session *session, struct tcpm_id id, const void **record,

@@ -269,8 +269,8 @@ static void succeed(struct tcpm__connection *connection)
     connection->flags |= TCPM__HAD_SUCCESS;
     tcpm__connection_set_phase(connection, TCPM_PHASE_OPEN);
     tcpm__deadline_start(connection, connection->input_timeout_ms);
-    if (connection->input != NULL)
-        tcpm__input_refilter(connection); /* unread before there was anything to read */
+    if (connection->input != NULL || tcpm__has(connection, TCPM__TAKING))
+        tcpm__input_refilter(connection); /* unread or ordered before there was anything to read */
     tcpm__event_success(connection);
     tcpm__output_flush(connection);
     if (tcpm__has(connection, TCPM__OUTPUT_SHUT))

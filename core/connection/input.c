@@ -9,10 +9,11 @@
 #include "connection/layer.h"
 
 #include <errno.h>
+#include <stdio.h>
 
 /* ---- accounts ---- */
 
-static void account_held(struct tcpm__connection *connection, size_t before)
+void tcpm__input_account(struct tcpm__connection *connection, size_t before)
 {
     struct tcpm_session *session = connection->session;
     uint64_t change = (uint64_t) tcpm__buffer_length(connection->input) - before;
@@ -21,9 +22,19 @@ static void account_held(struct tcpm__connection *connection, size_t before)
     session->engine->memory_used += change;
 }
 
-static bool memory_allows(const struct tcpm_engine *engine, size_t length)
+bool tcpm__input_fits(const struct tcpm_engine *engine, size_t length)
 {
     return engine->memory_used + length <= engine->max_memory;
+}
+
+static void fail_for_memory(struct tcpm__connection *connection, size_t length)
+{
+    char text[128];
+
+    snprintf(text, sizeof(text), "%zu bytes received and not yet a record, max_memory is %llu",
+             tcpm__buffer_length(connection->input) + length,
+             (unsigned long long) tcpm__engine_of(connection)->max_memory);
+    tcpm__connection_fail(connection, TCPM_OP_READ, -ENOBUFS, text);
 }
 
 /* Appends to what is held; false: it could not, and the connection ends. After shutdown nothing
@@ -31,13 +42,17 @@ static bool memory_allows(const struct tcpm_engine *engine, size_t length)
 static bool hold_bytes(struct tcpm__connection *connection, const char *bytes, size_t length)
 {
     struct tcpm_engine *engine = tcpm__engine_of(connection);
-    int result = memory_allows(engine, length)
-                     ? tcpm__buffer_append(&engine->memory, &connection->input, bytes, length)
-                     : -ENOBUFS;
+    bool fits = tcpm__input_fits(engine, length);
+    int result =
+        fits ? tcpm__buffer_append(&engine->memory, &connection->input, bytes, length) : -ENOBUFS;
 
-    if (result < 0 && connection->phase == TCPM_PHASE_OPEN)
+    if (result == 0 || connection->phase != TCPM_PHASE_OPEN)
+        return result == 0;
+    if (fits)
         tcpm__connection_fail(connection, TCPM_OP_READ, result, NULL);
-    return result == 0;
+    else
+        fail_for_memory(connection, length);
+    return false;
 }
 
 /* ---- cutting ---- */
@@ -48,16 +63,39 @@ static bool may_deliver(const struct tcpm__connection *connection)
            !tcpm__has(connection, TCPM__PAUSED | TCPM__MORE | TCPM__ENDING);
 }
 
-/* The byte that belongs to the record before: the LF of a CR LF cut in two. */
-static void swallow_byte(struct tcpm__connection *connection, struct tcpm__chunk *chunk)
+/* Drops the byte that belongs to the record before, the LF of a CR LF cut in two, if it comes first
+   from the network. What unread has put in front is never that byte. */
+static size_t swallow_bytes(struct tcpm__connection *connection, const char *bytes, size_t length)
 {
-    if (connection->swallow == 0 || chunk->length == 0)
-        return;
-    if ((unsigned char) *chunk->bytes == connection->swallow) {
+    size_t dropped = 0;
+
+    for (; connection->swallows > 0 && dropped < length; connection->swallows--)
+        dropped += (unsigned char) bytes[dropped] == connection->swallow;
+    if (dropped > 0)
+        connection->flags |= TCPM__SWALLOWED;
+    return dropped;
+}
+
+void tcpm__input_await(struct tcpm__connection *connection, unsigned char byte)
+{
+    if (connection->swallow != byte)
+        connection->swallows = 0;
+    connection->swallow = byte;
+    if (connection->swallows < UINT8_MAX)
+        connection->swallows++;
+}
+
+/* After a record: the byte is to be dropped if it comes next. */
+static void await_byte(struct tcpm__connection *connection, struct tcpm__chunk *chunk,
+                       unsigned char byte)
+{
+    if (chunk->length == 0) {
+        tcpm__input_await(connection, byte);
+    } else if ((unsigned char) *chunk->bytes == byte) {
+        connection->flags |= TCPM__SWALLOWED;
         chunk->bytes++;
         chunk->length--;
     }
-    connection->swallow = 0;
 }
 
 static void bound_turn(struct tcpm__connection *connection, const struct tcpm__chunk *chunk)
@@ -68,6 +106,27 @@ static void bound_turn(struct tcpm__connection *connection, const struct tcpm__c
         connection->flags |= TCPM__MORE;
 }
 
+static void count_record(struct tcpm__connection *connection, struct tcpm__chunk *chunk)
+{
+    chunk->exhausted = false;
+    if (++chunk->records % TCPM__RECORDS_PER_LOOK == 0)
+        bound_turn(connection, chunk);
+}
+
+/* The record that tcpm_take has ordered; the filter is not asked, and goes on behind it. */
+static bool take_record(struct tcpm__connection *connection, struct tcpm__chunk *chunk,
+                        struct tcpm_cut *cut)
+{
+    connection->flags &= ~(uint32_t) (TCPM__SEEN | TCPM__TAKING);
+    cut->record = chunk->bytes;
+    cut->length = connection->need;
+    chunk->bytes += connection->need;
+    chunk->length -= connection->need;
+    connection->need = 0;
+    count_record(connection, chunk);
+    return true;
+}
+
 /* Cuts one record off the chunk; false: there is none. */
 static bool cut_record(struct tcpm__connection *connection, struct tcpm__chunk *chunk,
                        struct tcpm_cut *cut)
@@ -76,14 +135,19 @@ static bool cut_record(struct tcpm__connection *connection, struct tcpm__chunk *
     int result;
 
     chunk->exhausted = true;
-    swallow_byte(connection, chunk);
     if (chunk->length < connection->need ||
-        (chunk->length == 0 && !tcpm__has(connection, TCPM__IN_SELF))) {
+        (chunk->length == 0 && !tcpm__has(connection, TCPM__IN_SELF | TCPM__TAKING))) {
         connection->flags &= ~(uint32_t) TCPM__SEEN; /* it is not asked about these bytes */
         return false;
     }
+    if (tcpm__has(connection, TCPM__TAKING))
+        return take_record(connection, chunk, cut);
+    if (connection->swallows > 0)
+        cut->swallowed = -1;
+    else if (tcpm__has(connection, TCPM__SWALLOWED))
+        cut->swallowed = 1;
     connection->need = 0;
-    connection->flags &= ~(uint32_t) (TCPM__SEEN | TCPM__IN_SELF);
+    connection->flags &= ~(uint32_t) (TCPM__SEEN | TCPM__IN_SELF | TCPM__SWALLOWED);
     result = tcpm__codec_get(codec, chunk->bytes, chunk->length, cut);
     if (result < 0) {
         tcpm__connection_fail(connection, TCPM_OP_FILTER, result, cut->message);
@@ -98,15 +162,14 @@ static bool cut_record(struct tcpm__connection *connection, struct tcpm__chunk *
     }
     if (cut->more)
         connection->flags |= TCPM__IN_SELF;
-    connection->swallow = (uint8_t) cut->swallow;
-    chunk->exhausted = false;
-    if (++chunk->records % TCPM__RECORDS_PER_LOOK == 0)
-        bound_turn(connection, chunk);
+    if (cut->swallow != 0)
+        await_byte(connection, chunk, (unsigned char) cut->swallow);
+    count_record(connection, chunk);
     return true;
 }
 
 /* Leaves in the chunk what is not yet a record. A record may lie in its filter, which is kept while
-   the handler may change the filter. */
+   the handler may change the filter; once that has happened, nothing more is delivered here. */
 static void deliver_chunk(struct tcpm__connection *connection, const char *bytes, size_t length,
                           size_t seen)
 {
@@ -118,15 +181,14 @@ static void deliver_chunk(struct tcpm__connection *connection, const char *bytes
                                   .bytes = bytes,
                                   .length = length,
                                   .began_ms = engine->network.now_ms};
+    struct tcpm__codec *codec = tcpm__codec_keep(connection->in);
     while (cut_record(connection, chunk, &cut)) {
-        struct tcpm__codec *codec = tcpm__codec_keep(connection->in);
-
         tcpm__event_input(connection, cut.record, cut.length);
-        tcpm__codec_drop(codec);
         if (chunk->exhausted || !may_deliver(connection))
             break;
         cut = (struct tcpm_cut){.seen = 0};
     }
+    tcpm__codec_drop(codec);
     if (!may_deliver(connection)) {
         connection->flags |= TCPM__MORE;
         if (!tcpm__has(connection, TCPM__PAUSED))
@@ -146,7 +208,7 @@ static void deliver_read(struct tcpm__connection *connection, char *bytes, size_
     size_t before = tcpm__buffer_length(held), all = before + length;
 
     connection->input = NULL;
-    account_held(connection, before);
+    tcpm__input_account(connection, before);
     bytes -= before;
     memcpy(bytes, tcpm__buffer_bytes(held), before);
     deliver_chunk(connection, bytes, all, seen);
@@ -214,13 +276,21 @@ void tcpm__input_received(struct tcpm__connection *connection, size_t length)
         return; /* after shutdown it is thrown away */
     if (!tcpm__has(connection, TCPM__PAUSED))
         connection->stamp_ms = tcpm__engine_of(connection)->network.now_ms;
+    if (connection->swallows > 0) {
+        size_t dropped = swallow_bytes(connection, bytes, length);
+
+        bytes += dropped;
+        length -= dropped;
+        if (length == 0)
+            return;
+    }
     if (may_deliver(connection) && fits_in_front(before, length)) {
         deliver_read(connection, bytes, length, seen);
         before = 0;
     } else if (hold_bytes(connection, bytes, length) && may_deliver(connection)) {
         deliver_held(connection, seen);
     }
-    account_held(connection, before);
+    tcpm__input_account(connection, before);
 }
 
 static void note_end(struct tcpm__connection *connection, int code)
@@ -297,7 +367,7 @@ void tcpm__input_step(struct tcpm__connection *connection)
         connection->flags &= ~(uint32_t) TCPM__MORE;
         if (may_deliver(connection)) {
             deliver_held(connection, 0);
-            account_held(connection, before);
+            tcpm__input_account(connection, before);
         }
     }
     tcpm__input_read(connection);
@@ -307,107 +377,10 @@ void tcpm__input_step(struct tcpm__connection *connection)
         conclude(connection);
 }
 
-/* ---- what the user asks for ---- */
-
-void tcpm__input_pause(struct tcpm__connection *connection, bool pause)
-{
-    uint64_t now;
-
-    if (pause == tcpm__has(connection, TCPM__PAUSED))
-        return;
-    connection->flags ^= TCPM__PAUSED;
-    now = tcpm__network_now(&tcpm__engine_of(connection)->network);
-    if (connection->phase == TCPM_PHASE_OPEN)
-        connection->stamp_ms = now - connection->stamp_ms; /* the time that has run, and back */
-    if (pause)
-        return;
-    connection->flags |= TCPM__MORE;
-    tcpm__deadline_arm(connection);
-    tcpm__ready(connection);
-}
-
-void tcpm__input_refilter(struct tcpm__connection *connection)
-{
-    connection->need = 0;
-    connection->flags &= ~(uint32_t) (TCPM__SEEN | TCPM__IN_SELF);
-    if (connection->phase != TCPM_PHASE_OPEN)
-        return;
-    connection->flags |= TCPM__MORE;
-    tcpm__ready(connection);
-}
-
-/* What the chunk still has goes back to the connection, so that other bytes can come before it. */
-static int give_chunk_back(struct tcpm__connection *connection)
-{
-    struct tcpm_engine *engine = tcpm__engine_of(connection);
-    struct tcpm__chunk *chunk = &engine->chunk;
-    int result;
-
-    if (chunk->connection != connection || chunk->length == 0)
-        return 0;
-    result = tcpm__buffer_append(&engine->memory, &connection->input, chunk->bytes, chunk->length);
-    if (result == 0)
-        chunk->length = 0;
-    return result;
-}
-
-static bool lies_in_input(const struct tcpm__connection *connection, const void *bytes)
-{
-    const struct tcpm__buffer *input = connection->input;
-
-    return input != NULL && (uintptr_t) bytes - (uintptr_t) input->bytes < input->capacity;
-}
-
-/* Bytes that pending has shown are copied before they move. */
-static int prepend_bytes(struct tcpm__connection *connection, const void *bytes, size_t length)
-{
-    const struct tcpm__memory *memory = &tcpm__engine_of(connection)->memory;
-    struct tcpm__buffer *copy = NULL;
-    int result = 0;
-
-    if (lies_in_input(connection, bytes)) {
-        result = tcpm__buffer_append(memory, &copy, bytes, length);
-        bytes = tcpm__buffer_bytes(copy);
-    }
-    if (result == 0)
-        result = tcpm__buffer_prepend(memory, &connection->input, bytes, length);
-    tcpm__buffer_free(memory, &copy);
-    return result;
-}
-
-int tcpm__input_unread(struct tcpm__connection *connection, const void *bytes, size_t length)
-{
-    struct tcpm_engine *engine = tcpm__engine_of(connection);
-    size_t before = tcpm__buffer_length(connection->input);
-    uint32_t in_self = connection->flags & TCPM__IN_SELF; /* the filter stays the same */
-    int result = memory_allows(engine, length) ? give_chunk_back(connection) : -ENOBUFS;
-
-    if (result == 0)
-        result = prepend_bytes(connection, bytes, length);
-    if (engine->chunk.connection != connection)
-        account_held(connection, before);
-    tcpm__input_refilter(connection); /* also without success: the chunk may have moved */
-    connection->flags |= in_self;
-    return result;
-}
-
-void tcpm__input_pending(struct tcpm__connection *connection, const char **bytes, size_t *length)
-{
-    const struct tcpm__chunk *chunk = &tcpm__engine_of(connection)->chunk;
-
-    if (chunk->connection == connection && chunk->length > 0) {
-        *bytes = chunk->bytes;
-        *length = chunk->length;
-    } else {
-        *bytes = tcpm__buffer_bytes(connection->input);
-        *length = tcpm__buffer_length(connection->input);
-    }
-}
-
 void tcpm__input_free(struct tcpm__connection *connection)
 {
     size_t before = tcpm__buffer_length(connection->input);
 
     tcpm__buffer_free(&tcpm__engine_of(connection)->memory, &connection->input);
-    account_held(connection, before);
+    tcpm__input_account(connection, before);
 }

@@ -111,11 +111,20 @@ static inline struct tcpm__connection *tcpm__input_of(const struct tcpm_engine *
     return engine->chunk.connection;
 }
 bool tcpm__input_next(struct tcpm__connection *connection, const void **record, size_t *length);
+/* The byte is dropped if it is the next one from the network. */
+void tcpm__input_await(struct tcpm__connection *connection, unsigned char byte);
+/* What is held has changed, from so many bytes. */
+void tcpm__input_account(struct tcpm__connection *connection, size_t before);
+bool tcpm__input_fits(const struct tcpm_engine *engine, size_t length); /* into max_memory */
+void tcpm__input_free(struct tcpm__connection *connection);
+
+/* ---- input_calls.c: what the user asks of the input ---- */
+void tcpm__input_pause(struct tcpm__connection *connection, bool pause);
 void tcpm__input_refilter(struct tcpm__connection *connection);
+void tcpm__input_take(struct tcpm__connection *connection, int64_t length); /* or TCPM_NONE */
 int tcpm__input_unread(struct tcpm__connection *connection, const void *bytes, size_t length);
 void tcpm__input_pending(struct tcpm__connection *connection, const char **bytes, size_t *length);
-void tcpm__input_pause(struct tcpm__connection *connection, bool pause);
-void tcpm__input_free(struct tcpm__connection *connection);
+void tcpm__input_swallow(struct tcpm__connection *connection, unsigned char byte);
 
 /* ---- backlog.c: who has more to read than one read takes ---- */
 void tcpm__backlog_add(struct tcpm__connection *connection);

@@ -14,7 +14,6 @@
 #include "base/heap.h"
 #include "base/list.h"
 #include "base/pool.h"
-#include "base/tally.h"
 #include "base/wheel.h"
 #include "filter/filter.h"
 #include "tcpmulti.h"
@@ -51,6 +50,8 @@ enum tcpm__flag {
     TCPM__QUAD = 1u << 19,        /* its address was given as a dotted quad */
     TCPM__NODELAY_SET = 1u << 20, /* the socket has the option */
     TCPM__IN_BACKLOG = 1u << 21,
+    TCPM__TAKING = 1u << 22,     /* the next record is need bytes, whatever the filter */
+    TCPM__SWALLOWED = 1u << 23,  /* the byte to be dropped has come; the filter is to be told */
     TCPM__OWN_EVENTS = 1u << 26, /* the target has handlers of this connection alone */
 };
 
@@ -92,7 +93,7 @@ struct tcpm__connection {
     uint32_t timeout_ms;       /* of this phase; 0: none */
     uint32_t input_timeout_ms; /* for later phases */
     uint32_t shutdown_timeout_ms;
-    uint32_t need; /* the filter wants to be asked again at so many bytes */
+    uint32_t need; /* at so many bytes the filter is asked again, or comes the ordered record */
     union {
         uint32_t acknowledged; /* bytes sent, modulo 2^32, at the last look at them */
         uint32_t lost;         /* write failed: bytes taken for which there was no memory */
@@ -102,7 +103,8 @@ struct tcpm__connection {
     uint8_t reason : 4, op : 4; /* enum tcpm_reason, tcpm_op of the cause */
     uint8_t timed_out : 4;      /* enum tcpm_timer */
     uint8_t linger_step : 4;    /* looks in a row that have found no progress */
-    uint8_t swallow;            /* this byte, if it comes next, is dropped; 0: none */
+    uint8_t swallow;            /* this byte is dropped if it comes next from the network, */
+    uint8_t swallows;           /* so many times; mostly 0 */
 };
 
 _Static_assert(sizeof(struct tcpm__connection) <= 208, "a connection has outgrown its budget");
@@ -160,7 +162,6 @@ struct tcpm_session {
     uint64_t live, places; /* connections of all phases; those with a place */
     uint64_t phases[TCPM_PHASE_CLOSED + 1];
     uint64_t received, sent, queued, held; /* bytes, as in struct tcpm_stats */
-    struct tcpm__tally tally;              /* of its connections' ends */
 };
 
 struct tcpm__post {

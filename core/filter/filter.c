@@ -196,6 +196,8 @@ int tcpm__codec_get(struct tcpm__codec *codec, const char *bytes, size_t length,
                     struct tcpm_cut *cut)
 {
     const struct tcpm_filter *filter = codec->filter;
+
+    cut->size = sizeof *cut;
     int result = filter->kind.get_one(codec->self, bytes, length, cut);
 
     return result < 0 || !filter->custom ? result : check_cut(codec, bytes, length, result, cut);
@@ -276,6 +278,17 @@ int tcpm_out_write(struct tcpm_out *out, const void *bytes, size_t length)
     if (result == 0 && length > 0)
         memcpy(room, bytes, length);
     return result;
+}
+
+int tcpm__out_own(struct tcpm_out *out)
+{
+    const char *borrowed = out->bytes;
+    size_t length = out->length;
+
+    if (length == 0 || borrowed == out->block)
+        return 0;
+    out->length = 0;
+    return tcpm_out_write(out, borrowed, length);
 }
 
 int tcpm__out_borrow(struct tcpm_out *out, const void *bytes, size_t length)

@@ -64,4 +64,7 @@ int tcpm__out_reserve(struct tcpm_out *out, size_t length, char **room);
 /* Like tcpm_out_write, but bytes stay valid until the out is reset, so they need not be copied. */
 int tcpm__out_borrow(struct tcpm_out *out, const void *bytes, size_t length);
 
+/* Copies what is borrowed, so that it stays valid until the out is reset. */
+int tcpm__out_own(struct tcpm_out *out);
+
 #endif

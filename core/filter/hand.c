@@ -6,6 +6,7 @@
 #include "filter/filter.h"
 
 #include "base/buffer.h"
+#include "base/error.h"
 
 #include <errno.h>
 
@@ -15,8 +16,11 @@ struct tcpm_codec {
     struct tcpm_out out;        /* of the last put */
     size_t used;                /* of input: the record that the caller still reads, and more */
     size_t seen, need;          /* as in struct tcpm_cut */
-    int swallow;
+    int swallow;                /* the byte to be dropped if it comes next; 0: none */
+    int swallowed;              /* as in struct tcpm_cut; -1: the caller drops it */
     bool more;
+    int code;      /* of the last error of get_one; 0: none */
+    char *message; /* about it; NULL: the text of its code */
 };
 
 int tcpm_codec_open(struct tcpm_filter *filter, struct tcpm_codec **codec)
@@ -43,6 +47,7 @@ void tcpm_codec_close(struct tcpm_codec *codec)
     tcpm__codec_drop(codec->codec);
     tcpm__buffer_free(&tcpm__memory_default, &codec->input);
     tcpm__out_free(&codec->out);
+    tcpm__memory_free(&tcpm__memory_default, codec->message);
     tcpm__memory_free(&tcpm__memory_default, codec);
 }
 
@@ -60,16 +65,40 @@ int tcpm_codec_feed(struct tcpm_codec *codec, const void *bytes, size_t length)
     consume(codec);
     if (length == 0)
         return 0;
-    return tcpm__buffer_append(&tcpm__memory_default, &codec->input, bytes, length);
+    size_t drop = codec->swallow != 0 && *(const unsigned char *) bytes == codec->swallow;
+    int result = length == drop ? 0
+                                : tcpm__buffer_append(&tcpm__memory_default, &codec->input,
+                                                      (const char *) bytes + drop, length - drop);
+    if (result == 0 && codec->swallow != 0) {
+        codec->swallowed = drop > 0;
+        codec->swallow = 0;
+    }
+    return result;
 }
 
-static void swallow_byte(struct tcpm_codec *codec)
+/* Bytes that the filter has left behind the record resolve it at once. */
+static void await_byte(struct tcpm_codec *codec, int byte)
 {
-    if (codec->swallow == 0 || codec->input == NULL)
+    const char *next = tcpm__buffer_bytes(codec->input) + codec->used;
+
+    if (byte != 0 || codec->swallowed > 0)
+        codec->swallowed = 0;
+    if (byte == 0)
         return;
-    if ((unsigned char) *tcpm__buffer_bytes(codec->input) == codec->swallow)
-        tcpm__buffer_consume(&tcpm__memory_default, &codec->input, 1);
-    codec->swallow = 0;
+    if (tcpm__buffer_length(codec->input) == codec->used) {
+        codec->swallow = byte;
+    } else if ((unsigned char) *next == byte) {
+        codec->swallowed = 1;
+        codec->used++;
+    }
+}
+
+static int refuse(struct tcpm_codec *codec, int code, const char *message)
+{
+    tcpm__memory_free(&tcpm__memory_default, codec->message);
+    codec->message = tcpm__error_line(&tcpm__memory_default, message);
+    codec->code = code;
+    return code;
 }
 
 int tcpm_codec_get_one(struct tcpm_codec *codec, struct tcpm_record *record)
@@ -77,16 +106,15 @@ int tcpm_codec_get_one(struct tcpm_codec *codec, struct tcpm_record *record)
     if (codec == NULL || record == NULL)
         return -EINVAL;
     consume(codec);
-    swallow_byte(codec);
     size_t length = tcpm__buffer_length(codec->input);
-    struct tcpm_cut cut = {.seen = codec->seen};
+    struct tcpm_cut cut = {.seen = codec->seen, .swallowed = codec->swallowed};
     if (length < codec->need || (length == 0 && !codec->more))
         return 0;
     codec->more = false;
     codec->need = codec->seen = 0;
     int result = tcpm__codec_get(codec->codec, tcpm__buffer_bytes(codec->input), length, &cut);
     if (result < 0)
-        return result;
+        return refuse(codec, result, cut.message);
     codec->used = cut.used;
     if (result == 0) {
         codec->need = cut.need;
@@ -95,9 +123,16 @@ int tcpm_codec_get_one(struct tcpm_codec *codec, struct tcpm_record *record)
         return 0;
     }
     codec->more = cut.more != 0;
-    codec->swallow = cut.swallow;
+    await_byte(codec, cut.swallow);
     *record = (struct tcpm_record){.bytes = cut.record, .length = cut.length};
     return 1;
+}
+
+const char *tcpm_codec_message(const struct tcpm_codec *codec)
+{
+    if (codec == NULL)
+        return "";
+    return codec->message != NULL ? codec->message : tcpm_error_text(codec->code);
 }
 
 int tcpm_codec_pending(struct tcpm_codec *codec, struct tcpm_record *bytes)
@@ -105,12 +140,31 @@ int tcpm_codec_pending(struct tcpm_codec *codec, struct tcpm_record *bytes)
     if (codec == NULL || bytes == NULL)
         return -EINVAL;
     consume(codec);
-    swallow_byte(codec);
     *bytes = (struct tcpm_record){
         .bytes = tcpm__buffer_bytes(codec->input),
         .length = tcpm__buffer_length(codec->input),
     };
     return 0;
+}
+
+int tcpm_codec_clear(struct tcpm_codec *codec)
+{
+    if (codec == NULL)
+        return -EINVAL;
+    tcpm__buffer_free(&tcpm__memory_default, &codec->input);
+    codec->used = codec->need = codec->seen = 0;
+    return 0;
+}
+
+int tcpm_codec_swallow(struct tcpm_codec *codec)
+{
+    if (codec == NULL)
+        return -EINVAL;
+    int byte = codec->swallow;
+    if (byte != 0)
+        codec->swallowed = -1;
+    codec->swallow = 0;
+    return byte;
 }
 
 int tcpm_codec_put(struct tcpm_codec *codec, const void *record, size_t length,
@@ -120,6 +174,8 @@ int tcpm_codec_put(struct tcpm_codec *codec, const void *record, size_t length,
         return -EINVAL;
     tcpm__out_reset(&codec->out, PTRDIFF_MAX);
     int result = tcpm__codec_put(codec->codec, length == 0 ? "" : record, length, &codec->out);
+    if (result == 0)
+        result = tcpm__out_own(&codec->out);
     if (result < 0)
         return result;
     *bytes = (struct tcpm_record){.bytes = codec->out.bytes, .length = codec->out.length};

@@ -21,9 +21,11 @@ enum {
     SHORT_LITERAL = 8
 };
 
-/* An instance. Only AUTO changes it: from its first line on it has an input literal. */
+/* An instance. Only AUTO changes it: its first line end becomes the input literal, as soon as the
+   byte behind it is known. */
 struct line {
     enum tcpm_ends ends;
+    bool is_half; /* AUTO: literals[0] has ended a line, the byte behind it is not yet known */
     size_t max_length;
     size_t input_length, output_length; /* of the two literals; input 0: by ends */
     char too_long[64];                  /* the message */
@@ -186,21 +188,51 @@ static int get_literal(const struct line *line, const char *bytes, size_t length
     return 0;
 }
 
-/* Waits for the byte after the first CR or LF: the other one of the two belongs to it. */
-static int get_auto(struct line *line, const char *bytes, size_t length, struct tcpm_cut *cut)
+static char other_end(char end)
 {
-    if (line->input_length > 0)
-        return get_literal(line, bytes, length, cut);
+    return end == '\r' ? '\n' : '\r';
+}
+
+/* All line ends are from now on the first one's byte, and the other one if it came with it. */
+static void settle(struct line *line, bool came_with_other)
+{
+    line->literals[1] = other_end(line->literals[0]);
+    line->input_length = came_with_other ? 2 : 1;
+    line->is_half = false;
+}
+
+/* A line whose end is a CR or LF, the first one or, while the byte behind that is not known, one
+   like it. It is delivered at once: a peer that waits for an answer sends nothing more. */
+static int get_unsettled(struct line *line, const char *bytes, size_t length, struct tcpm_cut *cut)
+{
     size_t window = length > line->max_length ? line->max_length + 1 : length;
-    size_t end = find_any(bytes, cut->seen > 0 ? cut->seen - 1 : 0, window);
+    const char *found = line->is_half && cut->seen < window
+                            ? memchr(bytes + cut->seen, line->literals[0], window - cut->seen)
+                            : NULL;
+    size_t end = found != NULL   ? (size_t) (found - bytes)
+                 : line->is_half ? window
+                                 : find_any(bytes, cut->seen, window);
+
     if (end == window)
         return end > line->max_length ? refuse(line, cut) : 0;
-    if (end + 1 == length)
-        return 0;
-    char other = bytes[end] == '\r' ? '\n' : '\r';
-    line->input_length = bytes[end + 1] == other ? 2 : 1;
-    memcpy(line->literals, bytes + end, line->input_length);
-    return deliver(cut, bytes, end, end + line->input_length);
+    char other = other_end(bytes[end]);
+    line->literals[0] = bytes[end];
+    if (end + 1 == length) {
+        cut->swallow = other;
+        line->is_half = true;
+        return deliver(cut, bytes, end, end + 1);
+    }
+    if (!line->is_half)
+        settle(line, bytes[end + 1] == other);
+    return deliver(cut, bytes, end, bytes[end + 1] == other ? end + 2 : end + 1);
+}
+
+static int get_auto(struct line *line, const char *bytes, size_t length, struct tcpm_cut *cut)
+{
+    if (line->is_half && cut->swallowed >= 0)
+        settle(line, cut->swallowed > 0);
+    return line->input_length > 0 ? get_literal(line, bytes, length, cut)
+                                  : get_unsettled(line, bytes, length, cut);
 }
 
 static int get_line(void *self, const char *bytes, size_t length, struct tcpm_cut *cut)

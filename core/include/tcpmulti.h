@@ -225,20 +225,6 @@ struct tcpm_stats {
 };
 /* You set stats->size. */
 TCPM_API int tcpm_stats_get(struct tcpm_session *session, struct tcpm_stats *stats);
-/* How connections of a session have ended, counted by reason, operation, code and timer. */
-struct tcpm_tally_entry {
-    size_t size;
-    enum tcpm_reason reason;
-    enum tcpm_op op;       /* of the cause; 0: there was none */
-    int code;              /* of the cause; 0: there was none */
-    enum tcpm_timer timer; /* the one that ran out; 0: none */
-    uint64_t count;        /* connections */
-    const char *message;   /* of the first such end, one line, or ""; borrowed until stopped */
-};
-/* The entry of an index from 0, the largest count first. 1: *entry is filled in, you set its size.
-   0: there are no more. A connection is counted before its disconnected. Without memory for a new
-   kind of end that end is not counted. */
-TCPM_API int tcpm_tally(struct tcpm_session *session, size_t index, struct tcpm_tally_entry *entry);
 /* 1: a connect now would start at once. 0: it would wait; then the event room comes once, from the
    loop, when a place is free and no connect of any session waits for it. Until then that event is
    work: it keeps uv_run running. */
@@ -304,6 +290,15 @@ TCPM_API int tcpm_filter_set(struct tcpm_session *session, struct tcpm_id id,
 /* Puts bytes in front of those. */
 TCPM_API int tcpm_unread(struct tcpm_session *session, struct tcpm_id id, const void *bytes,
                          size_t length);
+/* The next record is exactly the next n bytes, whatever the filter, which goes on behind them; 0 to
+   1 GiB, more is TCPM_ETOOLONG; TCPM_NONE: not, after all. Legal where tcpm_unread is. Bytes that
+   were put back count, the LF that belongs to a line before does not. The record comes as an event
+   input, or by tcpm_input_next; what is there when the input ends before stays pending. A second
+   order before the record replaces the first; another filter does not. */
+TCPM_API int tcpm_take(struct tcpm_session *session, struct tcpm_id id, int64_t n);
+/* For a filter of yours that keeps bytes itself and is to be replaced: the byte, 1..255, belongs to
+   its last record and is dropped if it comes next from the network. */
+TCPM_API int tcpm_swallow(struct tcpm_session *session, struct tcpm_id id, int byte);
 /* From the event input of this connection: the next record, without an event of its own. 1: *record
    is borrowed like that of the event, or until the next call. 0: none that may be delivered now, or
    not such an event: *record is untouched, and what is left comes as events. For callers to whom an
@@ -360,7 +355,8 @@ TCPM_API int tcpm_sig(struct tcpm_session *session, int signum, struct tcpm_task
 /* ---- filters, built in ---- */
 
 /* What ends a line. ANY: CR LF, LF or CR. LF: one CR before it is dropped. AUTO: what the first one
-   turns out to be. */
+   turns out to be: a CR or LF ends the first line at once, and if the other of the two comes next,
+   both together end all lines, else that one alone. */
 enum tcpm_ends { TCPM_ENDS_ANY, TCPM_ENDS_LF, TCPM_ENDS_AUTO };
 struct tcpm_line_options {
     size_t size;
@@ -394,9 +390,14 @@ TCPM_API void tcpm_filter_free(struct tcpm_filter *filter);
 
 /* Pure: its bytes, its self, nothing else. It may call nothing here but tcpm_out_write. */
 struct tcpm_cut {
+    size_t size; /* of this struct in the library that calls: members behind it are not there */
     /* In. So many of the bytes were there already at the last call, which found no record: no need
        to look at them again. */
     size_t seen;
+    /* In. The byte that the record before has named in swallow: 1, it came and was dropped; 0, some
+       other came, or none was named; -1, it is still to come, and all bytes here were put in front
+       of it (tcpm_unread). */
+    int swallowed;
     /* Out, all zero at first. */
     size_t used;        /* taken from the front: 0 to length */
     const void *record; /* inside bytes or self; read before the next call */
@@ -436,13 +437,20 @@ struct tcpm_codec; /* an instance with the bytes that it was fed; belongs to nob
 TCPM_API int tcpm_codec_open(struct tcpm_filter *filter, struct tcpm_codec **codec);
 TCPM_API void tcpm_codec_close(struct tcpm_codec *codec); /* NULL is fine */
 TCPM_API int tcpm_codec_feed(struct tcpm_codec *codec, const void *bytes, size_t length);
-/* 1: a record. 0: none yet. Negative: the filter's. What these three give is borrowed until the
-   next call with this codec. */
+/* 1: a record. 0: none yet. Negative: the filter's. What these four give is the codec's own memory,
+   borrowed until the next call with this codec. */
 TCPM_API int tcpm_codec_get_one(struct tcpm_codec *codec, struct tcpm_record *record);
+/* What was wrong, where tcpm_codec_get_one has been negative: one line; never NULL. */
+TCPM_API const char *tcpm_codec_message(const struct tcpm_codec *codec);
 TCPM_API int tcpm_codec_put(struct tcpm_codec *codec, const void *record, size_t length,
                             struct tcpm_record *bytes);
 /* What was fed and is not yet a record. */
 TCPM_API int tcpm_codec_pending(struct tcpm_codec *codec, struct tcpm_record *bytes);
+/* Forgets that. */
+TCPM_API int tcpm_codec_clear(struct tcpm_codec *codec);
+/* The byte that the last record has named in swallow, if it is still to come, else 0. It is then
+   the caller's to drop: see tcpm_swallow. */
+TCPM_API int tcpm_codec_swallow(struct tcpm_codec *codec);
 
 #ifdef __cplusplus
 }

@@ -10,12 +10,15 @@
 #define FUNCTIONS(X)         \
     X(tcpm_alarm_connection) \
     X(tcpm_alarm_remove)     \
+    X(tcpm_codec_clear)      \
     X(tcpm_codec_close)      \
     X(tcpm_codec_feed)       \
     X(tcpm_codec_get_one)    \
+    X(tcpm_codec_message)    \
     X(tcpm_codec_open)       \
     X(tcpm_codec_pending)    \
     X(tcpm_codec_put)        \
+    X(tcpm_codec_swallow)    \
     X(tcpm_connect)          \
     X(tcpm_deadline)         \
     X(tcpm_delay)            \
@@ -59,7 +62,8 @@
     X(tcpm_shutdown_output)  \
     X(tcpm_sig)              \
     X(tcpm_stats_get)        \
-    X(tcpm_tally)            \
+    X(tcpm_swallow)          \
+    X(tcpm_take)             \
     X(tcpm_timeout)          \
     X(tcpm_timer_name)       \
     X(tcpm_unread)           \

@@ -25,7 +25,7 @@ struct feed {
     char *held; /* everything so far */
     size_t begin, end;
     size_t seen, need;
-    int swallow;
+    int swallow, swallowed;
 };
 
 static inline void add_record(struct decoded *decoded, const struct tcpm_cut *cut)
@@ -44,7 +44,8 @@ static inline void skip_swallowed(struct feed *feed)
 {
     if (feed->swallow == 0 || feed->begin == feed->end)
         return;
-    feed->begin += feed->held[feed->begin] == (char) feed->swallow;
+    feed->swallowed = feed->held[feed->begin] == (char) feed->swallow;
+    feed->begin += (size_t) feed->swallowed;
     feed->swallow = 0;
 }
 
@@ -52,7 +53,7 @@ static inline void skip_swallowed(struct feed *feed)
 static inline bool cut_one(struct feed *feed, struct decoded *decoded)
 {
     size_t length = feed->end - feed->begin;
-    struct tcpm_cut cut = {.seen = feed->seen};
+    struct tcpm_cut cut = {.seen = feed->seen, .swallowed = feed->swallowed};
 
     if (length == 0 || length < feed->need)
         return false;
@@ -76,6 +77,7 @@ static inline bool cut_one(struct feed *feed, struct decoded *decoded)
     feed->begin += cut.used;
     feed->need = result == 0 ? cut.need : 0;
     feed->seen = result == 0 ? length - cut.used : 0;
+    feed->swallowed = 0;
     if (result == 1)
         feed->swallow = cut.swallow;
     skip_swallowed(feed);

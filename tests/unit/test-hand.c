@@ -96,6 +96,84 @@ static void test_put_and_errors(void **state)
     tcpm_codec_close(codec);
 }
 
+static struct tcpm_codec *open_filter(struct tcpm_filter *filter)
+{
+    struct tcpm_codec *codec = NULL;
+
+    assert_int_equal(tcpm_codec_open(filter, &codec), 0);
+    tcpm_filter_free(filter);
+    return codec;
+}
+
+/* Of the filters that pass records on unchanged too: the caller's record may be gone by then. */
+static void test_what_put_lends_is_the_codecs_own(void **state)
+{
+    const struct tcpm_block_options blocks = {.size = sizeof blocks, .block_size = 6};
+    struct tcpm_filter *stream = NULL, *block = NULL;
+    struct tcpm_record lent[2];
+    char record[] = "record";
+
+    (void) state;
+    assert_int_equal(tcpm_filter_stream(&stream), 0);
+    assert_int_equal(tcpm_filter_block(&blocks, &block), 0);
+    struct tcpm_codec *codecs[] = {open_filter(stream), open_filter(block)};
+    for (size_t i = 0; i < COUNT(codecs); i++) {
+        assert_int_equal(tcpm_codec_put(codecs[i], "before", 6, &lent[i]), 0);
+        assert_int_equal(tcpm_codec_put(codecs[i], record, 6, &lent[i]), 0);
+        assert_int_equal(lent[i].length, 6);
+    }
+    memset(record, '#', 6);
+    for (size_t i = 0; i < COUNT(codecs); i++) {
+        assert_memory_equal(lent[i].bytes, "record", 6);
+        assert_int_equal(tcpm_codec_put(codecs[i], "", 0, &lent[i]), 0);
+        assert_int_equal(lent[i].length, 0);
+        tcpm_codec_close(codecs[i]);
+    }
+}
+
+/* For a caller who gives the bytes to somebody else: a connection, another filter. */
+static void test_what_is_held_can_be_moved_elsewhere(void **state)
+{
+    struct tcpm_codec *codec = open_line();
+    struct tcpm_record record;
+
+    (void) state;
+    assert_int_equal(tcpm_codec_swallow(codec), 0);
+    feed(codec, "a\r");
+    assert_record(codec, "a");
+    assert_int_equal(tcpm_codec_swallow(codec), '\n');
+    assert_int_equal(tcpm_codec_swallow(codec), 0); /* it is the caller's now */
+    feed(codec, "\nrest");
+    assert_record(codec, "");
+    assert_pending(codec, "rest");
+    assert_int_equal(tcpm_codec_clear(codec), 0);
+    assert_pending(codec, "");
+    assert_int_equal(tcpm_codec_get_one(codec, &record), 0);
+    feed(codec, "b\n");
+    assert_record(codec, "b");
+    assert_int_equal(tcpm_codec_clear(NULL), -EINVAL);
+    assert_int_equal(tcpm_codec_swallow(NULL), -EINVAL);
+    tcpm_codec_close(codec);
+}
+
+static void test_what_is_too_long_says_how_long(void **state)
+{
+    struct tcpm_filter *filter = NULL;
+    struct tcpm_record record;
+
+    (void) state;
+    assert_int_equal(tcpm_filter_netstring(10, &filter), 0);
+    struct tcpm_codec *codec = open_filter(filter), *other = open_line();
+    assert_string_equal(tcpm_codec_message(codec), "no error");
+    assert_string_equal(tcpm_codec_message(NULL), "");
+    feed(codec, "11:");
+    assert_int_equal(tcpm_codec_get_one(codec, &record), TCPM_ETOOLONG);
+    assert_string_equal(tcpm_codec_message(codec),
+                        "a netstring of length 11 or more, the limit is 10");
+    tcpm_codec_close(codec);
+    tcpm_codec_close(other);
+}
+
 /* Holds two records for each byte: it is asked until it has no more, although all is used. */
 static int twice(void *self, const char *bytes, size_t length, struct tcpm_cut *cut)
 {
@@ -170,6 +248,9 @@ static const struct CMUnitTest tests[] = {
     cmocka_unit_test(test_put_and_errors),
     cmocka_unit_test(test_records_that_the_filter_holds_itself),
     cmocka_unit_test(test_misuse),
+    cmocka_unit_test(test_what_put_lends_is_the_codecs_own),
+    cmocka_unit_test(test_what_is_held_can_be_moved_elsewhere),
+    cmocka_unit_test(test_what_is_too_long_says_how_long),
 };
 
 RUN_TESTS(tests)

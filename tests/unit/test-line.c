@@ -93,12 +93,48 @@ static void test_auto_keeps_what_the_first_line_end_was(void **state)
         {"a\n|\rb\nc\n\r", "a/b\nc/", "", 0}, /* as the Perl original */
         {"a\r\r\n", "a//", "\n", 0},
         {"a\n\n", "a//", "", 0},
-        {"a\r", "", "a\r", 0}, /* waits for the byte after it */
+        {"a\r", "a/", "", 0}, /* a peer that now waits for an answer sends no byte behind it */
+        {"a\n", "a/", "", 0},
         {"\n|x|\n", "/x/", "", 0},
+        {"a\r|\nb\r|\nc\r\n", "a/b/c/", "", 0},
+        {"a\r|\n|\nb\n\r\n", "a/\nb\n/", "", 0},
+        {"a\r|\r|\n\r", "a//\n/", "", 0},
+        {"a\n|\r|b\n\r", "a/b/", "", 0},
+        {"a\n|\n|b\r\n", "a//b\r/", "", 0},
+        {"\r|\n|\r|\n", "//", "", 0},
     };
 
     (void) state;
     check_rows((struct tcpm_line_options){.ends = TCPM_ENDS_AUTO}, rows, COUNT(rows));
+}
+
+/* What lies in front of the byte that would settle it was put back by the handler. */
+static void test_auto_waits_for_nothing_while_it_is_not_settled(void **state)
+{
+    struct tcpm_filter *filter = make((struct tcpm_line_options){.ends = TCPM_ENDS_AUTO});
+    struct tcpm__codec *codec = NULL;
+    struct tcpm_cut cut = {.seen = 0};
+    static const struct {
+        const char *bytes;
+        int swallowed;
+        size_t record, used;
+        int swallow;
+    } rows[] = {{"one\r", 0, 3, 4, '\n'},           {"two\r\nx", -1, 3, 5, 0},
+                {"x\ry\r\n", -1, 1, 2, 0},          {"y\r", -1, 1, 2, '\n'},
+                {"l\nm\r", -1, 3, 4, '\n'},         {"z\ry\r\n", 1, 3, 5, 0},
+                {"once\nsettled\r\n", 0, 12, 14, 0}};
+
+    (void) state;
+    assert_int_equal(tcpm__codec_open(filter, &codec), 0);
+    for (size_t i = 0; i < COUNT(rows); i++) {
+        cut = (struct tcpm_cut){.swallowed = rows[i].swallowed};
+        assert_int_equal(tcpm__codec_get(codec, rows[i].bytes, strlen(rows[i].bytes), &cut), 1);
+        assert_int_equal(cut.length, rows[i].record);
+        assert_int_equal(cut.used, rows[i].used);
+        assert_int_equal(cut.swallow, rows[i].swallow);
+    }
+    tcpm__codec_drop(codec);
+    tcpm_filter_free(filter);
 }
 
 static void test_auto_is_found_anew_by_each_connection(void **state)
@@ -338,6 +374,7 @@ static const struct CMUnitTest tests[] = {
     cmocka_unit_test(test_any_of_crlf_lf_and_cr),
     cmocka_unit_test(test_lf_with_one_cr_dropped),
     cmocka_unit_test(test_auto_keeps_what_the_first_line_end_was),
+    cmocka_unit_test(test_auto_waits_for_nothing_while_it_is_not_settled),
     cmocka_unit_test(test_auto_is_found_anew_by_each_connection),
     cmocka_unit_test(test_exactly_a_literal),
     cmocka_unit_test(test_a_literal_may_have_nul_bytes),

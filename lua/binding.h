@@ -69,6 +69,7 @@ enum own_place {
     OWN_TRACEBACK,
     OWN_TRAMPOLINE,
     OWN_KEEPER,
+    OWN_RUN, /* tcpmulti.run, whatever the script has put there */
     OWN_COUNT,
 };
 _Static_assert((int) OWN_COUNT <= (int) PLACE_COUNT, "the runtime's places are those of session 0");
@@ -117,12 +118,12 @@ struct session {
     struct runtime *runtime;   /* NULL: the Lua state has been closed */
     struct tcpm_session *core; /* NULL: it has stopped */
     struct tcpm_events events;
-    struct standard_input *input;
-    struct watched *watched; /* signals */
-    double number;           /* in [0] of its object; never used again */
-    int base;                /* of its places */
-    uint32_t handlers;       /* 1 << place, for each handler that is there */
-    bool muted;              /* ended by a fatal error: no more events */
+    struct standard_input *input; /* NULL: the session does not read it */
+    struct watched *watched;      /* signals */
+    double number;                /* in [0] of its object: below 0, never used again */
+    int base;                     /* of its places */
+    uint32_t handlers;            /* 1 << place, for each handler that is there */
+    bool muted;                   /* ended by a fatal error: no more events */
     bool dying;
     bool trace, strict; /* of options */
     bool pulling;
@@ -142,6 +143,7 @@ struct runtime {
     struct session *owner;         /* of the innermost handler or state */
     struct filter_call *filtering; /* the innermost running function of a filter */
     struct connecting *connecting; /* the innermost running tcpm_connect */
+    struct standard_input *input;  /* from the first s:stdin on */
     struct slot **chunks;          /* of SLOTS_PER_CHUNK connections each; they never move */
     uint32_t chunk_count;
     uint32_t cheap_count;      /* cheaps[1] to [cheap_count] are there */
@@ -171,6 +173,9 @@ void tcpm__lua_link_drop(struct link *link);
 void tcpm__lua_clear(struct runtime *rt, int table_reference, int key);
 void tcpm__lua_unref(struct runtime *rt, int reference); /* of the anchors */
 void tcpm__lua_end_all(struct runtime *rt); /* every session: reset, stopped, without events */
+
+/* ---- library.c ---- */
+void tcpm__lua_push_library(lua_State *L); /* the globals of the parts written in Lua */
 
 /* ---- protect.c ---- */
 /* Runs call protected, with owner as the running session. NULL, or the message with its traceback,
@@ -235,7 +240,6 @@ void tcpm__lua_session_end(struct session *session); /* without events */
 
 int tcpm__lua_create(lua_State *L);  /* core.create */
 int tcpm__lua_state(lua_State *L);   /* core.state */
-int tcpm__lua_running(lua_State *L); /* core.running */
 int tcpm__lua_abandon(lua_State *L); /* core.abandon */
 int tcpm__lua_as(lua_State *L);      /* core.as */
 
@@ -274,7 +278,8 @@ void tcpm__lua_watched_free(struct session *session);
 /* ---- stdin.c ---- */
 void tcpm__lua_stdin_room(struct session *session);
 void tcpm__lua_stdin_end(struct session *session);
-int tcpm__lua_stdin(lua_State *L); /* core.stdin */
+void tcpm__lua_stdin_close(struct runtime *rt); /* when no session reads any more */
+int tcpm__lua_stdin(lua_State *L);              /* core.stdin */
 
 /* ---- filter.c ---- */
 /* The filters of one call. */

@@ -2,6 +2,8 @@
 -- value checked. Nothing here raises: a problem is returned as nil, message, so that the function
 -- the script has called can raise it at the script's own line.
 local core = ...
+local byte, format, gsub = string.byte, string.format, string.gsub
+local lower, sub = string.lower, string.sub
 
 local check = {}
 core.check = check
@@ -17,7 +19,7 @@ local function distance(a, b)
     local diagonal = row[0]
     row[0] = i
     for j = 1, #b do
-      local cost = a:byte(i) == b:byte(j) and 0 or 1
+      local cost = byte(a, i) == byte(b, j) and 0 or 1
       local best = math.min(row[j] + 1, row[j - 1] + 1, diagonal + cost)
       diagonal, row[j] = row[j], best
     end
@@ -29,7 +31,7 @@ end
 function check.nearest(name, known)
   local best, best_score = nil, math.max(2, math.floor(#name / 3)) + 1
   for candidate in pairs(known) do
-    local score = distance(name:lower(), candidate:lower()) + distance(name, candidate) / 1000
+    local score = distance(lower(name), lower(candidate)) + distance(name, candidate) / 1000
     if score < best_score or score == best_score and best and candidate < best then
       best, best_score = candidate, score
     end
@@ -40,8 +42,8 @@ end
 -- A value as an error message shows it.
 function check.describe(value)
   if type(value) == "string" then
-    local text = #value > 40 and value:sub(1, 40) .. "..." or value
-    return ("'%s'"):format((text:gsub("[^ -~]", "?")))
+    local text = #value > 40 and sub(value, 1, 40) .. "..." or value
+    return format("'%s'", (gsub(text, "[^ -~]", "?")))
   elseif type(value) == "number" or type(value) == "boolean" or value == nil then
     return tostring(value)
   end
@@ -55,8 +57,8 @@ function check.unknown(what, name, known)
     if known[option] then spellings[spelling] = true end
   end
   local nearest = type(name) == "string" and check.nearest(name, spellings)
-  return ("%s: unknown option %s%s"):format(what, check.describe(name),
-    nearest and (" (did you mean '%s'?)"):format(nearest) or "")
+  return format("%s: unknown option %s%s", what, check.describe(name),
+    nearest and format(" (did you mean '%s'?)", nearest) or "")
 end
 
 -- Reads given into a new table. known: name = function(value) -> converted value, or nil, what was
@@ -69,12 +71,12 @@ function check.read(what, given, known, skip)
       local convert = known[name]
       if not convert then return nil, check.unknown(what, key, known) end
       if spelled[name] then
-        return nil, ("%s: '%s' and '%s' are the same option"):format(what, spelled[name], key)
+        return nil, format("%s: '%s' and '%s' are the same option", what, spelled[name], key)
       end
       spelled[name] = key
       local converted, expected = convert(value)
       if converted == nil then
-        return nil, ("%s: %s must be %s, not %s"):format(what, key, expected, check.describe(value))
+        return nil, format("%s: %s must be %s, not %s", what, key, expected, check.describe(value))
       end
       result[name] = converted
     end
@@ -119,14 +121,14 @@ end
 function check.seconds(value)
   local ms = check.delay(value)
   if not ms or value < 0 then
-    return nil, ("a number of seconds from 0 (none) to %d"):format(MAX_SECONDS)
+    return nil, format("a number of seconds from 0 (none) to %d", MAX_SECONDS)
   end
   return ms == 0 and -1 or ms
 end
 
 function check.whole(lowest, highest)
-  local expected = highest and ("a whole number from %d to %d"):format(lowest, highest)
-    or ("a whole number, %d or more"):format(lowest)
+  local expected = highest and format("a whole number from %d to %d", lowest, highest)
+    or format("a whole number, %d or more", lowest)
   return function(value)
     if type(value) == "number" and value >= lowest and value <= (highest or MAX_WHOLE)
       and value == math.floor(value) then
@@ -139,7 +141,7 @@ end
 -- One of the keys of a table; gives what stands there.
 function check.choice(choices)
   local names = {}
-  for name in pairs(choices) do names[#names + 1] = ("'%s'"):format(name) end
+  for name in pairs(choices) do names[#names + 1] = format("'%s'", name) end
   table.sort(names)
   local expected = table.concat(names, " or ")
   return function(value)

@@ -4,6 +4,7 @@
 -- A stage may also have spread(record), which gives a list of records for the stage below, where
 -- put could give one only.
 local core = ...
+local format, sub = string.format, string.sub
 
 local combinators = {}
 core.combinators = combinators
@@ -42,7 +43,7 @@ end
 local function join(list)
   for i, record in ipairs(list) do
     if type(record) ~= "string" and type(record) ~= "number" then
-      return nil, ("record %d is a %s, not a string"):format(i, type(record))
+      return nil, format("record %d is a %s, not a string", i, type(record))
     end
   end
   return table.concat(list)
@@ -116,10 +117,10 @@ end
 
 function record_block:spread(list)
   if type(list) ~= "table" then
-    return nil, ("a list of records expected, not a %s"):format(type(list))
+    return nil, format("a list of records expected, not a %s", type(list))
   end
   if self.check_put and #list ~= self.size then
-    return nil, ("a list of %d records expected, not of %d"):format(self.size, #list)
+    return nil, format("a list of %d records expected, not of %d", self.size, #list)
   end
   return list
 end
@@ -240,7 +241,7 @@ local function read_header(self)
     return nil, "decode gave an impossible length"
   end
   if length > self.max_length then
-    return nil, ("a length of %.0f, the limit is %.0f"):format(length, self.max_length), "ETOOLONG"
+    return nil, format("a length of %.0f, the limit is %.0f", length, self.max_length), "ETOOLONG"
   end
   self.header_length, self.need = header, header + length
   return true
@@ -254,8 +255,8 @@ function codec_block:get_one()
   end
   if self.held < self.need then return nil end
   local bytes = joined(self)
-  local record = bytes:sub(self.header and 1 or self.header_length + 1, self.need)
-  self.parts = { bytes:sub(self.need + 1) }
+  local record = sub(bytes, self.header and 1 or self.header_length + 1, self.need)
+  self.parts = { sub(bytes, self.need + 1) }
   self.held = self.held - self.need
   self.need = nil
   return record
@@ -263,12 +264,12 @@ end
 
 function codec_block:put(record)
   if type(record) ~= "string" then
-    return nil, ("a string expected, not a %s"):format(type(record))
+    return nil, format("a string expected, not a %s", type(record))
   end
   if self.header then return record end
   local header = self.encode(#record)
   if type(header) ~= "string" then
-    return nil, ("encode gave a %s, not a string"):format(type(header))
+    return nil, format("encode gave a %s, not a string", type(header))
   end
   return header .. record
 end

@@ -2,6 +2,7 @@
 -- core's own terms (milliseconds, -1 for none).
 local core, tcpmulti = ...
 local check = core.check
+local format = string.format
 
 local CHECK_CONNECT = 1
 local PRIVATE = core.PRIVATE
@@ -100,13 +101,13 @@ local function read_create(options)
   o.trace, o.warn, o.assert = f.trace, f.default, f.assert
   o.connect_timeout = o.connect_timeout or o.timeout
   if o.low_mark and o.high_mark and o.low_mark > o.high_mark then
-    return nil, ("tcpmulti.create: low_mark must be at most high_mark, %.0f, not %.0f"):format(
+    return nil, format("tcpmulti.create: low_mark must be at most high_mark, %.0f, not %.0f",
       o.high_mark, o.low_mark)
   end
   o.no_nodelay = o.nodelay == false and 1 or 0
   o.cork = o.cork and 1 or 0
   if o.alias and core.find_alias(o.alias) then
-    return nil, ("tcpmulti.create: alias '%s' is taken"):format(o.alias)
+    return nil, format("tcpmulti.create: alias '%s' is taken", o.alias)
   end
   local ok
   ok, message = read_filters("tcpmulti.create", o)
@@ -129,10 +130,10 @@ function tcpmulti.create(options)
       alarms = {},
     },
     heap = o.heap or {},
-    alias = o.alias,
   }, core.session_metatable)
   local ok, problem, errname = core.create(o, session)
   if not ok then return nil, problem, errname end
+  session[PRIVATE].number = -session[0]
   if o.alias then core.set_alias(session, o.alias) end
   local start = o.states._start
   if start then

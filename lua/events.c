@@ -53,7 +53,7 @@ static void print_trace(const struct event *event)
         [ON_TIMEOUT] = "timeout",       [ON_DISCONNECTED] = "disconnected",
         [ON_EXCEPTION] = "exception",
     };
-    fprintf(stderr, "tcpmulti: session %.0f, connection %.0f: %s\n", event->session->number,
+    fprintf(stderr, "tcpmulti: session %.0f, connection %.0f: %s\n", -event->session->number,
             (double) event->id.n, names[event->place]);
 }
 

@@ -2,6 +2,7 @@
 -- makes of checked options; everything else is a table with the methods of a filter.
 local core, tcpmulti = ...
 local check = core.check
+local format = string.format
 
 local FILTER = 5
 
@@ -129,7 +130,7 @@ kinds.stack = {
   make = function(what, o)
     local stages = {}
     for i, spec in ipairs(o.filters or {}) do
-      local stage, message = core.read_filter(("%s: filter %d"):format(what, i), spec, nil,
+      local stage, message = core.read_filter(format("%s: filter %d", what, i), spec, nil,
         "neither")
       if not stage then return nil, message end
       stages[i] = stage
@@ -148,17 +149,17 @@ local function make(what, name, options, skip)
   local kind = kinds[canonical]
   if not kind then
     local nearest = check.nearest(name, kinds)
-    return nil, ("%s: unknown filter %s%s"):format(what, check.describe(name),
-      nearest and (" (did you mean '%s'?)"):format(nearest) or "")
+    return nil, format("%s: unknown filter %s%s", what, check.describe(name),
+      nearest and format(" (did you mean '%s'?)", nearest) or "")
   end
   if options == nil then
     local filter = defaults[canonical]
     if filter then return filter end
   elseif type(options) ~= "table" then
-    return nil, ("%s: the options of %s must be a table, not %s"):format(what, canonical,
+    return nil, format("%s: the options of %s must be a table, not %s", what, canonical,
       check.describe(options))
   end
-  what = ("%s: %s"):format(what, canonical)
+  what = format("%s: %s", what, canonical)
   local o, message = check.read(what, options or {}, kind.options, skip)
   if not o then return nil, message end
   local filter
@@ -177,7 +178,7 @@ local function make_of_table(what, spec)
   end
   if next(positional) ~= nil then
     if (core.aliases.filters[spec[1]] or spec[1]) ~= "stack" then
-      return nil, ("%s: options of %s have names"):format(what, check.describe(spec[1]))
+      return nil, format("%s: options of %s have names", what, check.describe(spec[1]))
     end
     options.filters = positional
   end
@@ -194,7 +195,7 @@ local needed = {
 local function check_object(what, object, direction)
   for _, name in ipairs(needed[direction]) do
     if type(object[name]) ~= "function" then
-      return nil, ("%s: the filter has no method '%s'"):format(what, name)
+      return nil, format("%s: the filter has no method '%s'", what, name)
     end
   end
   return object
@@ -207,7 +208,7 @@ function core.read_filter(what, spec, options, direction)
   if options ~= nil then return nil, what .. ": options go with the name of a filter" end
   if core.is_filter(spec) then return spec end
   if type(spec) ~= "table" then
-    return nil, ("%s: a name, { name, … } or a filter expected, not %s"):format(what,
+    return nil, format("%s: a name, { name, … } or a filter expected, not %s", what,
       check.describe(spec))
   end
   if spec.get_one ~= nil or spec.put ~= nil then

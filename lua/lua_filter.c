@@ -84,7 +84,7 @@ bool tcpm__lua_filter_token(const struct lua_filter *filter, const void *record)
 static void push_held(lua_State *L, const struct lua_filter *filter, enum held which)
 {
     lua_rawgeti(L, lua_upvalueindex(UP_ANCHORS), filter->anchor);
-    lua_rawgeti(L, -1, which);
+    lua_rawgeti(L, -1, (int) which);
     lua_remove(L, -2);
 }
 
@@ -93,7 +93,7 @@ static void set_held(lua_State *L, const struct lua_filter *filter, enum held wh
 {
     lua_rawgeti(L, lua_upvalueindex(UP_ANCHORS), filter->anchor);
     lua_insert(L, -2);
-    lua_rawseti(L, -2, which);
+    lua_rawseti(L, -2, (int) which);
     lua_pop(L, 1);
 }
 
@@ -391,7 +391,7 @@ int tcpm__lua_filter_open(lua_State *L, struct runtime *rt, int index, struct tc
     lua_rawseti(L, -2, HELD_TEMPLATE);
     for (int which = HELD_TEMPLATE + 1; which <= HELD_COUNT; which++) {
         lua_pushboolean(L, 0);
-        lua_rawseti(L, -2, which);
+        lua_rawseti(L, -2, (int) which);
     }
     int anchor = luaL_ref(L, lua_upvalueindex(UP_ANCHORS));
     struct lua_filter *filter = calloc(1, sizeof *filter);

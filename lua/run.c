@@ -104,11 +104,12 @@ int tcpm__lua_ran(lua_State *L)
 
 int tcpm__lua_run(lua_State *L)
 {
+    const struct runtime *rt = tcpm__lua_find(L);
     lua_settop(L, 0);
-    lua_rawgeti(L, LUA_REGISTRYINDEX, TCPM__LUA_MODULE);
-    if (!lua_istable(L, -1))
+    if (rt == NULL)
         return luaL_error(L, "tcpmulti.run: the module is not open");
-    lua_getfield(L, -1, "run");
+    lua_rawgeti(L, LUA_REGISTRYINDEX, rt->places_reference);
+    lua_rawgeti(L, -1, OWN_RUN);
     lua_call(L, 0, 0);
     return 0;
 }

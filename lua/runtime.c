@@ -94,6 +94,7 @@ static void close_runtime(struct runtime *rt, lua_State *L)
     rt->active = L;
     rt->framed = false;
     tcpm__lua_end_all(rt);
+    tcpm__lua_stdin_close(rt);
     if (rt->loop != NULL)
         close_loop(rt);
     rt->engine = NULL;
@@ -127,7 +128,16 @@ void tcpm_lua_close(lua_State *L)
 /* ---- opening ---- */
 
 /* The tables of a module that is being opened, by their place on the stack. */
-enum opening { AT_RUNTIME = 1, AT_CHEAPS, AT_PLACES, AT_ANCHORS, AT_CORE, AT_MODULE, AT_METHODS };
+enum opening {
+    AT_RUNTIME = 1,
+    AT_CHEAPS,
+    AT_PLACES,
+    AT_ANCHORS,
+    AT_CORE,
+    AT_MODULE,
+    AT_METHODS,
+    AT_LIBRARY,
+};
 
 static void push_closure(lua_State *L, lua_CFunction function)
 {
@@ -146,7 +156,7 @@ static void set_functions(lua_State *L, int table, const luaL_Reg *list)
 
 static void set_place(lua_State *L, enum own_place place)
 {
-    lua_rawseti(L, AT_PLACES, place);
+    lua_rawseti(L, AT_PLACES, (int) place);
 }
 
 /* The runtime's own places, in order: the table is to have an array, and it must never need to
@@ -155,7 +165,7 @@ static void fill_own_places(lua_State *L, struct runtime *rt)
 {
     for (int place = OWN_FREE; place < PLACE_COUNT; place++) {
         lua_pushboolean(L, 0);
-        set_place(L, place);
+        set_place(L, (enum own_place) place);
     }
     lua_newtable(L); /* of what has ended, while the script keeps it */
     lua_createtable(L, 0, 1);
@@ -184,6 +194,8 @@ static void fill_own_places(lua_State *L, struct runtime *rt)
     set_place(L, OWN_TRACEBACK);
     push_closure(L, tcpm__lua_trampoline);
     set_place(L, OWN_TRAMPOLINE);
+    push_closure(L, tcpm__lua_module_run);
+    set_place(L, OWN_RUN);
     rt->keeper = lua_newthread(L);
     set_place(L, OWN_KEEPER);
 }
@@ -206,11 +218,13 @@ static struct runtime *push_runtime(lua_State *L)
     return rt;
 }
 
-/* One part written in Lua: it gets core and the module, and adds to them. */
+/* One part written in Lua: it gets core and the module, and adds to them; its globals are ours. */
 static void load_part(lua_State *L, const struct tcpm__lua_part *part)
 {
     if (luaL_loadbuffer(L, part->source, part->length, part->name) != 0)
         lua_error(L);
+    lua_pushvalue(L, AT_LIBRARY);
+    lua_setfenv(L, -2);
     lua_pushvalue(L, AT_CORE);
     lua_pushvalue(L, AT_MODULE);
     lua_call(L, 2, 0);
@@ -220,17 +234,11 @@ static void load_part(lua_State *L, const struct tcpm__lua_part *part)
 static void fill_core(lua_State *L)
 {
     static const luaL_Reg functions[] = {
-        {"create", tcpm__lua_create},
-        {"abandon", tcpm__lua_abandon},
-        {"state", tcpm__lua_state},
-        {"running", tcpm__lua_running},
-        {"as", tcpm__lua_as},
-        {"stdin", tcpm__lua_stdin},
-        {"filter", tcpm__lua_filter_make},
-        {"is_filter", tcpm__lua_is_filter},
-        {"warn", tcpm__lua_warn},
-        {"time", tcpm__lua_time},
-        {NULL, NULL},
+        {"create", tcpm__lua_create},       {"abandon", tcpm__lua_abandon},
+        {"state", tcpm__lua_state},         {"as", tcpm__lua_as},
+        {"stdin", tcpm__lua_stdin},         {"filter", tcpm__lua_filter_make},
+        {"is_filter", tcpm__lua_is_filter}, {"warn", tcpm__lua_warn},
+        {"time", tcpm__lua_time},           {NULL, NULL},
     };
     for (int part = PART_CHECK_CONNECT; part <= PART_FILTER; part++) {
         lua_pushboolean(L, 0);
@@ -268,6 +276,7 @@ static struct runtime *open_tables(lua_State *L)
     struct runtime *rt = push_runtime(L);
     for (int at = AT_CHEAPS; at <= AT_METHODS; at++)
         lua_newtable(L);
+    tcpm__lua_push_library(L);
     lua_pushinteger(L, 0); /* luaL_unref's free list, so that it never needs memory */
     lua_rawseti(L, AT_ANCHORS, 0);
     rt->cheaps_reference = reference(L, AT_CHEAPS);
@@ -281,7 +290,6 @@ static struct runtime *open_tables(lua_State *L)
     lua_setfield(L, AT_MODULE, "version");
     fill_core(L);
     open_parts(L);
-    lua_settop(L, AT_METHODS);
     lua_pushvalue(L, AT_RUNTIME);
     lua_rawseti(L, LUA_REGISTRYINDEX, TCPM__LUA_RUNTIME);
     lua_pushvalue(L, AT_MODULE);
@@ -361,11 +369,24 @@ struct host {
     struct link *link;
 };
 
+/* Makes room on an empty stack, for which only memory can be missing: LuaJIT of Debian 12 raises
+   then, that of Debian 13 answers 0. */
+static void reserve_stack(lua_State *L, int slots)
+{
+    if (!lua_checkstack(L, slots)) {
+        lua_pushliteral(L, "not enough memory");
+        lua_error(L);
+    }
+}
+
 static int open_in_host(lua_State *L)
 {
     const struct host *host = lua_touserdata(L, 1);
     lua_settop(L, 0);
-    luaL_checkstack(L, 2 * LUA_MINSTACK, "for handlers");
+    reserve_stack(L, 2 * LUA_MINSTACK);
+    lua_getfield(L, LUA_REGISTRYINDEX, "_LOADED");
+    luaL_argcheck(L, lua_istable(L, -1), 1, "the standard libraries are not open");
+    lua_pop(L, 1);
     struct runtime *rt = open_tables(L);
     lua_getfield(L, LUA_REGISTRYINDEX, "_LOADED");
     lua_pushvalue(L, AT_MODULE);

@@ -1,7 +1,8 @@
 /*
  * Sessions as Lua objects: a plain table with the session's number in [0], so that nothing a script
- * keeps can dangle; the number is never used again. Options arrive here checked and in the core's
- * units; that is done by the part written in Lua (create.lua).
+ * keeps can dangle; the number is never used again, and below 0, where no id of a connection is.
+ * Options arrive here checked and in the core's units; that is done by the part written in Lua
+ * (create.lua).
  */
 #include "lua_filter.h"
 
@@ -9,14 +10,14 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define SESSION_SLOTS 1048576 /* a number is generation * SESSION_SLOTS + index */
+#define SESSION_SLOTS 1048576 /* a number is -(generation * SESSION_SLOTS + index) */
 
 /* The live session of a number; NULL: it has stopped, or never was. */
 static struct session *find_session(const struct runtime *rt, double number)
 {
-    if (!(number >= SESSION_SLOTS && number < 9007199254740992.0))
+    if (!(number <= -SESSION_SLOTS && number > -9007199254740992.0))
         return NULL;
-    uint64_t whole = (uint64_t) number;
+    uint64_t whole = (uint64_t) -number;
     int index = (int) (whole % SESSION_SLOTS);
     if (index >= rt->session_count || rt->sessions[index] == NULL)
         return NULL;
@@ -79,7 +80,7 @@ static int find_index(struct runtime *rt)
     rt->numbers = numbers;
     for (int i = rt->session_count; i < count; i++) {
         sessions[i] = NULL;
-        numbers[i] = i;
+        numbers[i] = -i;
     }
     int index = rt->session_count == 0 ? 1 : rt->session_count;
     rt->session_count = count;
@@ -185,7 +186,7 @@ int tcpm__lua_create(lua_State *L)
     int index = find_index(rt);
     if (index == 0)
         return tcpm__lua_failure(L, -ENOMEM);
-    double number = rt->numbers[index] + SESSION_SLOTS;
+    double number = rt->numbers[index] - SESSION_SLOTS;
     int base = index * PLACE_COUNT;
     uint32_t handlers = fill_places(L, 1, 2, base);
     lua_pushnumber(L, number);
@@ -398,17 +399,6 @@ int tcpm__lua_abandon(lua_State *L)
         tcpm__lua_session_end(session);
     tcpm__lua_leave(rt, entry);
     return 0;
-}
-
-/* core.running() -> the session whose handler or state runs, or nil. */
-int tcpm__lua_running(lua_State *L)
-{
-    const struct session *session = tcpm__lua_runtime(L)->owner;
-    if (session == NULL)
-        lua_pushnil(L);
-    else
-        lua_rawgeti(L, lua_upvalueindex(UP_PLACES), session->base + PLACE_OBJECT);
-    return 1;
 }
 
 /* core.as(session, function, …): calls it with session as the running one. A raise passes through;

@@ -41,13 +41,14 @@ struct slot *tcpm__lua_slot_at(lua_State *L, struct runtime *rt, int index)
 
 void tcpm__lua_check_cheap(lua_State *L)
 {
-    int type = LUA_TNIL;
+    double number = 0;
     if (lua_istable(L, 1)) {
         lua_rawgeti(L, 1, 0);
-        type = lua_type(L, -1);
+        if (lua_type(L, -1) == LUA_TNUMBER)
+            number = lua_tonumber(L, -1);
         lua_pop(L, 1);
     }
-    if (type != LUA_TNUMBER)
+    if (!(number > 0)) /* a session has a number too, below 0 */
         luaL_typerror(L, 1, "connection heap");
 }
 

@@ -4,6 +4,7 @@
 -- A task is a table: state, the arguments from 1 to n, and for alarms their number and time.
 local core, tcpmulti = ...
 local check = core.check
+local format, gsub = string.format, string.gsub
 
 local DISPATCH, STOPPED, INPUT_LINE = 2, 3, 4
 local PRIVATE = {} -- a session keeps what only the library needs under this key, nobody else's
@@ -15,7 +16,8 @@ local session_metatable = { __index = methods }
 core.session_metatable = session_metatable
 
 function session_metatable.__tostring(session)
-  return ("tcpmulti session %s (%s)"):format(session.alias or "without alias", core.state(session))
+  return format("tcpmulti session %s (%s)", session[PRIVATE].alias or "without alias",
+    core.state(session))
 end
 
 -- ---- reading the states that create is given ----
@@ -27,15 +29,15 @@ local function add_pairs(what, list, states, ignored, with_object)
   for i = 1, #list, 2 do
     local object, events = list[i], list[i + 1]
     if type(object) ~= "table" and type(object) ~= "userdata" or type(events) ~= "table" then
-      return nil, ("%s: entry %d must be an object and a table of events"):format(what, i)
+      return nil, format("%s: entry %d must be an object and a table of events", what, i)
     end
     for key, method in pairs(events) do
       local event = type(key) == "number" and method or key
       if type(event) ~= "string" or type(method) ~= "string" then
-        return nil, ("%s: entry %d: events and methods are strings"):format(what, i)
+        return nil, format("%s: entry %d: events and methods are strings", what, i)
       end
       if type(object[method]) ~= "function" then
-        return nil, ("%s: there is no method '%s' for event '%s'"):format(what, method, event)
+        return nil, format("%s: there is no method '%s' for event '%s'", what, method, event)
       end
       if BUILT_IN[event] then
         ignored[event] = true
@@ -52,7 +54,7 @@ end
 local function add_inline(list, states, ignored)
   for name, handler in pairs(list) do
     if type(name) ~= "string" or type(handler) ~= "function" then
-      return nil, ("tcpmulti.create: inline_states: %s must be a function, not %s"):format(
+      return nil, format("tcpmulti.create: inline_states: %s must be a function, not %s",
         check.describe(name), check.describe(handler))
     end
     if BUILT_IN[name] then
@@ -69,7 +71,7 @@ local function warn_ignored(ignored)
   for name in pairs(ignored) do names[#names + 1] = name end
   if #names == 0 then return end
   table.sort(names)
-  core.warn(("states named %s are built in; those given to create are ignored"):format(
+  core.warn(format("states named %s are built in; those given to create are ignored",
     table.concat(names, ", ")))
 end
 
@@ -95,23 +97,23 @@ end
 local function name_of(state) return type(state) == "string" and state or tostring(state) end
 
 -- As the lines about connections call the session, and by its alias.
-local function label(session)
-  local alias = session.alias and (" (%s)"):format(session.alias) or ""
-  return ("session %.0f%s"):format(session[0], alias)
+local function label(private)
+  local alias = private.alias and format(" (%s)", private.alias) or ""
+  return format("session %.0f%s", private.number, alias)
 end
 
 local function run(session, private, state, ...)
   if private.trace then
-    core.warn(("%s: state %s"):format(label(session), name_of(state)))
+    core.warn(format("%s: state %s", label(private), name_of(state)))
   end
   local handler = type(state) == "function" and state or private.states[state]
   if handler then return handler(session, ...) end
   local default = private.states._default
   if default then return default(session, state, { ... }) end
   if private.warn then
-    core.warn(("%s: there is no state named '%s'"):format(label(session), name_of(state)))
+    core.warn(format("%s: there is no state named '%s'", label(private), name_of(state)))
   end
-  return nil, ("no state named '%s'"):format(name_of(state)), "ESRCH"
+  return nil, format("no state named '%s'", name_of(state)), "ESRCH"
 end
 
 -- The task of an alarm is over: forgets its name and number.
@@ -130,7 +132,7 @@ end
 
 core[STOPPED] = function(session)
   local private = session[PRIVATE]
-  if private.trace then core.warn(("%s: state _stop"):format(label(session))) end
+  if private.trace then core.warn(format("%s: state _stop", label(private))) end
   local stop = private.states._stop
   if stop then stop(session) end
 end
@@ -140,14 +142,14 @@ core[INPUT_LINE] = function(session, task, line, ...)
 end
 
 local function check_session(session, name)
-  if getmetatable(session) ~= session_metatable then
-    error(("bad argument #1 to '%s' (session expected, got %s)"):format(name, type(session)), 3)
+  if getmetatable(session) ~= session_metatable or not session[PRIVATE] then
+    error(format("bad argument #1 to '%s' (session expected, got %s)", name, type(session)), 3)
   end
 end
 
 local function check_state(state, name)
   if type(state) ~= "string" and type(state) ~= "function" then
-    error(("%s: the state must be a name or a function, not %s"):format(name,
+    error(format("%s: the state must be a name or a function, not %s", name,
       check.describe(state)), 3)
   end
 end
@@ -182,18 +184,22 @@ function core.find_alias(name)
   return session and core.state(session) == "live" and session or nil
 end
 
+-- session.alias is for the script to read; what it writes there changes nothing.
 function core.set_alias(session, name)
   aliases[name] = session
+  session[PRIVATE].alias = name
   session.alias = name
 end
 
 local function find_session(destination)
-  if getmetatable(destination) == session_metatable then return destination end
+  if getmetatable(destination) == session_metatable and destination[PRIVATE] then
+    return destination
+  end
   return type(destination) == "string" and core.find_alias(destination) or nil
 end
 
 local function no_session(destination)
-  return nil, ("no session %s"):format(check.describe(destination)), "ESRCH"
+  return nil, format("no session %s", check.describe(destination)), "ESRCH"
 end
 
 function tcpmulti.post(destination, state, ...)
@@ -224,7 +230,7 @@ function methods.alias_set(session, name)
   if ended then return nil, why, "ESHUTDOWN" end
   local owner = core.find_alias(name)
   if owner and owner ~= session then
-    return nil, ("alias '%s' is taken"):format(name), "EEXIST"
+    return nil, format("alias '%s' is taken", name), "EEXIST"
   end
   core.set_alias(session, name)
   return true
@@ -235,10 +241,14 @@ function methods.alias_remove(session, name)
   local ended, why = over(session)
   if ended then return nil, why, "ESHUTDOWN" end
   if core.find_alias(name) ~= session then
-    return nil, ("the session has no alias %s"):format(check.describe(name)), "ESRCH"
+    return nil, format("the session has no alias %s", check.describe(name)), "ESRCH"
   end
   aliases[name] = nil
-  if session.alias == name then session.alias = nil end
+  local private = session[PRIVATE]
+  if private.alias == name then
+    private.alias = nil
+    session.alias = nil
+  end
   return true
 end
 
@@ -247,7 +257,7 @@ end
 local function check_delay(seconds, name)
   local ms = check.delay(seconds)
   if not ms then
-    error(("%s: the time must be a number of seconds, not %s"):format(name,
+    error(format("%s: the time must be a number of seconds, not %s", name,
       check.describe(seconds)), 3)
   end
   return ms
@@ -277,7 +287,7 @@ function methods.delay(session, state, seconds, ...)
   local removed = earlier and remove(session, earlier)
   if not ms then
     if removed then return true end
-    return nil, ("no alarm of state '%s'"):format(name_of(state)), "ESRCH"
+    return nil, format("no alarm of state '%s'", name_of(state)), "ESRCH"
   end
   local task = { state = state, n = select("#", ...), ... }
   local number, message, errname = start(session, names, seconds, ms, task)
@@ -302,7 +312,7 @@ function methods.alarm_set(session, state, epoch, ...)
 end
 
 local function no_alarm(number)
-  return nil, ("no alarm %s"):format(check.describe(number)), "ESRCH"
+  return nil, format("no alarm %s", check.describe(number)), "ESRCH"
 end
 
 function methods.delay_adjust(session, number, seconds)
@@ -337,18 +347,20 @@ end
 -- Alarms of connections. The names of one are kept alive by its alarms only: [cheap] = names.
 local names_of = setmetatable({}, { __mode = "kv" })
 
+local session_of, fetch = core.cheap_methods.session, methods.fetch
+
 local function cheap_delay(cheap, state, seconds, ...)
   check_state(state, "delay")
   local ms = seconds ~= nil and check_delay(seconds, "delay")
-  local session, message, errname = core.cheap_methods.session(cheap)
+  local session, message, errname = session_of(cheap)
   if not session then return nil, message, errname end
-  cheap = session:fetch(cheap)
+  cheap = fetch(session, cheap)
   local names = names_of[cheap] or {}
   local earlier = names[state]
   local removed = earlier and remove(session, earlier)
   if not ms then
     if removed then return true end
-    return nil, ("no alarm of state '%s'"):format(name_of(state)), "ESRCH"
+    return nil, format("no alarm of state '%s'", name_of(state)), "ESRCH"
   end
   local task = { state = state, n = select("#", ...), ... }
   local number
@@ -371,7 +383,7 @@ function methods.sig(session, name, state)
     error("sig: the signal must be a name like 'INT', not " .. check.describe(name), 2)
   end
   if state ~= nil then check_state(state, "sig") end
-  local task = state ~= nil and { state = state, n = 1, (name:gsub("^SIG", "")) } or nil
+  local task = state ~= nil and { state = state, n = 1, (gsub(name, "^SIG", "")) } or nil
   local ok, message, errname = core.sig(session, name, task)
   if ok == nil and message == nil then
     error("sig: unknown signal " .. check.describe(name), 2)
@@ -383,12 +395,12 @@ local positive = check.whole(1)
 
 function methods.stdin(session, state, max_length)
   check_session(session, "stdin")
-  if state ~= nil then check_state(state, "stdin") end
+  if state then check_state(state, "stdin") end
   if max_length ~= nil and not positive(max_length) then
     error("stdin: max_length must be a whole number, 1 or more, not "
       .. check.describe(max_length), 2)
   end
-  return core.stdin(session, state ~= nil and { state = state } or nil, max_length)
+  return core.stdin(session, state and { state = state } or state, max_length)
 end
 
 -- ---- cheaps ----
@@ -398,7 +410,7 @@ core.strict_metatable = {
   __index = core.cheap_methods,
   __newindex = function(cheap, key, value)
     if core.cheap_methods[key] ~= nil then
-      error(("field '%s' hides a method of the connection"):format(key), 2)
+      error(format("field '%s' hides a method of the connection", key), 2)
     end
     rawset(cheap, key, value)
   end,

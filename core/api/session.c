@@ -130,6 +130,36 @@ int tcpm_stats_get(struct tcpm_session *session, struct tcpm_stats *stats)
     return tcpm__options_write(&known, stats, sizeof(known));
 }
 
+static const char *first_message(const struct tcpm__tally_entry *entry)
+{
+    if (entry->message != NULL)
+        return entry->message;
+    return entry->end.code != 0 ? tcpm_error_text(entry->end.code) : "";
+}
+
+int tcpm_tally(struct tcpm_session *session, size_t index, struct tcpm_tally_entry *entry)
+{
+    const struct tcpm__tally_entry *found;
+    struct tcpm_tally_entry known;
+    int result;
+
+    if (session == NULL || entry == NULL)
+        return -EINVAL;
+    found = tcpm__tally_get(&session->tally, index);
+    if (found == NULL)
+        return 0;
+    known = (struct tcpm_tally_entry){
+        .reason = found->end.reason,
+        .op = found->end.op,
+        .code = found->end.code,
+        .timer = found->end.timer,
+        .count = found->count,
+        .message = first_message(found),
+    };
+    result = tcpm__options_write(&known, entry, sizeof(known));
+    return result < 0 ? result : 1;
+}
+
 int tcpm_has_room(struct tcpm_session *session)
 {
     if (session == NULL || session->dying)

@@ -291,6 +291,17 @@ static void give_up_socket(struct tcpm__connection *connection)
         tcpm__socket_close(&tcpm__engine_of(connection)->network, &connection->socket, reset);
 }
 
+static void count_end(const struct tcpm__connection *connection)
+{
+    struct tcpm__end end = {.reason = connection->reason,
+                            .op = connection->code != 0 ? connection->op : 0,
+                            .timer = connection->timed_out,
+                            .code = connection->code};
+
+    tcpm__tally_add(&connection->session->tally, &tcpm__engine_of(connection)->memory, end,
+                    tcpm__has(connection, TCPM__HAS_MESSAGE) ? connection->rare.message : NULL);
+}
+
 /* The only place that delivers the last events. The socket is closed before disconnected, so that a
    connect from there finds a free place. */
 static void finish(struct tcpm__connection *connection)
@@ -300,6 +311,7 @@ static void finish(struct tcpm__connection *connection)
     tcpm__connection_set_phase(connection, TCPM_PHASE_CLOSED);
     give_up_socket(connection);
     tcpm__admission_leave(connection);
+    count_end(connection);
     tcpm__event_disconnected(connection);
     destroy(connection);
 }

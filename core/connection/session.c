@@ -184,6 +184,7 @@ static void stop(struct tcpm_session *session)
     tcpm__heap_leave(&engine->alarms);
     tcpm_filter_free(session->input_filter);
     tcpm_filter_free(session->output_filter);
+    tcpm__tally_free(&session->tally, &engine->memory);
     tcpm__memory_free(&engine->memory, session);
     tcpm__work_done(engine);
 }

@@ -14,6 +14,7 @@
 #include "base/heap.h"
 #include "base/list.h"
 #include "base/pool.h"
+#include "base/tally.h"
 #include "base/wheel.h"
 #include "filter/filter.h"
 #include "tcpmulti.h"
@@ -162,6 +163,7 @@ struct tcpm_session {
     uint64_t live, places; /* connections of all phases; those with a place */
     uint64_t phases[TCPM_PHASE_CLOSED + 1];
     uint64_t received, sent, queued, held; /* bytes, as in struct tcpm_stats */
+    struct tcpm__tally tally;              /* of its connections' ends */
 };
 
 struct tcpm__post {

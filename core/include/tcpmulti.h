@@ -225,6 +225,20 @@ struct tcpm_stats {
 };
 /* You set stats->size. */
 TCPM_API int tcpm_stats_get(struct tcpm_session *session, struct tcpm_stats *stats);
+/* How connections of a session have ended, counted by reason, operation, code and timer. */
+struct tcpm_tally_entry {
+    size_t size;
+    enum tcpm_reason reason;
+    enum tcpm_op op;       /* of the cause; 0: there was none */
+    int code;              /* of the cause; 0: there was none */
+    enum tcpm_timer timer; /* the one that ran out; 0: none */
+    uint64_t count;        /* connections */
+    const char *message;   /* of the first such end, one line, or ""; borrowed until stopped */
+};
+/* The entry of an index from 0, the largest count first. 1: *entry is filled in, you set its size.
+   0: there are no more. A connection is counted before its disconnected. Without memory for a new
+   kind of end that end is not counted. */
+TCPM_API int tcpm_tally(struct tcpm_session *session, size_t index, struct tcpm_tally_entry *entry);
 /* 1: a connect now would start at once. 0: it would wait; then the event room comes once, from the
    loop, when a place is free and no connect of any session waits for it. Until then that event is
    work: it keeps uv_run running. */

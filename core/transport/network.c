@@ -213,7 +213,10 @@ bool tcpm__network_may_give(struct tcpm__network *network, unsigned port)
    large blocks back. */
 static bool memory_suffices(uint64_t limit)
 {
-    size_t size = (limit + 2) * 2 * sizeof(void *);
+    if (limit > SIZE_MAX / (2 * sizeof(void *)) - 2)
+        return false;
+
+    size_t size = ((size_t) limit + 2) * 2 * sizeof(void *);
     void *probe = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 
     return probe != MAP_FAILED && munmap(probe, size) == 0;

@@ -221,9 +221,11 @@ function Session:sig(name, state) end
 
 -- Runs a state with each line of standard input, without its LF or CR LF, one per turn of the loop;
 -- with nil at the end, and nil, message, errname after an error or a line longer than max_length
--- (ETOOLONG), which end it too. Not read while a connect of the session waits. nil instead of a
--- state ends it. EBUSY: another session reads it; EOPNOTSUPP: in a host.
----@param state? tcpmulti.state
+-- (ETOOLONG), which end it too. Not read while a connect of the session waits. false instead of a
+-- state holds it, which is no work that run waits for; nil ends it. A state set then, or instead of
+-- another, goes on where it stopped: no line is lost. EBUSY: another session reads it; ESRCH: there
+-- is nothing to hold; EOPNOTSUPP: in a host.
+---@param state? tcpmulti.state|false
 ---@param max_length? integer Default 64 KiB.
 ---@return true? ok, string? message, tcpmulti.errname? errname
 function Session:stdin(state, max_length) end

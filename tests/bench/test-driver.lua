@@ -209,11 +209,17 @@ case("budgets allow a tenth more instructions, and not one more of anything else
   budgets.write(path, entries)
   entries = budgets.read(path)
   equal(#entries, 3)
-  equal(budgets.compare(entries, "w", "c", counted(1099, 0, 12.09)), true)
-  equal(budgets.compare(entries, "w", "c", counted(1101, 0, 12)), false)
-  equal(budgets.compare(entries, "w", "c", counted(1000, 0.01, 12)), false)
-  equal(budgets.compare(entries, "w", "c", counted(1000, 0, 13)), false)
-  equal(budgets.compare(entries, "w", "other", counted(1, 0, 1)), false)
+  local function kept(release, client, ...)
+    return (budgets.compare(entries, "w", client, counted(...), budgets.kinds_on(release)))
+  end
+  equal(kept("12", "c", 1099, 0, 12.09), true)
+  equal(kept("12", "c", 1101, 0, 12), false)
+  for _, release in ipairs { "12", "13", "" } do
+    equal(kept(release, "c", 1000, 0.01, 12), false)
+    equal(kept(release, "c", 1000, 0, 13), false)
+    equal(kept(release, "other", 1, 0, 1), false)
+  end
+  equal(kept("13", "c", 1101, 0, 12), true)
   budgets.renew(entries, "w", "c", counted(1010, 0, 9), "2026-02-02", "fewer calls")
   equal(entries[1].budget, 1000)
   equal(entries[1].date, "2026-01-01")

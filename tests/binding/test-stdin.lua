@@ -138,6 +138,162 @@ harness.case("an error in its state is an exception of the session", function()
     0, "bad line 1\nbad line 2\nend\n", "")
 end)
 
+harness.case("another state goes on with what was read, of a pipe and of a file", function()
+  local text = [[
+    local tcpmulti = require "tcpmulti"
+    tcpmulti.create { inline_states = {
+      _start = function(s) s:stdin "header" end,
+      header = function(s, line) print("header", line, s:stdin "body") end,
+      body = function(_, line) print("body", line) end } }]]
+  local expected = "header\th\ttrue\nbody\tb1\nbody\tb2\nbody\tnil\n"
+  expect(shell("printf 'h\\nb1\\nb2\\n' | RUN", text), 0, expected, "")
+  local path = harness.directory() .. "/lines"
+  harness.write_file(path, "h\nb1\nb2\n")
+  expect(shell(("RUN < '%s'"):format(path), text), 0, expected, "")
+end)
+
+-- Counts 20,000 lines that must come in order; at every hundredth runs a chunk, and goes on a
+-- little later.
+local function count_lines(stop)
+  return ([[
+    local tcpmulti = require "tcpmulti"
+    local count, bad = 0, 0
+    tcpmulti.create { inline_states = {
+      _start = function(s) s:stdin "line" end,
+      line = function(s, line)
+        if not line then return print(count, bad) end
+        count = count + 1
+        if tonumber(line) ~= count then bad = bad + 1 end
+        if count %% 100 ~= 0 then return end
+        %s
+        s:delay(function() s:stdin "line" end, 0.0001)
+      end } }]]):format(stop)
+end
+
+for stop, what in pairs { ["nil"] = "nil ends it", ["false"] = "false holds it" } do
+  harness.case(what .. ", and a later state goes on where it stopped", function()
+    local text = count_lines(("s:stdin(%s)"):format(stop))
+    expect(shell("seq 1 20000 | RUN", text), 0, "20000\t0\n", "")
+  end)
+end
+
+harness.case("while it is held the pipe fills and no memory does", function()
+  expect(shell("seq 1 2000000 | RUN", [[
+    local tcpmulti = require "tcpmulti"
+    local function resident()
+      return tonumber(io.open("/proc/self/statm"):read "*a":match "^%d+ (%d+)") * 4096
+    end
+    local before
+    tcpmulti.create { inline_states = {
+      _start = function(s) s:stdin "line" end,
+      line = function(s, line)
+        print(line, s:stdin(false))
+        before = resident()
+        s:delay("look", 0.3)
+      end,
+      look = function(s)
+        print(resident() - before < 2 ^ 20, s:stdin(false))
+        s:stdin "rest"
+      end,
+      rest = function(s, line) print(line) s:stdin(nil) end } }]]), 0,
+    "1\ttrue\ntrue\ttrue\n2\n", "")
+end)
+
+harness.case("held, it is no work that run waits for; and only who reads may hold it", function()
+  expect(shell("(printf '1\\n2\\n'; sleep 0.2) | RUN", [[
+    local tcpmulti = require "tcpmulti"
+    tcpmulti.create { inline_states = {
+      _start = function(s) print(s:stdin(false)) s:stdin "line" end,
+      line = function(s, line) print(line) s:stdin(false) end,
+      _stop = function() print "stop" end } }]]), 0,
+    "nil\tthe session does not read standard input\tESRCH\n1\nstop\n", "")
+end)
+
+harness.case("another session goes on where the one before has stopped", function()
+  expect(shell("printf '1\\n2\\n3\\n' | RUN", [[
+    local tcpmulti = require "tcpmulti"
+    local second = tcpmulti.create { inline_states = {
+      line = function(_, line) print("second", line) end } }
+    tcpmulti.create { inline_states = {
+      _start = function(s) s:stdin "line" end,
+      line = function(s, line)
+        print("first", line, second:stdin "line")
+        s:die()
+        second:stdin "line"
+      end } }]]), 0,
+    "first\t1\tnil\tanother session reads standard input\tEBUSY\n" ..
+    "second\t2\nsecond\t3\nsecond\tnil\n", "")
+end)
+
+harness.case("states set many times in a turn get one line in a turn", function()
+  expect(shell("printf '1\\n2\\n3\\n' | RUN", [[
+    local tcpmulti = require "tcpmulti"
+    tcpmulti.create { inline_states = {
+      _start = function(s) for _ = 1, 5 do s:stdin(nil) s:stdin "line" end end,
+      line = function(s, line)
+        for _ = 1, 5 do s:stdin(line and "line" or nil) end
+        if line then s:yield(function() io.write("behind ", line, "\n") end) end
+        io.write("line ", tostring(line), "\n")
+      end } }]]), 0, "line 1\nbehind 1\nline 2\nbehind 2\nline 3\nbehind 3\nline nil\n", "")
+end)
+
+harness.case("behind the end and behind a line that was too long it may begin again", function()
+  expect(shell("printf '1\\n23456\\r\\n7\\n%1000000d\\n8\\n' 0 | RUN", [[
+    local tcpmulti = require "tcpmulti"
+    local ends = 0
+    tcpmulti.create { inline_states = {
+      _start = function(s) s:stdin("line", 4) end,
+      line = function(s, line, _, errname)
+        print(line, errname)
+        if line then return end
+        ends = ends + (errname and 0 or 1)
+        if ends < 3 then s:stdin("line", 4) end
+      end } }]]), 0,
+    "1\tnil\nnil\tETOOLONG\n7\tnil\nnil\tETOOLONG\n8\tnil\nnil\tnil\nnil\tnil\nnil\tnil\n", "")
+end)
+
+-- Prints each line, and whether O_NONBLOCK is set, as all see it who share descriptor 0.
+local show_flags = [[
+  local tcpmulti = require "tcpmulti"
+  local function nonblocking()
+    local flags = io.open "/proc/self/fdinfo/0":read "*a":match "flags:%s*(%d+)"
+    return bit.band(tonumber(flags, 8), 2048) ~= 0
+  end
+  tcpmulti.create { inline_states = {
+    _start = function(s) s:stdin "line" end,
+    line = function(_, line, _, errname) print(line, errname, nonblocking()) end } }
+]]
+
+local function can_be_another()
+  if harness.run("id", { "-u" }).output() ~= "0\n" then return false end
+  local words = { "--reuid", "65534", "--clear-groups", "test", "-x", support.runner }
+  return harness.run("setpriv", words).code == 0
+end
+
+local another = "setpriv --reuid 65534 --clear-groups RUN"
+local sources = {
+  ["a socket"] = { "RUN", "one\tnil\tfalse\nnil\tnil\tfalse\n" },
+  ["a pipe"] = { "echo one | RUN", "one\tnil\tfalse\nnil\tnil\tfalse\n" },
+  ["/dev/null"] = { "RUN < /dev/null", "nil\tnil\tfalse\n" },
+  ["/dev/zero"] = { "RUN < /dev/zero", "nil\tETOOLONG\tfalse\n" },
+  ["a closed descriptor"] = { "RUN <&-", "nil\tnil\tfalse\n" },
+  ["what can only be written"] = { "RUN 0> /dev/null", "nil\tEBADF\tfalse\n" },
+  ["a pipe of another user"] = { "echo one | " .. another, "one\tnil\tfalse\nnil\tnil\tfalse\n",
+    another = true },
+  ["a terminal of another user"] = { "(sleep 0.2; echo one; sleep 0.2; printf '\\004') | " ..
+    "script -qec \"stty -echo; " .. another .. "\" /dev/null | tr -d '\\r'",
+    "one\tnil\tfalse\nnil\tnil\tfalse\n", another = true },
+}
+for what, source in pairs(sources) do
+  harness.case("it is never made non-blocking for others: " .. what, function()
+    if source.another and not can_be_another() then return end
+    local path = support.script(show_flags)
+    harness.run("chmod", { "-R", "a+rX", path:match "^(.*)/" })
+    local command = source[1]:gsub("RUN", ("'%s' '%s'"):format(support.runner, path))
+    expect(harness.run("sh", { "-c", command }, { stdin = "one\n" }), 0, source[2], "")
+  end)
+end
+
 harness.case("one session at a time reads it", function()
   expect(shell("printf 'a\\n' | RUN", [[
     local tcpmulti = require "tcpmulti"

@@ -64,6 +64,7 @@
     X(tcpm_stats_get)        \
     X(tcpm_swallow)          \
     X(tcpm_take)             \
+    X(tcpm_tally)            \
     X(tcpm_timeout)          \
     X(tcpm_timer_name)       \
     X(tcpm_unread)           \

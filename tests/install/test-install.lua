@@ -26,15 +26,27 @@ local function compile(name, compiler, rest)
   return program
 end
 
+-- Where the libraries are.
+local function libraries()
+  return (shell [[dirname "$(find "$root" -name libtcpmulti.so)"]]:gsub("\n", ""))
+end
+
 -- Runs a program against a peer that echoes lines.
-local function try(program)
+local function try_alone(program)
   local port = harness.line_server("127.0.0.1", nil, function(line) return line .. "\r\n" end)
-  local library = shell [[dirname "$(find "$root" -name libtcpmulti.so)"]]
-  local run = harness.run("env", { "LD_LIBRARY_PATH=" .. library:gsub("\n", ""), program,
-    "127.0.0.1", port })
+  local run = harness.run("env", { "-u", "LD_LIBRARY_PATH", program, "127.0.0.1", port })
   harness.equal("", run.errors(), "standard error")
   harness.equal(0, run.code, "exit status")
   return run.output()
+end
+
+-- The same for a program that does not know where the libraries are.
+local function try(program)
+  local wrapper = program .. "-wrapper"
+  local text = "#!/bin/sh\nLD_LIBRARY_PATH='%s' exec '%s' \"$@\"\n"
+  harness.write_file(wrapper, text:format(libraries(), program))
+  shell(("chmod 755 '%s'"):format(wrapper))
+  return try_alone(wrapper)
 end
 
 local client_output = "input hello\ndisconnected shutdown\nstopped\n"
@@ -47,7 +59,8 @@ harness.case("everything is installed", function()
   local installed = shell [[cd "$root" && find . -type f -o -type l]]
   for _, name in ipairs { "bin/tcpmulti-lua", "libtcpmulti.so", "libtcpmulti.so.0", "libtcpmulti.a",
     "include/tcpmulti.h", "include/tcpmulti_lua.h", "pkgconfig/tcpmulti.pc", "libtcpmulti-lua.so",
-    "pkgconfig/tcpmulti-lua.pc", "local/lib/lua/5.1/tcpmulti.so", "tcpmulti.lua" } do
+    "pkgconfig/tcpmulti-lua.pc", "pkgconfig/tcpmulti-static.pc",
+    "share/licenses/tcpmulti/LICENSE", "local/lib/lua/5.1/tcpmulti.so", "tcpmulti.lua" } do
     harness.contains(installed, "/" .. name .. "\n")
   end
 end)
@@ -67,6 +80,21 @@ harness.case("C with the static library", function()
   local program = compile("client-static", "cc", "$source/client.c " .. libs)
   assert(not shell(("ldd '%s'"):format(program)):find("libtcpmulti", 1, true))
   harness.equal(client_output, try(program))
+end)
+
+harness.case("C with everything linked statically, by pkg-config tcpmulti-static", function()
+  local libs = flags "--cflags --libs tcpmulti-static"
+  local program = compile("client-all", "cc", "$source/client.c " .. libs)
+  local needed = shell(("ldd '%s'"):format(program))
+  assert(not needed:find "tcpmulti" and not needed:find "libuv", needed)
+  harness.equal(client_output, try_alone(program))
+  program = compile("client-static-all", "cc -static", "$source/client.c " .. libs)
+  harness.equal(client_output, try_alone(program))
+end)
+
+harness.case("a prefix of its own, by -rpath", function()
+  harness.equal(client_output, try_alone(compile("client-rpath", "cc", "$source/client.c "
+    .. flags "--cflags --libs tcpmulti" .. " -Wl,-rpath," .. libraries())))
 end)
 
 harness.case("the headers alone, as strict C11 and as C++17", function()
@@ -89,6 +117,25 @@ harness.case("the installed runner and module", function()
   harness.equal("function\n", shell(([[
     module=$(find "$root" -name tcpmulti.so)
     LUA_CPATH="${module%%/*}/?.so" luajit -e '%s']]):format(text)))
+end)
+
+-- A project with this one as its subproject. Its libraries are what the parent asks for by name;
+-- its tests and programs are not built.
+harness.case("a subproject, by dependency('tcpmulti', fallback: 'tcpmulti')", function()
+  local parent = build .. "/tests/install/parent"
+  shell(([[rm -rf '%s'; mkdir -p '%s/subprojects' && cd '%s'
+    cp "$source/parent/meson.build" "$source"/*.c .
+    ln -s "$TCPMULTI_SOURCE" subprojects/tcpmulti
+    meson setup --force-fallback-for=tcpmulti,tcpmulti-lua build >setup.log
+    ninja -C build client host >ninja.log]]):format(parent, parent, parent), "the parent")
+  harness.equal(client_output, try_alone(parent .. "/build/client"))
+  harness.equal("input\thello\ndisconnected\tshutdown\n", try_alone(parent .. "/build/host"))
+  harness.equal("[]", shell(("meson introspect --tests '%s/build'"):format(parent)):match "%S+")
+  local targets = shell(("ninja -C '%s/build' -t targets all"):format(parent))
+  harness.contains(targets, "libtcpmulti.so")
+  for _, name in ipairs { "tests/", "scripts/", "lua/tcpmulti%-lua[:.]", "lua/tcpmulti%.so" } do
+    assert(not targets:find(name), name)
+  end
 end)
 
 -- The only example of a language in the README, as a file.

@@ -19,6 +19,31 @@ harness.case("it loads, and makes nothing global", function()
     print(type(tcpmulti.create), type(tcpmulti.peer))]], 0, "function\tfunction\n", "")
 end)
 
+harness.case("what a script has made of its globals before does not reach it", function()
+  expect(luajit [[
+    local require, print, pcall = require, print, pcall
+    local names, libraries = {}, { string, table, math, debug }
+    for name in pairs(_G) do names[#names + 1] = name end
+    local G, set_strings = _G, debug.setmetatable
+    for _, library in ipairs(libraries) do
+      for name in pairs(library) do library[name] = "mine" end
+    end
+    set_strings("", nil)
+    for i = 1, #names do
+      local name = names[i]
+      if name ~= "tostring" then G[name] = "mine" end
+    end
+    local tcpmulti = require "tcpmulti"
+    print(pcall(tcpmulti.create, { on_inptu = print }))
+    local session = tcpmulti.create {
+      inline_states = { go = function(s, a) print("go", a) s:delay("go", 5) s:delay("go") end } }
+    session:yield("go", 7)
+    tcpmulti.run()
+    print(G.string, G.next, (pcall(function() return ("x").len end)))]], 0,
+    "false\ttcpmulti.create: unknown option 'on_inptu' (did you mean 'on_input'?)\n" ..
+    "go\t7\nmine\tmine\tfalse\n", "")
+end)
+
 harness.case("it connects, runs and ends", function()
   local function answer(line) return line .. "!\r\n" end
   local port = harness.line_server("127.0.0.1", "welcome\r\n", answer)

@@ -13,7 +13,7 @@ struct tcpm__list {
 };
 
 #define TCPM__CONTAINER(pointer, type, member) \
-    ((type *) ((char *) (pointer) -offsetof(type, member)))
+    ((type *) ((char *) (pointer) - (offsetof(type, member))))
 
 static inline void tcpm__list_init(struct tcpm__list *list)
 {

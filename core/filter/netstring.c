@@ -92,8 +92,9 @@ static int put_netstring(void *self, const void *record, size_t length, struct t
 static int init_netstring(void *self, const void *max_length)
 {
     struct netstring *netstring = self;
+    const int64_t *limit = max_length;
 
-    netstring->max_length = (uint64_t) * (const int64_t *) max_length;
+    netstring->max_length = (uint64_t) limit[0];
     return 0;
 }
 

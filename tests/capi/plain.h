@@ -38,6 +38,12 @@ static inline bool plain_closed(void *plain)
     return ((struct plain *) plain)->closed;
 }
 
+/* What libuv writes and never changes; the text must stay. */
+static inline uv_buf_t plain_buf(const char *text)
+{
+    return uv_buf_init((char *) (uintptr_t) text, (unsigned) strlen(text));
+}
+
 /* Runs in a child; 0..255: its exit status; negative: the signal that ended it. */
 int in_child(void (*run)(void *argument), void *argument);
 /* Its kernel may hold 4 MiB for us: more than a turn of the loop takes. */

@@ -162,7 +162,7 @@ static void reset(struct track *track)
 
 static void test_who_waits_can_be_ended(void **state)
 {
-    void (*const ends[])(struct track * track) = {shut_down, reset};
+    void (*const ends[])(struct track *) = {shut_down, reset};
 
     (void) state;
     for (size_t i = 0; i < COUNT(ends); i++) {

@@ -108,7 +108,7 @@ static void test_plain_libuv_forgets_the_reason(void **state)
     struct peer *peer = peer_start(BUSY, NULL);
     plain_connect(plain, &host.loop, peer_port(peer));
     host_run_until(&host, plain_open, plain);
-    uv_buf_t hello = uv_buf_init((char *) (uintptr_t) "hello\r\n", 7);
+    uv_buf_t hello = plain_buf("hello\r\n");
     assert_int_equal(uv_try_write((uv_stream_t *) &plain->tcp, &hello, 1), 7);
     peer_go(peer, "sent");
     assert_int_equal(peer_wait_ended(peer, 1, 20), 0);

@@ -61,7 +61,7 @@ static void write_into_the_reset(void *argument)
 {
     struct host host;
     struct plain *plain = calloc(1, sizeof *plain);
-    uv_buf_t byte = uv_buf_init((char *) (uintptr_t) "x\n", 2);
+    uv_buf_t byte = plain_buf("x\n");
 
     (void) argument;
     assert_non_null(plain);
@@ -152,7 +152,7 @@ static void test_plain_libuv_takes_a_turn_for_ten(void **state)
     struct host host;
     struct plain *plain = calloc(1, sizeof *plain);
     uv_write_t *writes = calloc(RECORDS, sizeof *writes);
-    uv_buf_t record = uv_buf_init((char *) (uintptr_t) "a small record\r\n", 16);
+    uv_buf_t record = plain_buf("a small record\r\n");
     uv_prepare_t prepare;
     int turns = 0, written = 0;
 
@@ -236,7 +236,7 @@ static void write_without_memory(void *argument)
     plain_connect(plain, &host.loop, peer_port(peer));
     host_run_until(&host, plain_open, plain);
     for (size_t i = 0; i < COUNT(bufs); i++)
-        bufs[i] = uv_buf_init((char *) (uintptr_t) "x", 1);
+        bufs[i] = plain_buf("x");
     out_of_memory = true;
     int result = uv_write(&plain->write, (uv_stream_t *) &plain->tcp, bufs, COUNT(bufs), NULL);
     out_of_memory = false;

@@ -24,19 +24,17 @@ static void test_every_errno_has_its_name_and_comes_back_by_it(void **state)
 
 static void test_what_scripts_test_is_named_as_they_do(void **state)
 {
-#define NAMED(code)    \
-    {                  \
-        -(code), #code \
-    }
+#define NAMED(code) -(code), #code
     static const struct {
         int code;
         const char *name;
-    } rows[] = {NAMED(ECONNREFUSED), NAMED(ECONNRESET),    NAMED(ETIMEDOUT), NAMED(EHOSTUNREACH),
-                NAMED(ENETUNREACH),  NAMED(EADDRNOTAVAIL), NAMED(EMFILE),    NAMED(ENOMEM),
-                NAMED(EPROTO),       NAMED(ESHUTDOWN),     NAMED(ESTALE),    NAMED(ENOBUFS),
-                NAMED(EINVAL),       NAMED(EPIPE),         NAMED(EACCES),    NAMED(EADDRINUSE),
-                NAMED(EBUSY),        NAMED(ESRCH),         NAMED(EEXIST),    NAMED(E2BIG),
-                NAMED(EMSGSIZE),     NAMED(EAGAIN),        NAMED(ENFILE),    NAMED(ECONNABORTED)};
+    } rows[] = {
+        {NAMED(ECONNREFUSED)}, {NAMED(ECONNRESET)},    {NAMED(ETIMEDOUT)}, {NAMED(EHOSTUNREACH)},
+        {NAMED(ENETUNREACH)},  {NAMED(EADDRNOTAVAIL)}, {NAMED(EMFILE)},    {NAMED(ENOMEM)},
+        {NAMED(EPROTO)},       {NAMED(ESHUTDOWN)},     {NAMED(ESTALE)},    {NAMED(ENOBUFS)},
+        {NAMED(EINVAL)},       {NAMED(EPIPE)},         {NAMED(EACCES)},    {NAMED(EADDRINUSE)},
+        {NAMED(EBUSY)},        {NAMED(ESRCH)},         {NAMED(EEXIST)},    {NAMED(E2BIG)},
+        {NAMED(EMSGSIZE)},     {NAMED(EAGAIN)},        {NAMED(ENFILE)},    {NAMED(ECONNABORTED)}};
 
     (void) state;
     for (size_t i = 0; i < COUNT(rows); i++)

@@ -164,10 +164,8 @@ void tcpm__network_wake_at(struct tcpm__network *network, uint64_t ns)
 void tcpm__network_begin_turn(struct tcpm__network *network)
 {
     network->turn++;
-    if (network->turn == 0)
-        network->turn = 1;
     if (!network->crowded) {
-        network->round++;
+        network->round = network->turn;
         network->events_in_round = 0;
     }
     network->crowded = false; /* unless this turn finds that it still is */

@@ -63,8 +63,8 @@ struct tcpm__network {
     uint32_t reads;            /* that have brought something, modulo 2^32 */
     uint64_t asked_ms;         /* when the set was last asked */
     bool crowded;              /* the set has more events than this turn has taken */
-    uint16_t turn;             /* counts turns of the loop; never 0 */
-    uint16_t round;            /* counts rounds; in each, all that are ready are served once */
+    uint64_t turn;             /* of the loop, from 1 on */
+    uint64_t round; /* the turn with which it began; in each, all that are ready are served once */
     /* The ports that the kernel gives to sockets by itself, and when they were looked up; 0: never.
      */
     uint16_t first_port, last_port;

@@ -160,13 +160,16 @@ int tcpm__socket_watch_output(struct tcpm__network *network, struct tcpm__socket
 
 /* ---- reading ---- */
 
-static void enter_round(const struct tcpm__network *network, struct tcpm__socket *socket)
+static void enter_turn(const struct tcpm__network *network, struct tcpm__socket *socket)
 {
-    if (socket->round == network->round)
+    if (socket->turn == network->turn)
         return;
-    socket->round = network->round;
-    socket->read_in_round = 0;
-    socket->spent = false;
+    if (socket->turn < network->round) {
+        socket->read_in_round = 0;
+        socket->spent = false;
+    }
+    socket->drained = false;
+    socket->turn = network->turn;
 }
 
 /* A read that did not fill its buffer has left nothing, unless the end, an error or urgent data was
@@ -181,7 +184,7 @@ static void note_read(struct tcpm__network *network, struct tcpm__socket *socket
         socket->read_in_round = (socket->read_in_round + (uint32_t) nread) & 0xfffff;
         network->reads++;
     }
-    socket->drained_turn = drained ? network->turn : 0;
+    socket->drained = drained;
     if (drained && !(nread > 0 && socket->thorough) &&
         !(nread >= LONE_MUCH && network->lone == socket))
         socket->readable = false;
@@ -189,7 +192,7 @@ static void note_read(struct tcpm__network *network, struct tcpm__socket *socket
 
 bool tcpm__socket_may_read(const struct tcpm__network *network, struct tcpm__socket *socket)
 {
-    enter_round(network, socket);
+    enter_turn(network, socket);
     return socket->read_in_round < TCPM__READ_PER_ROUND;
 }
 
@@ -213,7 +216,7 @@ ssize_t tcpm__socket_read(struct tcpm__network *network, struct tcpm__socket *so
 
 bool tcpm__socket_is_drained(const struct tcpm__network *network, const struct tcpm__socket *socket)
 {
-    return !socket->readable && socket->drained_turn == network->turn;
+    return !socket->readable && socket->drained && socket->turn == network->turn;
 }
 
 void tcpm__socket_read_on(struct tcpm__socket *socket)
@@ -226,7 +229,7 @@ void tcpm__socket_read_on(struct tcpm__socket *socket)
 
 bool tcpm__socket_is_spent(const struct tcpm__network *network, struct tcpm__socket *socket)
 {
-    enter_round(network, socket);
+    enter_turn(network, socket);
     return socket->spent;
 }
 

@@ -26,8 +26,9 @@ struct tcpm__socket {
     uint32_t thorough : 1;       /* the end may stand behind what a short read brought */
     uint32_t blocked : 1;        /* writable will come: when the kernel takes more again */
     uint32_t input_only : 1;     /* no event would tell that the kernel takes more */
-    uint16_t round;              /* the one that read_in_round and spent are about */
-    uint16_t drained_turn;       /* the turn in which the last read has left nothing; or 0 */
+    uint32_t drained : 1;        /* the last read, in that turn, has left nothing */
+    uint64_t turn; /* in which it last read, or sent all that it may; 0: never. A round is several
+                      turns, so this tells also whether the bytes and spent are of this round */
 };
 
 #define TCPM__SOCKET_CLOSED ((struct tcpm__socket){.fd = -1})

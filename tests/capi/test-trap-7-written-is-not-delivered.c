@@ -289,6 +289,37 @@ static void test_plain_libuv_destroys_what_it_has_written(void **state)
     free(plain);
 }
 
+/* Whether input was drained is asked by the number of a turn, and such numbers may come again. */
+static void test_however_many_turns_later_input_is_seen(void **state)
+{
+    enum { TURNS = 65535 };
+    struct host host;
+    struct track track = {.hook = NULL};
+    struct peer_connection seen;
+
+    (void) state;
+    host_open(&host, NULL);
+    struct peer *peer =
+        peer_start("send \"early\\n\"; wait go; send \"late\\n\"; mark sent; count", NULL);
+    track_connect(&track, track_session(&host, NULL), peer_port(peer));
+    while (track.count[EVENT_INPUT] == 0)
+        uv_run(&host.loop, UV_RUN_NOWAIT);
+    assert_int_equal(tcpm_send(track.session, track.id, "hello", 5), 0);
+    for (int turn = 1; turn < TURNS; turn++)
+        uv_run(&host.loop, UV_RUN_NOWAIT);
+    peer_go(peer, "go");
+    assert_int_equal(peer_wait_mark(peer, "sent", 1, 20), 0);
+    wait_readable(track.fd, 5);
+    assert_int_equal(tcpm_shutdown(track.session, track.id), 0);
+    host_run(&host);
+    assert_int_equal(peer_wait_ended(peer, 1, 20), 0);
+    assert_int_equal(peer_connection(peer, 0, &seen), 0);
+    assert_string_equal(peer_end_name(seen.end), peer_end_name(PEER_EOF));
+    assert_int_equal(seen.received, 7);
+    peer_stop(peer);
+    host_close(&host);
+}
+
 static const struct CMUnitTest tests[] = {
     cmocka_unit_test(test_a_slow_reader_gets_every_byte),
     cmocka_unit_test(test_a_chatty_peer_gets_every_byte),
@@ -296,6 +327,7 @@ static const struct CMUnitTest tests[] = {
     cmocka_unit_test(test_a_peer_that_half_closes_gets_every_byte),
     cmocka_unit_test(test_T20_a_cut_stream_ends_in_a_reset),
     cmocka_unit_test(test_I11_reset_after_fin),
+    cmocka_unit_test(test_however_many_turns_later_input_is_seen),
     cmocka_unit_test(test_plain_libuv_destroys_what_it_has_written),
 };
 

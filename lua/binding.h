@@ -60,6 +60,7 @@ enum place {
 enum own_place {
     OWN_FREE, /* unused: tables count from 1 */
     OWN_NEW_CHEAP,
+    OWN_GIVEN, /* what the pull function gave as a target that is none, while it is initialized */
     OWN_ENDED, /* weak: [cheap] = address and port of a connection that has ended */
     OWN_CHEAP_METATABLE,
     OWN_STRICT_METATABLE, /* of cheaps with options.assert */
@@ -114,6 +115,8 @@ struct slot {
     struct extra *extra; /* mostly NULL */
 };
 
+enum pull { PULL_NONE, PULL_ASKING, PULL_MORE, PULL_WAITING }; /* see pull.c */
+
 struct session {
     struct runtime *runtime;   /* NULL: the Lua state has been closed */
     struct tcpm_session *core; /* NULL: it has stopped */
@@ -126,7 +129,7 @@ struct session {
     bool muted;                   /* ended by a fatal error: no more events */
     bool dying;
     bool trace, strict; /* of options */
-    bool pulling;
+    enum pull pull;
 };
 
 struct runtime {
@@ -266,10 +269,17 @@ struct connecting {
     int cheap; /* its stack index */
     struct lua_filter *input, *output;
     bool registered;
+    bool refused; /* the target is none; what was given is at OWN_GIVEN */
 };
-int tcpm__lua_connect(lua_State *L);       /* s:connect */
-int tcpm__lua_connect_owner(lua_State *L); /* tcpmulti.connect */
+int tcpm__lua_connect(lua_State *L);                                 /* s:connect */
+int tcpm__lua_connect_owner(lua_State *L);                           /* tcpmulti.connect */
+int tcpm__lua_connect_pulled(lua_State *L, struct session *session); /* the stack: its target */
+
+/* ---- pull.c ---- */
+int tcpm__lua_pull_start(lua_State *L, struct session *session, int function);
+void tcpm__lua_pull_more(struct session *session); /* asks a function again that has waited */
 void tcpm__lua_room(struct tcpm_session *core, void *user);
+int tcpm__lua_more(lua_State *L); /* s:more */
 
 /* ---- tasks.c ---- */
 int tcpm__lua_watching(const struct session *session, int signum);

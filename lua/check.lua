@@ -101,6 +101,11 @@ function check.boolean(value)
   return nil, "true or false"
 end
 
+function check.string(value)
+  if type(value) == "string" then return value end
+  return nil, "a string"
+end
+
 function check.name(value)
   if type(value) == "string" and value ~= "" then return value end
   return nil, "a string that is not empty"

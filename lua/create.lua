@@ -46,9 +46,9 @@ local session_options = {
 local flags = { trace = check.boolean, default = check.boolean, assert = check.boolean }
 
 local connect_options = {
-  remote_address = check.name,
+  remote_address = check.string, -- C sees to the rest: in the pull form it is an event
   remote_port = check.any,
-  bind_address = check.name,
+  bind_address = check.string,
   bind_port = check.any,
   connect_timeout = check.seconds,
   input_timeout = check.seconds,

@@ -104,6 +104,18 @@ static int push_initialize(lua_State *L, const struct event *event)
     return 4;
 }
 
+/* Of a target that is none: the values themselves. */
+static int push_given(lua_State *L, const struct event *event)
+{
+    (void) event;
+    int given = lua_gettop(L) + 1;
+    lua_rawgeti(L, lua_upvalueindex(UP_PLACES), OWN_GIVEN);
+    for (int i = 1; i <= 4; i++)
+        lua_rawgeti(L, given, i);
+    lua_remove(L, given);
+    return 4;
+}
+
 /* The cheap is the value on top of the stack, which is popped. Where the table of cheaps has a
    place for it nothing here allocates. */
 static void enter_cheap(lua_State *L, const struct event *event)
@@ -190,7 +202,8 @@ static void on_initialize(TCPM_ON, const char *addr, unsigned port, const char *
     struct session *owner = heap;
     struct connecting *connecting = owner->runtime->connecting;
     struct event event = {
-        EVENT(run_initialize, owner, id, ON_INITIALIZE, push_initialize),
+        EVENT(run_initialize, owner, id, ON_INITIALIZE,
+              connecting->refused ? push_given : push_initialize),
         .text = addr,
         .port = port,
         .text2 = bind_addr,
@@ -431,6 +444,7 @@ static void on_disconnected(TCPM_ON, enum tcpm_reason reason)
     struct slot *slot = tcpm__lua_slot(rt, id.n);
     if (slot != NULL)
         tcpm__lua_slot_free(rt, slot);
+    tcpm__lua_pull_more(owner);
 }
 
 void tcpm__lua_events(struct session *session)

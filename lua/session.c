@@ -427,5 +427,6 @@ const luaL_Reg tcpm__lua_session_functions[] = {
     {"count", session_count},
     {"stats", session_stats},
     {"connections", session_connections},
+    {"more", tcpm__lua_more},
     {NULL, NULL},
 };

@@ -29,6 +29,17 @@ static int check_address(struct tcpm_connect_options *options)
     return 0;
 }
 
+/* A target that is not tried need not be one. */
+static void clear_target(struct tcpm_connect_options *options)
+{
+    if (options->address == NULL)
+        options->address = "";
+    if (options->port < 0 || options->port > 65535)
+        options->port = 0;
+    if (options->bind_port < 0 || options->bind_port > 65535)
+        options->bind_port = 0;
+}
+
 /* What the options leave open is the session's. A deadline that neither gives is none. */
 static int inherit(const struct tcpm_session *session, struct tcpm_connect_options *options)
 {
@@ -79,7 +90,11 @@ int tcpm_connect(struct tcpm_session *session, const struct tcpm_connect_options
 
     if (result < 0)
         return result;
-    if (session == NULL || check_address(&options) < 0 || inherit(session, &options) < 0)
+    if (options.refused != NULL)
+        clear_target(&options);
+    else
+        result = check_address(&options);
+    if (session == NULL || result < 0 || inherit(session, &options) < 0)
         return -EINVAL;
     if (options.events != NULL) {
         result = merge_events(session, options.events, &events);
@@ -95,6 +110,8 @@ int tcpm_connect(struct tcpm_session *session, const struct tcpm_connect_options
     if (id != NULL)
         id->n = connection->id;
     tcpm__event_initialize(connection, options.bind_address, (unsigned) options.bind_port);
+    if (options.refused != NULL)
+        tcpm__connection_fail(connection, TCPM_OP_RESOLVE, -EINVAL, options.refused);
     if (!tcpm__has(connection, TCPM__ENDING))
         tcpm__admission_request(connection);
     return 0;

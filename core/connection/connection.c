@@ -86,9 +86,12 @@ static void trace_phase(const struct tcpm__connection *connection, enum tcpm_pha
     struct tcpm_engine *engine = tcpm__engine_of(connection);
     char line[400], text[TCPM__ADDRESS_TEXT];
 
-    snprintf(line, sizeof(line), "%llu %s:%u %s -> %s", (unsigned long long) connection->id,
+    snprintf(line, sizeof(line), "%llu %.253s:%u %s -> %s", (unsigned long long) connection->id,
              tcpm__connection_address(connection, text), (unsigned) connection->port,
              tcpm_phase_name(connection->phase), tcpm_phase_name(phase));
+    for (char *byte = line; *byte != '\0'; byte++)
+        if (*byte < ' ' || *byte > '~')
+            *byte = '?';
     engine->trace(line, engine->trace_user);
 }
 
@@ -141,7 +144,7 @@ static int open_codecs(struct tcpm__connection *connection, struct tcpm_filter *
 static int keep_bind(struct tcpm__connection *connection,
                      const struct tcpm_connect_options *options)
 {
-    if (options->bind_address == NULL && options->bind_port == 0)
+    if (options->refused != NULL || (options->bind_address == NULL && options->bind_port == 0))
         return 0;
     struct tcpm__attempt *attempt = tcpm__attempt_get(connection);
 

@@ -260,6 +260,11 @@ struct tcpm_connect_options {
     /* Handlers of this connection alone, copied; what is NULL in it is the session's handler. room
        and stopped must be NULL. Default: all are the session's. */
     const struct tcpm_events *events;
+    /* Why this target is not to be tried: the connection gets initialize, and from the loop failure
+       with RESOLVE, -EINVAL and this text as its message, and disconnected; so a bad line in a list
+       of targets is an event like others. address is then any text, or NULL for none; a port that
+       is none counts as 0. Default: the target is tried. */
+    const char *refused;
 };
 TCPM_API int tcpm_connect(struct tcpm_session *session, const struct tcpm_connect_options *options,
                           struct tcpm_id *id_or_null);

@@ -97,7 +97,11 @@ local Session = {}
 -- that cannot be are raised.
 --
 -- With a function: the pull form. It is called from the loop whenever a place is free and nothing
--- waits, and returns what connect takes; nil ends it. One per session at a time. A raise ends it
+-- waits, and returns what connect takes; nil ends it; false is "nothing now": it is asked again
+-- when a connection of the session has ended or after s:more(). What connect would refuse, a bad
+-- address or port, is a connection that fails: initialize with the values as given (port() is 0
+-- for a port that is none), failure "resolve" with EINVAL and what is wrong with which argument,
+-- disconnected. Values of a wrong type raise. One function per session at a time. A raise ends it
 -- and is an exception of the session. Returns true.
 ---@param addr string
 ---@param port integer|string
@@ -108,6 +112,11 @@ local Session = {}
 ---@overload fun(self: tcpmulti.Session, options: tcpmulti.ConnectOptions): tcpmulti.Cheap?, integer|string, tcpmulti.errname?
 ---@overload fun(self: tcpmulti.Session, pull: fun(): ...): true?, string?, tcpmulti.errname?
 function Session:connect(addr, port, bind_addr, bind_port) end
+
+-- The pull function has targets again: it is asked, although its last answer was false. nil,
+-- message, "ESRCH" without a pull function.
+---@return true? ok, string? message, tcpmulti.errname? errname
+function Session:more() end
 
 -- Sends records through the connection's output filter: all or none. true; true, "full" when more
 -- than high_mark is queued (all was taken: wait for flushed); nil, message, errname when nothing

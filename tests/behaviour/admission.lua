@@ -188,6 +188,162 @@ function cases.a_raise_in_the_pull_function_ends_it_and_is_an_exception()
   lu.assertEquals(log:count "disconnected eof", 2)
 end
 
+-- Each with what initialize gets, and what the failure says.
+local bad_targets = {
+  { { "bad host", 80 }, "address must not contain control characters or spaces: 'bad host'" },
+  { { "", 80 }, "address must have 1 to 253 bytes, not 0" },
+  { { ("x"):rep(254), 80 }, "address must have 1 to 253 bytes, not 254" },
+  { { "a\0b", 80 }, "address must not contain control characters" },
+  { { "a\27b", 80 }, "address must not contain control characters" },
+  { { HOST, 0 }, "port must be a whole number from 1 to 65535, not 0" },
+  { { HOST, 65536 }, "port must be a whole number from 1 to 65535, not 65536" },
+  { { HOST, 0.5 }, "port must be a whole number from 1 to 65535, not 0.5" },
+  { { HOST, -1 }, "port must be a whole number" },
+  { { HOST, "70000" }, "port must be a whole number from 1 to 65535, not 70000" },
+  { { HOST, "no-such-service" }, "port must be a number or a known service" },
+  { { HOST, "" }, "port must be the name of a service" },
+  { { HOST, 80, "no address" }, "bind address must not contain control characters or spaces" },
+  { { HOST, 80, "somewhere" }, "bind address must be a numeric address, not 'somewhere'" },
+  { { HOST, 80, nil, 65536 }, "bind port must be a whole number from 0 to 65535, not 65536" },
+  { { HOST, 80, nil, "x" }, "bind port must be a number from 0 to 65535, not 'x'" },
+}
+
+local function pull_bad_targets(form, expect)
+  local asked, initialized, failed = 0, {}, {}
+  local session, log = support.record {
+    on_initialize = function(_, ...) initialized[#initialized + 1] = { ... } end,
+    on_failure = function(cheap, op, errnum, errstr, id, errname)
+      lu.assertEquals({ op, errnum, errname, id }, { "resolve", 22, "EINVAL", cheap:id() })
+      lu.assertEquals({ cheap:cause() }, { op, errnum, errstr, errname })
+      failed[#failed + 1] = errstr
+      local target = bad_targets[#failed][1]
+      local port = tonumber(target[2])
+      local good = port and port >= 1 and port <= 65535 and port % 1 == 0
+      lu.assertEquals(cheap:port(), good and port or 0)
+      if not target[1]:find "%z" then lu.assertEquals(cheap:addr(), target[1]) end
+    end,
+    on_disconnected = function(cheap, _, reason)
+      lu.assertEquals(reason, "failure")
+      lu.assertNil(cheap:peer())
+    end,
+  }
+  session:connect(function()
+    asked = asked + 1
+    if bad_targets[asked] then return form(unpack(bad_targets[asked][1], 1, 4)) end
+  end)
+  support.run()
+  lu.assertEquals(asked, #bad_targets + 1)
+  lu.assertEquals(#failed, #bad_targets)
+  log:check_grammar()
+  for i, target in ipairs(bad_targets) do
+    lu.assertEquals(initialized[i], target[1])
+    lu.assertStrContains(failed[i], expect(target[2]))
+  end
+end
+
+function cases.a_bad_target_of_the_pull_form_is_a_connection_that_fails()
+  pull_bad_targets(function(...) return ... end, function(text) return text end)
+end
+
+function cases.a_bad_target_in_a_table_is_one_too()
+  pull_bad_targets(function(addr, port, bind_addr, bind_port)
+    return { remote_address = addr, remote_port = port, bind_address = bind_addr,
+      bind_port = bind_port }
+  end, function(text)
+    return text:gsub("^address", "remote_address"):gsub("^port", "remote_port")
+      :gsub("^bind ", "bind_"):gsub(" .*", "")
+  end)
+end
+
+function cases.a_bad_target_may_end_otherwise_in_initialize()
+  local port = support.peer("close"):port()
+  local targets = { "", HOST, " ", HOST }
+  local session, log = support.record {
+    max_connections = 1,
+    on_initialize = function(cheap, addr)
+      cheap:send "never"
+      if addr == "" then cheap:shutdown() end
+      if addr == " " then cheap:fail("said first", "EPIPE") end
+    end,
+    on_failure = function(_, op, _, message)
+      lu.assertEquals({ op, message }, { "fail", "said first" })
+    end,
+  }
+  session:connect(function() return table.remove(targets, 1), port end)
+  support.run()
+  lu.assertEquals(log:count "disconnected shutdown", 1)
+  lu.assertEquals(log:count "failure fail EPIPE", 1)
+  lu.assertEquals(log:count "disconnected", 4)
+end
+
+function cases.false_waits_for_the_end_of_a_connection()
+  local closer = support.peer("close"):port()
+  local asked, open, left = 0, 0, 20
+  local session, log
+  session, log = support.record {
+    on_disconnected = function() open = open - 1 end,
+  }
+  session:connect(function()
+    asked = asked + 1
+    if left == 0 then return nil end
+    if open == 2 then return false end
+    open, left = open + 1, left - 1
+    return HOST, closer
+  end)
+  support.run()
+  lu.assertEquals(log:count "disconnected eof", 20)
+  lu.assertTrue(asked <= 20 + 20 + 1)
+end
+
+function cases.false_waits_for_more()
+  local closer = support.peer("close"):port()
+  local asked, targets = 0, {}
+  local session, log = support.record {
+    inline_states = {
+      come = function(s)
+        targets[1] = HOST
+        lu.assertTrue(s:more())
+        lu.assertTrue(s:more())
+      end,
+    },
+  }
+  lu.assertEquals({ session:more() }, { nil, "the session has no pull function", "ESRCH" })
+  session:connect(function()
+    asked = asked + 1
+    local target = table.remove(targets)
+    if target then return target, closer end
+    return false
+  end)
+  session:delay("come", 0.01)
+  support.run()
+  lu.assertEquals(log:count "disconnected eof", 1)
+  lu.assertTrue(asked >= 3 and asked <= 4)
+  lu.assertEquals({ session:more() }, { nil, "session has stopped", "ESHUTDOWN" })
+end
+
+function cases.more_inside_the_pull_function_counts()
+  local asked = 0
+  local session
+  session = support.session {}
+  session:connect(function()
+    asked = asked + 1
+    if asked == 5 then return nil end
+    session:more()
+    return false
+  end)
+  support.run()
+  lu.assertEquals(asked, 5)
+  lu.assertEquals(session:more(), nil)
+end
+
+function cases.false_alone_is_no_work()
+  local asked = 0
+  local session = support.session {}
+  session:connect(function() asked = asked + 1 return false end)
+  support.at(support.run(), 0, 0.5)
+  lu.assertEquals(asked, 1)
+end
+
 function cases.die_ends_the_pull_and_those_who_wait()
   local silent = support.peer "count"
   local session, log

@@ -215,12 +215,21 @@ function cases.a_raise_in_a_pull_function_ends_it_and_is_the_sessions()
   lu.assertEquals(log:count "disconnected eof", 2)
 end
 
-function cases.bad_arguments_of_a_pull_function_are_its_raise()
-  local message
-  local session = support.session { on_exception = function(_, text) message = text end }
-  session:connect(function() return HOST, 0 end)
-  support.run()
-  lu.assertStrContains(message, "port must be a whole number")
+function cases.arguments_of_a_wrong_type_are_the_raise_of_a_pull_function()
+  for expected, target in pairs {
+    ["port must be a number"] = { HOST, {} },
+    ["address must be a string"] = { 5, 80 },
+    ["unknown option 'x'"] = { { remote_address = HOST, remote_port = 80, x = 1 } },
+    ["remote_port is missing"] = { { remote_address = HOST } },
+    ["bind port must be a number"] = { "", 0, nil, true },
+  } do
+    local message
+    local session, log = support.record { on_exception = function(_, text) message = text end }
+    session:connect(function() return unpack(target, 1, table.maxn(target)) end)
+    support.run()
+    lu.assertStrContains(message, expected)
+    lu.assertEquals(#log, 0)
+  end
 end
 
 function cases.R09_exceptions_while_sessions_die_all_arrive()

@@ -265,7 +265,65 @@ static void test_a_bind_to_a_port_alone(void **state)
     host_close(&host);
 }
 
+static void read_info(struct track *track, enum event event)
+{
+    struct tcpm_info *info = track->user;
+
+    if (event != EVENT_FAILURE)
+        return;
+    info->size = sizeof *info;
+    assert_int_equal(tcpm_info_get(track->session, track->id, info), 0);
+    assert_string_equal(info->cause.message, "line 5: no such thing");
+    assert_string_equal(info->address, "no\taddress");
+}
+
+static void keep_line(const char *line, void *user)
+{
+    for (const char *byte = line; *byte != '\0'; byte++)
+        assert_in_range((unsigned char) *byte, ' ', '~');
+    ++*(int *) user;
+}
+
+/* Among others of a session that may have one socket: it waits for no place. */
+static void test_a_refused_target_is_a_connection_that_fails(void **state)
+{
+    struct host host;
+    struct track tracks[3] = {{.hook = NULL}}, refused;
+    struct tcpm_info info;
+    int lines = 0;
+
+    (void) state;
+    host_open(&host, &(struct tcpm_engine_options){
+                         .size = sizeof(struct tcpm_engine_options),
+                         .trace = keep_line,
+                         .user = &lines,
+                     });
+    struct peer *peer = peer_start("close", NULL);
+    struct tcpm_session_options options = {.max_connections = 1};
+    struct tcpm_session *session = track_session(&host, &options);
+    for (int i = 0; i < 3; i++) {
+        track_connect(&tracks[i], session, peer_port(peer));
+        refused = (struct track){.hook = read_info, .user = &info};
+        track_connect_with(&refused, session,
+                           (struct tcpm_connect_options){.address = "no\taddress",
+                                                         .port = i == 0 ? 80 : 65535 + i,
+                                                         .bind_address = "nor this",
+                                                         .bind_port = -1,
+                                                         .refused = "line 5: no such thing"});
+        host_run_until(&host, track_ended, &refused);
+        assert_log(&refused, "initialize failure(resolve,EINVAL) disconnected(failure)");
+        assert_int_equal(info.port, i == 0 ? 80 : 0);
+    }
+    host_run(&host);
+    for (int i = 0; i < 3; i++)
+        assert_log(&tracks[i], "initialize success error(read,EOF) disconnected(eof)");
+    assert_true(lines > 0);
+    peer_stop(peer);
+    host_close(&host);
+}
+
 static const struct CMUnitTest tests[] = {
+    cmocka_unit_test(test_a_refused_target_is_a_connection_that_fails),
     cmocka_unit_test(test_a_bind_to_a_port_alone),
     cmocka_unit_test(test_R5_R6_forms_of_an_address),
     cmocka_unit_test(test_C16_what_cannot_be_resolved_fails),

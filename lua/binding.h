@@ -101,9 +101,7 @@ struct call {
 struct extra {
     struct lua_filter *input, *output; /* the filters in use, where they are written in Lua */
     char *report;                      /* on_exception has not yet been told; its message */
-    const char *operation; /* shown instead of the core's, for what the core calls "fail" */
-    bool failed;           /* a handler raised: from here on only disconnected, reason "error" */
-    bool forced;           /* and "error" is what really ended it */
+    bool failed;                       /* a handler raised: only disconnected follows */
 };
 
 #define SLOTS_PER_CHUNK 256

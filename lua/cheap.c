@@ -201,16 +201,13 @@ static int cheap_queued(lua_State *L)
 static int cheap_cause(lua_State *L)
 {
     struct tcpm_info info;
-    struct slot *slot = tcpm__lua_look(L);
-    if (read_info(slot, &info) < 0)
+    if (read_info(tcpm__lua_look(L), &info) < 0)
         return tcpm__lua_stale(L);
     if (info.cause.code == 0) {
         lua_pushnil(L);
         return 1;
     }
-    bool renamed =
-        slot->extra != NULL && slot->extra->operation != NULL && info.cause.op == TCPM_OP_FAIL;
-    lua_pushstring(L, renamed ? slot->extra->operation : tcpm_op_name(info.cause.op));
+    lua_pushstring(L, tcpm_op_name(info.cause.op));
     lua_pushinteger(L, tcpm__lua_errnum(info.cause.code));
     lua_pushstring(L, tcpm__lua_errstr(&info.cause));
     lua_pushstring(L, tcpm_error_name(info.cause.code));

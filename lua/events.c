@@ -325,10 +325,7 @@ static void on_flushed(TCPM_ON)
 static int push_error(lua_State *L, const struct event *event)
 {
     const struct tcpm_error *error = event->error;
-    const struct extra *extra = event->slot->extra;
-    lua_pushstring(L, extra != NULL && extra->operation != NULL && error->op == TCPM_OP_FAIL
-                          ? extra->operation
-                          : tcpm_op_name(error->op));
+    lua_pushstring(L, tcpm_op_name(error->op));
     lua_pushinteger(L, tcpm__lua_errnum(error->code));
     lua_pushstring(L, tcpm__lua_errstr(error));
     lua_pushnumber(L, (lua_Number) event->id.n);
@@ -418,32 +415,36 @@ static void run_disconnected(lua_State *L, struct call *call)
     if (!has_handler(event->session, ON_DISCONNECTED))
         return;
     event->text = tcpm_reason_name((enum tcpm_reason) event->number);
-    if (event->slot->extra != NULL && event->slot->extra->forced)
-        event->text = tcpm_reason_name(TCPM_REASON_ERROR);
     run_event(L, call);
 }
 
-static void on_disconnected(TCPM_ON, enum tcpm_reason reason)
+static void deliver_disconnected(struct session *owner, struct tcpm_id id, enum tcpm_reason reason)
 {
-    struct session *owner = heap;
-    struct runtime *rt = owner->runtime;
     struct tcpm_info info = {.size = offsetof(struct tcpm_info, peer)};
-    find_listener(owner, id);
-    if (rt == NULL || owner->muted || tcpm__lua_slot(rt, id.n) == NULL)
-        return;
     struct event event = {
         EVENT(run_disconnected, owner, id, ON_DISCONNECTED, push_timer),
         .number = (int) reason,
-        .slot = tcpm__lua_slot(rt, id.n),
+        .slot = tcpm__lua_slot(owner->runtime, id.n),
     };
-    if (tcpm_info_get(session, id, &info) == 0) {
-        event.text = info.address;
-        event.port = info.port;
-        deliver(&event);
-    }
-    struct slot *slot = tcpm__lua_slot(rt, id.n);
+    if (event.slot == NULL || tcpm_info_get(owner->core, id, &info) < 0)
+        return;
+    event.text = info.address;
+    event.port = info.port;
+    deliver(&event);
+}
+
+/* A session that was muted by a fatal error has given up all slots but that of a connection whose
+   disconnected is running. */
+static void on_disconnected(TCPM_ON, enum tcpm_reason reason)
+{
+    (void) session;
+    struct session *owner = heap;
+    find_listener(owner, id);
+    if (owner->runtime != NULL && !owner->muted)
+        deliver_disconnected(owner, id, reason);
+    struct slot *slot = owner->runtime == NULL ? NULL : tcpm__lua_slot(owner->runtime, id.n);
     if (slot != NULL)
-        tcpm__lua_slot_free(rt, slot);
+        tcpm__lua_slot_free(owner->runtime, slot);
     tcpm__lua_pull_more(owner);
 }
 

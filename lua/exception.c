@@ -63,19 +63,10 @@ void tcpm__lua_exception(struct session *session, char *message)
         report(session, 0, message);
 }
 
-/* Ends a connection whose handler has raised: no error event, for failed is set, and reason
-   "error", for forced is. */
+/* Ends a connection whose handler has raised. */
 static void fail_connection(struct session *session, uint64_t id)
 {
-    struct tcpm_id connection = {id};
-    if (tcpm_fail(session->core, connection, -ECANCELED, "a handler raised an error") < 0)
-        tcpm_reset(session->core, connection);
-}
-
-/* In these the connection has ended already, and its reason is known. */
-static bool is_end(int place)
-{
-    return place == ON_FAILURE || place == ON_ERROR || place == ON_TIMEOUT;
+    tcpm_abort(session->core, (struct tcpm_id){id}, "a handler raised an error");
 }
 
 void tcpm__lua_exception_in(struct session *session, uint64_t id, int place, char *message)
@@ -86,50 +77,19 @@ void tcpm__lua_exception_in(struct session *session, uint64_t id, int place, cha
         return;
     }
     struct extra *extra = place == ON_DISCONNECTED ? NULL : tcpm__lua_extra(slot);
-    if (extra != NULL) {
+    if (extra != NULL)
         extra->failed = true;
-        extra->forced = !is_end(place);
-    }
     if (report(session, id, message) && place != ON_DISCONNECTED)
         fail_connection(session, id);
 }
 
-/* ---- errors in on_initialize: the report follows in a later turn ---- */
+/* ---- errors in on_initialize: the report comes before the next event, disconnected ---- */
 
 void tcpm__lua_report_pending(struct session *session, struct slot *slot)
 {
     char *message = slot->extra->report;
     slot->extra->report = NULL;
     report(session, slot->id, message);
-}
-
-static void run_later(struct tcpm_session *core, void *user, void *argument)
-{
-    (void) core;
-    struct session *session = user;
-    uint64_t id = *(uint64_t *) argument;
-    free(argument);
-    if (session->runtime == NULL || session->muted)
-        return;
-    struct slot *slot = tcpm__lua_slot(session->runtime, id);
-    if (slot == NULL)
-        return;
-    if (slot->extra->report != NULL)
-        tcpm__lua_report_pending(session, slot);
-    if (!session->muted)
-        fail_connection(session, id);
-}
-
-/* Without memory for the task the report comes with the connection's next event. */
-static void post_later(struct session *session, uint64_t id)
-{
-    uint64_t *argument = malloc(sizeof *argument);
-    if (argument == NULL)
-        return;
-    *argument = id;
-    struct tcpm_task task = {.run = run_later, .drop = free, .argument = argument};
-    if (tcpm_post(session->core, task) < 0)
-        free(argument);
 }
 
 void tcpm__lua_exception_later(struct session *session, uint64_t id, char *message)
@@ -142,10 +102,9 @@ void tcpm__lua_exception_later(struct session *session, uint64_t id, char *messa
         return;
     }
     extra->failed = true;
-    extra->forced = true;
     tcpm__lua_message_free(extra->report);
     extra->report = message;
-    post_later(session, id);
+    fail_connection(session, id);
 }
 
 /* ---- fatal ---- */

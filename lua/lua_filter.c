@@ -287,10 +287,8 @@ void tcpm__lua_filter_put_end(lua_State *L, struct lua_filter *filter)
     struct slot *slot = slot_of(filter);
     if (!filter->raised || slot == NULL)
         return;
-    struct extra *extra = tcpm__lua_extra(slot);
-    if (extra != NULL)
-        extra->operation = tcpm_op_name(TCPM_OP_FILTER);
-    tcpm_fail(slot->session->core, (struct tcpm_id){slot->id}, TCPM_EFILTER, filter->message);
+    tcpm_fail_as(slot->session->core, (struct tcpm_id){slot->id}, TCPM_OP_FILTER, TCPM_EFILTER,
+                 filter->message);
 }
 
 /* nil, message, errname, if the filter has refused something. */

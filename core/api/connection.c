@@ -197,15 +197,31 @@ int tcpm_reset(struct tcpm_session *session, struct tcpm_id id)
 
 int tcpm_fail(struct tcpm_session *session, struct tcpm_id id, int code, const char *message)
 {
+    return tcpm_fail_as(session, id, TCPM_OP_FAIL, code, message);
+}
+
+int tcpm_fail_as(struct tcpm_session *session, struct tcpm_id id, enum tcpm_op op, int code,
+                 const char *message)
+{
     int result;
     struct tcpm__connection *connection = find_unended(session, id, &result);
 
     if (connection == NULL)
         return result;
-    if (code >= 0)
+    if (code >= 0 || op < TCPM_OP_RESOLVE || op > TCPM_OP_FAIL)
         return -EINVAL;
     connection->flags |= TCPM__RESET;
-    tcpm__connection_fail(connection, TCPM_OP_FAIL, code, message);
+    tcpm__connection_fail(connection, op, code, message);
+    return 0;
+}
+
+int tcpm_abort(struct tcpm_session *session, struct tcpm_id id, const char *message)
+{
+    struct tcpm__connection *connection = tcpm__check_live(session, id);
+
+    if (connection == NULL)
+        return -ESTALE;
+    tcpm__connection_abort(connection, message);
     return 0;
 }
 

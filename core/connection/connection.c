@@ -269,6 +269,17 @@ void tcpm__connection_reset(struct tcpm__connection *connection, enum tcpm_reaso
     tcpm__connection_end(connection, reason);
 }
 
+void tcpm__connection_abort(struct tcpm__connection *connection, const char *message)
+{
+    tcpm__connection_reset(connection, TCPM_REASON_ERROR);
+    if (tcpm__has(connection, TCPM__TELLING))
+        return;
+    tcpm__connection_forget_cause(connection);
+    tcpm__connection_cause(connection, TCPM_OP_FAIL, -ECANCELED, message);
+    connection->flags |= TCPM__UNTOLD;
+    connection->reason = TCPM_REASON_ERROR;
+}
+
 void tcpm__connection_shutdown(struct tcpm__connection *connection, enum tcpm_reason reason)
 {
     if (connection->phase == TCPM_PHASE_SHUTTING)
@@ -309,6 +320,7 @@ static void count_end(const struct tcpm__connection *connection)
    connect from there finds a free place. */
 static void finish(struct tcpm__connection *connection)
 {
+    connection->flags |= TCPM__TELLING;
     tcpm__event_cause(connection);
     tcpm__tasks_drop_connection(connection);
     tcpm__connection_set_phase(connection, TCPM_PHASE_CLOSED);

@@ -83,6 +83,8 @@ void tcpm__event_cause(struct tcpm__connection *connection)
 {
     struct tcpm_error error;
 
+    if (tcpm__has(connection, TCPM__UNTOLD))
+        return;
     if (connection->reason == TCPM_REASON_TIMEOUT) {
         DELIVER(connection, timeout, connection->timed_out);
     } else if (connection->reason == TCPM_REASON_FAILURE) {

@@ -74,6 +74,9 @@ void tcpm__connection_fail(struct tcpm__connection *connection, enum tcpm_op op,
 /* What the ready pass does with a connection; false: it has ended and is gone. */
 bool tcpm__connection_step(struct tcpm__connection *connection);
 void tcpm__connection_shutdown(struct tcpm__connection *connection, enum tcpm_reason reason);
+/* As reset, with reason ERROR and the cause ECANCELED, which no event tells. Takes the place of
+   another end as long as that is not being told. */
+void tcpm__connection_abort(struct tcpm__connection *connection, const char *message);
 void tcpm__connection_reset(struct tcpm__connection *connection, enum tcpm_reason reason);
 const char *tcpm__connection_message(const struct tcpm__connection *connection);
 /* The remote address as given: text, or the connection's own. */

@@ -53,6 +53,8 @@ enum tcpm__flag {
     TCPM__IN_BACKLOG = 1u << 21,
     TCPM__TAKING = 1u << 22,     /* the next record is need bytes, whatever the filter */
     TCPM__SWALLOWED = 1u << 23,  /* the byte to be dropped has come; the filter is to be told */
+    TCPM__TELLING = 1u << 24,    /* the last events have begun: the reason stands */
+    TCPM__UNTOLD = 1u << 25,     /* neither failure nor error tells the cause */
     TCPM__OWN_EVENTS = 1u << 26, /* the target has handlers of this connection alone */
 };
 

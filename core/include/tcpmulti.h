@@ -291,6 +291,13 @@ TCPM_API int tcpm_reset(struct tcpm_session *session, struct tcpm_id id);
    of it, NULL: the code's. */
 TCPM_API int tcpm_fail(struct tcpm_session *session, struct tcpm_id id, int code,
                        const char *message);
+/* The two that follow are for bindings to other languages. tcpm_fail_as: as tcpm_fail, with another
+   operation than FAIL: for a filter that failed outside of its functions, say. tcpm_abort: for a
+   handler that raised. RST and disconnected with reason ERROR, whatever was to end the connection;
+   failure and error are left out. From failure, error or timeout on their reason stands. */
+TCPM_API int tcpm_fail_as(struct tcpm_session *session, struct tcpm_id id, enum tcpm_op op,
+                          int code, const char *message);
+TCPM_API int tcpm_abort(struct tcpm_session *session, struct tcpm_id id, const char *message);
 
 /* From the next record on, buffered ones and EOF too. The input timeout stands still meanwhile. */
 TCPM_API int tcpm_pause(struct tcpm_session *session, struct tcpm_id id);

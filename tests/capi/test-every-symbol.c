@@ -9,6 +9,7 @@
 
 #define FUNCTIONS(X)         \
     X(tcpm_alarm_connection) \
+    X(tcpm_abort)            \
     X(tcpm_alarm_remove)     \
     X(tcpm_codec_clear)      \
     X(tcpm_codec_close)      \
@@ -33,6 +34,7 @@
     X(tcpm_error_text)       \
     X(tcpm_every)            \
     X(tcpm_fail)             \
+    X(tcpm_fail_as)          \
     X(tcpm_filter_block)     \
     X(tcpm_filter_custom)    \
     X(tcpm_filter_free)      \

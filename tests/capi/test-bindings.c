@@ -1,0 +1,122 @@
+/*
+ * What bindings to other languages need: tcpm_abort, for a handler that raised, and tcpm_fail_as,
+ * for a failure that has an operation of its own.
+ */
+#include "host.h"
+
+static int abort_it(const struct track *track)
+{
+    return tcpm_abort(track->session, track->id, "a handler raised");
+}
+
+/* The event in which the hook aborts, and what the hook does before. */
+struct plan {
+    enum event at;
+    int (*before)(struct tcpm_session *session, struct tcpm_id id);
+    int result;
+};
+
+static void abort_as_planned(struct track *track, enum event event)
+{
+    const struct plan *plan = track->user;
+
+    if (event != plan->at)
+        return;
+    if (plan->before != NULL)
+        assert_int_equal(plan->before(track->session, track->id), 0);
+    assert_int_equal(abort_it(track), plan->result);
+}
+
+static void test_abort_takes_the_place_of_an_end_that_is_not_yet_told(void **state)
+{
+    const struct {
+        struct plan plan;
+        const char *program, *log;
+    } rows[] = {
+        {{EVENT_INITIALIZE, NULL, 0}, "recv all", "initialize disconnected(error)"},
+        {{EVENT_INITIALIZE, tcpm_shutdown, 0}, "recv all", "initialize disconnected(error)"},
+        {{EVENT_SUCCESS, NULL, 0}, "recv all", "initialize success disconnected(error)"},
+        {{EVENT_SUCCESS, tcpm_shutdown, 0}, "recv all", "initialize success disconnected(error)"},
+        {{EVENT_SUCCESS, tcpm_reset, 0}, "recv all", "initialize success disconnected(error)"},
+        {{EVENT_INPUT, NULL, 0},
+         "send \"a\\nb\\n\"; recv all",
+         "initialize success input(a) disconnected(error)"},
+        {{EVENT_ERROR, NULL, 0}, "close", "initialize success error(read,EOF) disconnected(eof)"},
+        {{EVENT_DISCONNECTED, NULL, -ESTALE},
+         "close",
+         "initialize success error(read,EOF) disconnected(eof)"},
+    };
+    struct host host;
+
+    (void) state;
+    host_open(&host, NULL);
+    struct tcpm_session *session = track_session(&host, NULL);
+    for (size_t i = 0; i < COUNT(rows); i++) {
+        struct track track = {.hook = abort_as_planned, .user = (void *) (uintptr_t) &rows[i].plan};
+        struct peer *peer = peer_start(rows[i].program, NULL);
+        track_connect(&track, session, peer_port(peer));
+        host_run(&host);
+        assert_log(&track, rows[i].log);
+        peer_stop(peer);
+    }
+    host_close(&host);
+}
+
+static void test_abort_cuts_a_flush_short(void **state)
+{
+    struct host host;
+    struct track track = {.hook = NULL};
+    static char much[8 << 20];
+
+    (void) state;
+    host_open(&host, NULL);
+    struct peer *peer = peer_start("freeze", NULL);
+    track_connect(&track, stream_session(&host, (struct tcpm_session_options){0}), peer_port(peer));
+    host_run_until(&host, track_open, &track);
+    assert_true(tcpm_send(track.session, track.id, much, sizeof much) >= 0);
+    assert_int_equal(tcpm_shutdown(track.session, track.id), 0);
+    assert_int_equal(abort_it(&track), 0);
+    host_run(&host);
+    assert_log(&track, "initialize success disconnected(error)");
+    peer_stop(peer);
+    host_close(&host);
+}
+
+static void fail_as_a_filter(struct track *track, enum event event)
+{
+    struct tcpm_session *session = track->session;
+
+    if (event != EVENT_SUCCESS)
+        return;
+    assert_int_equal(tcpm_fail_as(session, track->id, 0, -EPROTO, "none"), -EINVAL);
+    assert_int_equal(tcpm_fail_as(session, track->id, 99, -EPROTO, "none"), -EINVAL);
+    assert_int_equal(tcpm_fail_as(session, track->id, TCPM_OP_FILTER, 0, "none"), -EINVAL);
+    assert_int_equal(
+        tcpm_fail_as(session, track->id, TCPM_OP_FILTER, TCPM_EFILTER, "put has raised"), 0);
+    assert_int_equal(tcpm_fail_as(session, track->id, TCPM_OP_FILTER, TCPM_EFILTER, NULL),
+                     -ESHUTDOWN);
+}
+
+static void test_a_failure_has_the_operation_that_it_is_given(void **state)
+{
+    struct host host;
+    struct track track = {.hook = fail_as_a_filter};
+
+    (void) state;
+    host_open(&host, NULL);
+    struct peer *peer = peer_start("recv all", NULL);
+    track_connect(&track, track_session(&host, NULL), peer_port(peer));
+    host_run(&host);
+    assert_log(&track, "initialize success error(filter,EFILTER) disconnected(error)");
+    assert_string_equal(track.message, "put has raised");
+    peer_stop(peer);
+    host_close(&host);
+}
+
+static const struct CMUnitTest tests[] = {
+    cmocka_unit_test(test_abort_takes_the_place_of_an_end_that_is_not_yet_told),
+    cmocka_unit_test(test_abort_cuts_a_flush_short),
+    cmocka_unit_test(test_a_failure_has_the_operation_that_it_is_given),
+};
+
+RUN_TESTS(tests)

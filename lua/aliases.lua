@@ -1,5 +1,6 @@
--- The Perl spellings, and nothing else: options of create, connect and filters, methods of cheaps,
--- names of filters. Options that were lower-case in Perl (inline_states, args, …) need no entry.
+-- Other names for ours. First the Perl spellings, which are accepted: options of create, connect
+-- and filters, methods of cheaps, names of filters. Options that were lower-case in Perl
+-- (inline_states, args, …) need no entry.
 local core = ...
 
 core.aliases = {
@@ -71,4 +72,78 @@ core.aliases = {
     ["POE::Filter::RecordBlock"] = "record_block",
     ["POE::Filter::Stackable"] = "stack",
   },
+}
+
+-- What other libraries call the same: not accepted, but an error that names one of these says what
+-- it is called here. The result is word = our names for it, with spaces between.
+local function by_word(lists)
+  local names = {}
+  for name, words in pairs(lists) do
+    for word in string.gmatch(words, "%S+") do
+      names[word] = names[word] and names[word] .. " " .. name or name
+    end
+  end
+  return names
+end
+
+core.synonyms = {
+  -- "ms": the number is to be divided by 1000
+  units = {
+    ms = "ms", msec = "ms", msecs = "ms", millis = "ms", milliseconds = "ms",
+    s = "s", sec = "s", secs = "s", seconds = "s",
+  },
+}
+core.synonyms.options = by_word {
+  -- events
+  on_initialize = "on_init on_start on_begin on_create on_new on_connecting",
+  on_success = [[on_connect on_connected on_connection on_open on_opened on_ready on_established
+    connect connected success]],
+  on_input = [[on_data on_read on_receive on_received on_recv on_message on_line on_record
+    on_response on_reply on_packet on_readable input]],
+  on_flushed = "on_drain on_drained on_flush on_write on_written on_writable on_send on_sent",
+  on_failure = [[on_fail on_failed on_connect_error on_connect_fail on_connect_failed
+    on_connect_failure on_connection_failed on_refused failure]],
+  on_error = "on_err error",
+  on_timeout = "on_idle on_timed_out on_time_out",
+  on_disconnected = [[on_close on_closed on_disconnect on_end on_ended on_finish on_finished on_done
+    on_shutdown on_terminate on_terminated close closed disconnected]],
+  ["on_eof on_disconnected"] = "on_fin on_half_close on_peer_close on_remote_close",
+  on_exception = "on_raise on_throw on_crash on_panic",
+  -- create
+  alias = "name session_name",
+  args = "arguments params argv",
+  domain = "family address_family ip_version",
+  deadline = "total_timeout overall_timeout max_time time_limit",
+  input_timeout = [[read_timeout receive_timeout recv_timeout idle_timeout inactivity_timeout
+    idle]],
+  shutdown_timeout = "close_timeout linger linger_timeout flush_timeout drain_timeout",
+  max_connections = [[concurrency max_conns max_sockets max_open max_parallel parallel
+    connection_limit max_concurrency pool_size]],
+  connect_rate = "rate rate_limit max_rate connections_per_second cps",
+  high_mark = "high_water high_water_mark highwater highwatermark",
+  low_mark = "low_water low_water_mark lowwater lowwatermark",
+  max_queued = "max_buffer max_buffered max_queue buffer_size send_buffer max_send_buffer",
+  nodelay = "no_delay tcp_nodelay tcp_no_delay",
+  keepalive = "keep_alive so_keepalive tcp_keepalive",
+  inline_states = "states state inline",
+  options = "debug verbose strict flags",
+  filter = "codec framing parser framer protocol",
+  -- connect
+  connect_timeout = "timeout connection_timeout",
+  remote_address = [[host hostname host_name address addr ip ip_address remote_host remote_addr
+    remote_ip peer peer_address target server destination dest url uri]],
+  remote_port = "port peer_port service dest_port destination_port target_port",
+  bind_address = [[local_address local_addr local_host local_ip source_address source_ip source src
+    bind bind_addr bind_host bind_ip]],
+  bind_port = "local_port source_port src_port",
+  heap = "data userdata user_data user context ctx",
+  -- filters
+  max_length = "max max_len maxlen max_size limit max_line max_line_length max_record size_limit",
+  literal = [[delimiter delim separator sep eol newline line_end line_ending terminator ending
+    input_record_separator]],
+  ["block_size max_length"] = "size blocksize block_len",
+  length = "prefix length_prefix length_type len",
+  header = "keep_header include_header",
+  length_codec = "encode decode length_decoder",
+  ["code get"] = "f fn func map predicate callback",
 }

@@ -231,6 +231,22 @@ int64_t tcpm__lua_check_ms(lua_State *L, int argument);
 int tcpm__lua_errnum(int code);
 const char *tcpm__lua_errstr(const struct tcpm_error *error);
 
+/* ---- misuse.c ---- */
+/* A value as error messages show it: one short printable line; it may lie on the stack. */
+const char *tcpm__lua_describe(lua_State *L, int index);
+int tcpm__lua_core_describe(lua_State *L); /* core.describe */
+/* The name by which the script has called the running C function; it lies on the stack. */
+const char *tcpm__lua_name(lua_State *L);
+bool tcpm__lua_has_metatable(lua_State *L, int index, enum own_place place);
+/* These raise. At index is something else than was expected: */
+int tcpm__lua_misuse(lua_State *L, int index, const char *expected);
+/* A function of the module was called with a colon: */
+void tcpm__lua_check_dot(lua_State *L);
+/* At index is neither a number nor a table, so it never was a connection: */
+void tcpm__lua_check_named(lua_State *L, int index);
+/* At index is no name of an error: */
+int tcpm__lua_unknown_error(lua_State *L, int index);
+
 /* ---- session.c ---- */
 struct session *tcpm__lua_session(lua_State *L, struct runtime *rt, int index); /* NULL: stopped */
 /* nil, why this session takes nothing any more, "ESHUTDOWN". */
@@ -311,6 +327,7 @@ int tcpm__lua_codec_open(lua_State *L); /* clone of built-in filters */
 /* ---- run.c, module.c ---- */
 int tcpm__lua_module_run(lua_State *L);  /* tcpmulti.run */
 int tcpm__lua_module_stop(lua_State *L); /* tcpmulti.stop */
+int tcpm__lua_escape(lua_State *L);      /* tcpmulti.escape, core.escape */
 int tcpm__lua_warn(lua_State *L);        /* core.warn */
 int tcpm__lua_time(lua_State *L);        /* core.time */
 

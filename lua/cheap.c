@@ -19,13 +19,24 @@ static int cheap_reset(lua_State *L)
     return tcpm__lua_result(L, tcpm_reset(slot->session->core, tcpm__lua_id(slot)));
 }
 
+/* The argument of a method, which must be bytes. */
+static const char *check_string(lua_State *L, const char *what)
+{
+    if (lua_isstring(L, 2))
+        return lua_tostring(L, 2);
+    tcpm__lua_check_cheap(L);
+    luaL_error(L, "%s: %s must be a string, not %s", tcpm__lua_name(L), what,
+               tcpm__lua_describe(L, 2));
+    return NULL;
+}
+
 static int cheap_fail(lua_State *L)
 {
     int code, error = -EPROTO;
-    const char *message = luaL_checkstring(L, 2);
-    const char *name = luaL_optstring(L, 3, NULL);
-    if (name != NULL && (error = tcpm_error_code(name)) == 0)
-        return luaL_argerror(L, 3, lua_pushfstring(L, "unknown error name '%s'", name));
+    const char *message = check_string(L, "the message");
+    if (!lua_isnoneornil(L, 3) &&
+        (lua_type(L, 3) != LUA_TSTRING || (error = tcpm_error_code(lua_tostring(L, 3))) == 0))
+        return tcpm__lua_unknown_error(L, 3);
     struct slot *slot = tcpm__lua_change(L, &code);
     if (slot == NULL)
         return tcpm__lua_failure(L, code);
@@ -243,7 +254,7 @@ static int cheap_pending(lua_State *L)
 static int cheap_unread(lua_State *L)
 {
     int code;
-    luaL_checkstring(L, 2);
+    check_string(L, "what is put back");
     struct slot *slot = tcpm__lua_change(L, &code);
     if (slot == NULL)
         return tcpm__lua_failure(L, code);
@@ -263,9 +274,9 @@ static int cheap_unread(lua_State *L)
 /* Puts at index 2 the filter that a call names: a spec there, options at 3. */
 static void read_filter(lua_State *L, const char *direction)
 {
-    luaL_checkany(L, 2);
     if (lua_gettop(L) == 2 && tcpm__lua_is_filter_at(L, 2))
         return; /* checked when it was made */
+    tcpm__lua_check_cheap(L);
     lua_settop(L, 3);
     lua_rawgeti(L, lua_upvalueindex(UP_CORE), PART_FILTER);
     lua_insert(L, 2);

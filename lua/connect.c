@@ -10,7 +10,6 @@
 
 #define MAX_ADDRESS 253
 #define MAX_SERVICE 64
-#define MAX_SHOWN   40 /* bytes of a wrong value that its error message shows */
 
 /* Where the arguments of one connect lie on the stack; 0: not given. Times and filters come from
    the table form only, where core.check_connect has checked them. */
@@ -23,31 +22,19 @@ struct request {
 
 enum { GIVEN_COUNT = 4 }; /* address, port, bind_address, bind_port */
 
-/* A value as error messages show it: one short printable line, left on the stack. */
-static const char *describe(lua_State *L, int index)
+/* What a beginner may have meant by an address that is no string. */
+static const char *guess_address(lua_State *L, int index)
 {
-    char text[MAX_SHOWN + 1];
-    size_t length;
     switch (lua_type(L, index)) {
-    case LUA_TNONE:
-    case LUA_TNIL:
-        return "nil";
-    case LUA_TBOOLEAN:
-        return lua_toboolean(L, index) ? "true" : "false";
+    case LUA_TFUNCTION:
+        return " (connect takes no callback: handlers are options of tcpmulti.create)";
+    case LUA_TTABLE:
+        return " (a heap comes first: connect(heap, address, port))";
     case LUA_TNUMBER:
-        lua_pushvalue(L, index);
-        return lua_tostring(L, -1);
-    case LUA_TSTRING:
-        break;
+        return lua_type(L, index + 1) == LUA_TSTRING ? " (the address comes before the port)" : "";
     default:
-        return lua_pushfstring(L, "a %s", luaL_typename(L, index));
+        return "";
     }
-    const char *bytes = lua_tolstring(L, index, &length);
-    size_t shown = length < MAX_SHOWN ? length : MAX_SHOWN;
-    for (size_t i = 0; i < shown; i++)
-        text[i] = (char) (bytes[i] < ' ' || bytes[i] > '~' ? '?' : bytes[i]);
-    text[shown] = '\0';
-    return lua_pushfstring(L, "'%s%s'", text, shown < length ? "..." : "");
 }
 
 /* What is wrong with a value of the right type, left on the stack; NULL: nothing. Where a list of
@@ -55,16 +42,17 @@ static const char *describe(lua_State *L, int index)
 static const char *check_address(lua_State *L, int index, const char *what)
 {
     if (lua_type(L, index) != LUA_TSTRING)
-        luaL_error(L, "connect: %s must be a string, not %s", what, describe(L, index));
+        luaL_error(L, "connect: %s must be a string, not %s%s", what, tcpm__lua_describe(L, index),
+                   guess_address(L, index));
     size_t length;
     const char *text = lua_tolstring(L, index, &length);
     if (length == 0 || length > MAX_ADDRESS)
         return lua_pushfstring(L, "%s must have 1 to %d bytes, not %d: %s", what, MAX_ADDRESS,
-                               (int) length, describe(L, index));
+                               (int) length, tcpm__lua_describe(L, index));
     for (size_t i = 0; i < length; i++)
         if ((unsigned char) text[i] <= ' ' || text[i] == 0x7f)
             return lua_pushfstring(L, "%s must not contain control characters or spaces: %s", what,
-                                   describe(L, index));
+                                   tcpm__lua_describe(L, index));
     return NULL;
 }
 
@@ -91,6 +79,14 @@ static bool is_decimal(const char *text)
     return *text != '\0' && text[strspn(text, "0123456789")] == '\0';
 }
 
+/* What a beginner may have meant who gave no port: connect("127.0.0.1:80"). */
+static const char *guess_port(lua_State *L, int index)
+{
+    if (!lua_isnoneornil(L, index) || strchr(lua_tostring(L, index - 1), ':') == NULL)
+        return "";
+    return " (address and port are two arguments: connect('127.0.0.1', 80))";
+}
+
 /* A number, decimal digits or the name of a service. */
 static const char *check_port(lua_State *L, int index, const char *what,
                               struct tcpm_connect_options *options)
@@ -99,13 +95,13 @@ static const char *check_port(lua_State *L, int index, const char *what,
     if (lua_type(L, index) == LUA_TNUMBER)
         return check_port_number(L, lua_tonumber(L, index), 1, what, &options->port);
     if (lua_type(L, index) != LUA_TSTRING)
-        luaL_error(L,
-                   "connect: %s must be a number from 1 to 65535 or the name of a service, not %s",
-                   what, describe(L, index));
+        luaL_error(
+            L, "connect: %s must be a number from 1 to 65535 or the name of a service, not %s%s",
+            what, tcpm__lua_describe(L, index), guess_port(L, index));
     const char *text = lua_tolstring(L, index, &length);
     if (length == 0 || length > MAX_SERVICE || strlen(text) != length)
         return lua_pushfstring(L, "%s must be the name of a service with 1 to %d bytes, not %s",
-                               what, MAX_SERVICE, describe(L, index));
+                               what, MAX_SERVICE, tcpm__lua_describe(L, index));
     if (is_decimal(text))
         return check_port_number(L, strtod(text, NULL), 1, what, &options->port);
     options->service = text;
@@ -119,10 +115,10 @@ static const char *check_bind_port(lua_State *L, int index, const char *what, in
         return NULL;
     if (type != LUA_TNUMBER && type != LUA_TSTRING)
         luaL_error(L, "connect: %s must be a number from 0 to 65535, not %s", what,
-                   describe(L, index));
+                   tcpm__lua_describe(L, index));
     if (type == LUA_TSTRING && !is_decimal(lua_tostring(L, index)))
         return lua_pushfstring(L, "%s must be a number from 0 to 65535, not %s", what,
-                               describe(L, index));
+                               tcpm__lua_describe(L, index));
     return check_port_number(L, lua_tonumber(L, index), 0, what, ret);
 }
 
@@ -186,19 +182,26 @@ static void push_cheap(lua_State *L, const struct session *session, int heap)
     lua_rawseti(L, cheap, 0);
 }
 
+/* A line of a file that was not stripped: "80\n". */
+static const char *guess_service(const char *service)
+{
+    return service[strcspn(service, " \t\r\n")] != '\0' ? " (with a space or line end in it)" : "";
+}
+
 /* What tcpm_connect refuses although all types were right. */
 static const char *explain(lua_State *L, const struct request *request,
                            const struct tcpm_connect_options *options)
 {
     const char *service = "", *bind = "";
     if (options->service != NULL)
-        service = lua_pushfstring(L, "%s must be a number or a known service, not %s",
+        service = lua_pushfstring(L, "%s must be a number or a known service, not %s%s",
                                   name_of(request, "remote_port", "port"),
-                                  describe(L, request->address + 1));
+                                  tcpm__lua_describe(L, request->address + 1),
+                                  guess_service(options->service));
     if (options->bind_address != NULL)
         bind = lua_pushfstring(L, "%s must be a numeric address, not %s",
                                name_of(request, "bind_address", "bind address"),
-                               describe(L, request->address + 2));
+                               tcpm__lua_describe(L, request->address + 2));
     return lua_pushfstring(L, "%s%s%s", service, *service != '\0' && *bind != '\0' ? ", or " : "",
                            bind);
 }
@@ -340,11 +343,14 @@ int tcpm__lua_connect(lua_State *L)
 
 int tcpm__lua_connect_owner(lua_State *L)
 {
+    tcpm__lua_check_dot(L);
     struct session *session = tcpm__lua_runtime(L)->owner;
     if (session == NULL)
         return luaL_error(L, "tcpmulti.connect: no session is running; use session:connect");
     if (session->core == NULL || session->dying || session->muted)
         return tcpm__lua_session_over(L, session);
-    luaL_argcheck(L, lua_istable(L, 1) && lua_gettop(L) == 1, 1, "one table of options expected");
+    if (!lua_istable(L, 1) || lua_gettop(L) != 1)
+        return luaL_error(L, "tcpmulti.connect: one table of options expected, not %s",
+                          lua_istable(L, 1) ? "several arguments" : tcpm__lua_describe(L, 1));
     return connect_by_table(L, session, 1, false);
 }

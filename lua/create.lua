@@ -2,9 +2,10 @@
 -- core's own terms (milliseconds, -1 for none).
 local core, tcpmulti = ...
 local check = core.check
-local format = string.format
+local find, format, match = string.find, string.format, string.match
 
 local CHECK_CONNECT = 1
+local CONNECT_EXAMPLE = "remote_address = a, remote_port = p; without names: connect(a, p)"
 local PRIVATE = core.PRIVATE
 
 local session_options = {
@@ -60,6 +61,10 @@ local connect_options = {
   heap = check.table,
 }
 
+check.add_place("create", session_options)
+check.add_place("connect", connect_options)
+check.add_place("create's options: options = { trace = true }", flags)
+
 -- Replaces the three filter options by two filters; nil, message if one is wrong.
 local function read_filters(what, options)
   local filter = options.filter
@@ -89,14 +94,39 @@ end
 
 -- ---- create ----
 
+-- Names that a script may well use for fields of its own, which are no mistake then.
+local PLAIN = { alias = true, args = true, cork = true, deadline = true, domain = true,
+  filter = true, heap = true, options = true, timeout = true }
+
+-- A new field of a session: f where the name is that of a handler is a mistake that nothing else
+-- would tell, since handlers are read by create alone.
+local given_to_create = {}
+for name in pairs(session_options) do given_to_create[name] = not PLAIN[name] and name or nil end
+for perl, name in pairs(core.aliases.options) do given_to_create[perl] = given_to_create[name] end
+for word, names in pairs(core.synonyms.options) do
+  if find(word, "^on_") then given_to_create[word] = match(names, "%S+") end
+end
+
+-- Why this field of a session cannot be meant so; nil: it is the script's own.
+function core.misplaced(key, value)
+  local name = given_to_create[key]
+  if not name or name ~= key and type(value) ~= "function" then return nil end
+  if not find(name, "^on_") then
+    return format("%s: an option of tcpmulti.create; set afterwards it has no effect", key)
+  end
+  return format("%s: handlers are given to tcpmulti.create { %s = f }; set afterwards it is never "
+    .. "called", key, name)
+end
+
 local function read_create(options)
+  if options == tcpmulti then return nil, check.colon "create" end
   if type(options) ~= "table" then
     return nil, "tcpmulti.create: a table of options expected, not " .. check.describe(options)
   end
-  local o, message = check.read("tcpmulti.create", options, session_options)
+  local o, message = check.read("tcpmulti.create", options, session_options, "on_input = f")
   if not o then return nil, message end
   local f
-  f, message = check.read("tcpmulti.create: options", o.options or {}, flags)
+  f, message = check.read("tcpmulti.create: options", o.options or {}, flags, "trace = true")
   if not f then return nil, message end
   o.trace, o.warn, o.assert = f.trace, f.default, f.assert
   o.connect_timeout = o.connect_timeout or o.timeout
@@ -150,7 +180,7 @@ end
 -- ---- connect{…} ----
 
 local function read_connect(options)
-  local o, message = check.read("connect", options, connect_options)
+  local o, message = check.read("connect", options, connect_options, CONNECT_EXAMPLE)
   if not o then return nil, message end
   if o.remote_address == nil then return nil, "connect: remote_address is missing" end
   if o.remote_port == nil then return nil, "connect: remote_port is missing" end

@@ -78,12 +78,8 @@ int tcpm__lua_filter_make(lua_State *L)
 
 bool tcpm__lua_is_filter_at(lua_State *L, int index)
 {
-    if (lua_type(L, index) != LUA_TUSERDATA || !lua_getmetatable(L, index))
-        return false;
-    lua_rawgeti(L, lua_upvalueindex(UP_PLACES), OWN_FILTER_METATABLE);
-    bool same = lua_rawequal(L, -1, -2) != 0;
-    lua_pop(L, 2);
-    return same;
+    return lua_type(L, index) == LUA_TUSERDATA &&
+           tcpm__lua_has_metatable(L, index, OWN_FILTER_METATABLE);
 }
 
 /* core.is_filter(value) -> whether it is a built-in one. */

@@ -11,9 +11,13 @@ local length = check.choice {
   u32be = "u32be", u32le = "u32le", u64be = "u64be", ascii0 = "ascii0", varint = "varint",
 }
 
+-- The core's limits.
+local MAX_LITERAL, MAX_BLOCK, MAX_OFFSET = 4096, 16777216, 65536
+
 local function literal(value)
-  if type(value) == "string" and value ~= "" then return value end
-  return nil, "a string that is not empty"
+  if type(value) ~= "string" or value == "" then return nil, "a string that is not empty" end
+  if #value <= MAX_LITERAL then return value end
+  return nil, format("at most %d bytes (these are %d)", MAX_LITERAL, #value)
 end
 
 local function codec(value)
@@ -39,17 +43,20 @@ local function built_in(what, kind, options)
   return filter
 end
 
+-- options: as for check.read; example: how they are given; make(what, options): the filter.
 kinds.stream = {
   options = {},
   make = function(what) return built_in(what, "stream", {}) end,
 }
 
 kinds.netstring = {
+  example = "max_length = 100",
   options = { max_length = check.whole(1) },
   make = function(what, options) return built_in(what, "netstring", options) end,
 }
 
 kinds.line = {
+  example = "max_length = 100",
   options = {
     ends = check.choice { any = 0, lf = 1, auto = 2 },
     literal = literal,
@@ -71,11 +78,12 @@ kinds.line = {
 }
 
 kinds.block = {
+  example = "block_size = 4",
   options = {
-    block_size = check.whole(1),
+    block_size = check.whole(1, MAX_BLOCK),
     length = length,
     length_codec = codec,
-    offset = check.whole(0),
+    offset = check.whole(0, MAX_OFFSET),
     adjust = integer,
     header = check.boolean,
     max_length = check.whole(1),
@@ -102,6 +110,7 @@ kinds.block = {
 
 local function get_and_put(name)
   return {
+    example = "get = f",
     options = { get = check.callable, put = check.callable, code = check.callable },
     make = function(what, o)
       if o.code and (o.get or o.put) then
@@ -118,6 +127,7 @@ kinds.map = get_and_put("map")
 kinds.grep = get_and_put("grep")
 
 kinds.record_block = {
+  example = "block_size = 4",
   options = { block_size = check.whole(1), check_put = check.boolean },
   make = function(what, o)
     if not o.block_size then return nil, what .. ": block_size is missing" end
@@ -126,6 +136,7 @@ kinds.record_block = {
 }
 
 kinds.stack = {
+  example = "'line', 'netstring'",
   options = { filters = check.table },
   make = function(what, o)
     local stages = {}
@@ -140,27 +151,30 @@ kinds.stack = {
   end,
 }
 
+for _, name in ipairs { "line", "block", "netstring", "map", "grep", "record_block", "stack" } do
+  check.add_place("the filter " .. name, kinds[name].options)
+end
+
 -- ---- from a specification ----
 
 local defaults = {} -- [name] = the filter of that name without options
 
-local function make(what, name, options, skip)
+local function make(what, name, options)
   local canonical = core.aliases.filters[name] or name
   local kind = kinds[canonical]
   if not kind then
-    local nearest = check.nearest(name, kinds)
     return nil, format("%s: unknown filter %s%s", what, check.describe(name),
-      nearest and format(" (did you mean '%s'?)", nearest) or "")
+      check.hint(check.nearest(name, kinds)))
   end
   if options == nil then
     local filter = defaults[canonical]
     if filter then return filter end
   elseif type(options) ~= "table" then
-    return nil, format("%s: the options of %s must be a table, not %s", what, canonical,
-      check.describe(options))
+    return nil, format("%s: the options of %s must be a table%s, not %s", what, canonical,
+      kind.example and format(" like { %s }", kind.example) or "", check.describe(options))
   end
   what = format("%s: %s", what, canonical)
-  local o, message = check.read(what, options or {}, kind.options, skip)
+  local o, message = check.read(what, options or {}, kind.options, kind.example)
   if not o then return nil, message end
   local filter
   filter, message = kind.make(what, o)
@@ -178,7 +192,8 @@ local function make_of_table(what, spec)
   end
   if next(positional) ~= nil then
     if (core.aliases.filters[spec[1]] or spec[1]) ~= "stack" then
-      return nil, format("%s: options of %s have names", what, check.describe(spec[1]))
+      return nil, format("%s: options of %s have names, like { 'line', max_length = 100 }", what,
+        check.describe(spec[1]))
     end
     options.filters = positional
   end
@@ -208,14 +223,14 @@ function core.read_filter(what, spec, options, direction)
   if options ~= nil then return nil, what .. ": options go with the name of a filter" end
   if core.is_filter(spec) then return spec end
   if type(spec) ~= "table" then
-    return nil, format("%s: a name, { name, … } or a filter expected, not %s", what,
+    return nil, format("%s: a name, { name, ... } or a filter expected, not %s", what,
       check.describe(spec))
   end
   if spec.get_one ~= nil or spec.put ~= nil then
     if type(spec[1]) ~= "string" then return check_object(what, spec, direction) end
   end
   if type(spec[1]) ~= "string" then
-    return nil, what .. ": the table is neither { name, … } nor a filter: it has no get_one"
+    return nil, what .. ": the table is neither { name, ... } nor a filter: it has no get_one"
   end
   return make_of_table(what, spec)
 end
@@ -234,6 +249,7 @@ tcpmulti.filters = filters
 
 local function constructor(name, arrange)
   filters[name] = function(...)
+    if (...) == filters then error(check.colon("filters." .. name), 2) end
     local options = arrange and arrange(...) or ...
     local filter, message = make("tcpmulti.filters", name, options)
     if not filter then error(message, 2) end

@@ -21,8 +21,9 @@ static int open_libraries(lua_State *L)
         luaopen_math,
     };
     static const char *const names[] = {
-        "error",  "getmetatable", "ipairs", "math",  "next",     "pairs", "pcall",  "rawset",
-        "select", "setmetatable", "string", "table", "tostring", "type",  "unpack",
+        "error", "getmetatable", "ipairs",   "math",   "next",         "pairs",
+        "pcall", "rawget",       "rawset",   "select", "setmetatable", "string",
+        "table", "tonumber",     "tostring", "type",   "unpack",
     };
     for (size_t i = 0; i < sizeof libraries / sizeof *libraries; i++) {
         lua_pushcfunction(L, libraries[i]);

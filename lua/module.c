@@ -9,15 +9,20 @@
 /* Monotonic seconds. */
 static int module_now(lua_State *L)
 {
+    tcpm__lua_check_dot(L);
     lua_pushnumber(L, (lua_Number) tcpm_now_ns() / 1e9);
     return 1;
 }
 
 /* Bytes as text that is safe on a terminal and inside a JSON string. */
-static int module_escape(lua_State *L)
+int tcpm__lua_escape(lua_State *L)
 {
     size_t length;
-    const char *bytes = luaL_checklstring(L, 1, &length);
+    tcpm__lua_check_dot(L);
+    if (!lua_isstring(L, 1))
+        return luaL_error(L, "tcpmulti.escape: a string expected, not %s",
+                          tcpm__lua_describe(L, 1));
+    const char *bytes = lua_tolstring(L, 1, &length);
     luaL_Buffer buffer;
     luaL_buffinit(L, &buffer);
     for (size_t i = 0; i < length; i++) {
@@ -52,10 +57,7 @@ int tcpm__lua_time(lua_State *L)
 }
 
 const luaL_Reg tcpm__lua_module_functions[] = {
-    {"connect", tcpm__lua_connect_owner},
-    {"run", tcpm__lua_module_run},
-    {"stop", tcpm__lua_module_stop},
-    {"now", module_now},
-    {"escape", module_escape},
-    {NULL, NULL},
+    {"connect", tcpm__lua_connect_owner}, {"run", tcpm__lua_module_run},
+    {"stop", tcpm__lua_module_stop},      {"now", module_now},
+    {"escape", tcpm__lua_escape},         {NULL, NULL},
 };

@@ -46,15 +46,16 @@ int tcpm__lua_result(lua_State *L, int result)
     return 1;
 }
 
-/* Seconds to milliseconds. Rounds up, so that no time is ever shorter than asked for, but for what
-   the multiplication itself adds: 1.1 s are 1100 ms. */
+/* Seconds, an argument of a method of cheaps, to milliseconds. Rounds up, so that no time is ever
+   shorter than asked for, but for what the multiplication itself adds: 1.1 s are 1100 ms. */
 int64_t tcpm__lua_check_ms(lua_State *L, int argument)
 {
-    luaL_checktype(L, argument, LUA_TNUMBER);
-    double seconds = lua_tonumber(L, argument);
-    luaL_argcheck(L, seconds >= 0 && seconds <= MAX_SECONDS, argument,
-                  lua_pushfstring(L, "a number of seconds from 0 to %d expected, got %f",
-                                  (int) MAX_SECONDS, seconds));
+    double seconds = lua_type(L, argument) == LUA_TNUMBER ? lua_tonumber(L, argument) : -1;
+    if (!(seconds >= 0 && seconds <= MAX_SECONDS)) {
+        tcpm__lua_check_cheap(L);
+        luaL_error(L, "%s: a number of seconds from 0 (none) to %d (49 days) expected, not %s",
+                   tcpm__lua_name(L), (int) MAX_SECONDS, tcpm__lua_describe(L, argument));
+    }
     double ms = ceil(seconds * 1000 - 1e-6);
     return seconds > 0 && ms < 1 ? 1 : (int64_t) ms;
 }

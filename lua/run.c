@@ -48,6 +48,7 @@ static int raise_fatal(lua_State *L, struct runtime *rt)
 int tcpm__lua_module_run(lua_State *L)
 {
     struct runtime *rt = tcpm__lua_runtime(L);
+    tcpm__lua_check_dot(L);
     if (rt->engine == NULL)
         return luaL_error(L, "tcpmulti.run: the Lua state is closing");
     if (rt->loop == NULL)
@@ -78,6 +79,7 @@ int tcpm__lua_module_run(lua_State *L)
 int tcpm__lua_module_stop(lua_State *L)
 {
     struct runtime *rt = tcpm__lua_runtime(L);
+    tcpm__lua_check_dot(L);
     if (rt->loop == NULL)
         return 0;
     rt->ran = true;

@@ -238,7 +238,8 @@ static void fill_core(lua_State *L)
         {"state", tcpm__lua_state},         {"as", tcpm__lua_as},
         {"stdin", tcpm__lua_stdin},         {"filter", tcpm__lua_filter_make},
         {"is_filter", tcpm__lua_is_filter}, {"warn", tcpm__lua_warn},
-        {"time", tcpm__lua_time},           {NULL, NULL},
+        {"time", tcpm__lua_time},           {"describe", tcpm__lua_core_describe},
+        {"escape", tcpm__lua_escape},       {NULL, NULL},
     };
     for (int part = PART_CHECK_CONNECT; part <= PART_FILTER; part++) {
         lua_pushboolean(L, 0);

@@ -22,7 +22,8 @@ static void read_records(lua_State *L, int first, struct batch *batch)
     for (int i = 0; i < batch->count; i++) {
         int type = lua_type(L, first + i);
         if (type != LUA_TSTRING && type != LUA_TNUMBER)
-            luaL_error(L, "send: record %d must be a string, not %s", i + 1, lua_typename(L, type));
+            luaL_error(L, "send: record %d must be a string, not %s", i + 1,
+                       tcpm__lua_describe(L, first + i));
         batch->records[i].bytes = lua_tolstring(L, first + i, &batch->records[i].length);
     }
 }
@@ -123,7 +124,8 @@ static int shutdown_at(lua_State *L, struct slot *slot, int way)
 {
     bool output = !lua_isnoneornil(L, way);
     if (output && (lua_type(L, way) != LUA_TSTRING || strcmp(lua_tostring(L, way), "output") != 0))
-        return luaL_argerror(L, way, "nothing or \"output\" expected");
+        return luaL_error(L, "shutdown: nothing or \"output\" expected, not %s",
+                          tcpm__lua_describe(L, way));
     return tcpm__lua_result(L, output
                                    ? tcpm_shutdown_output(slot->session->core, tcpm__lua_id(slot))
                                    : tcpm_shutdown(slot->session->core, tcpm__lua_id(slot)));

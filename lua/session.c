@@ -27,16 +27,6 @@ static struct session *find_session(const struct runtime *rt, double number)
     return session;
 }
 
-static bool is_session(lua_State *L, int index)
-{
-    if (!lua_istable(L, index) || !lua_getmetatable(L, index))
-        return false;
-    lua_rawgeti(L, lua_upvalueindex(UP_PLACES), OWN_SESSION_METATABLE);
-    bool same = lua_rawequal(L, -1, -2) != 0;
-    lua_pop(L, 2);
-    return same;
-}
-
 struct session *tcpm__lua_session(lua_State *L, struct runtime *rt, int index)
 {
     struct session *session = NULL;
@@ -46,8 +36,8 @@ struct session *tcpm__lua_session(lua_State *L, struct runtime *rt, int index)
             session = find_session(rt, lua_tonumber(L, -1));
         lua_pop(L, 1);
     }
-    if (session == NULL && !is_session(L, index))
-        luaL_typerror(L, index, "session");
+    if (session == NULL && !tcpm__lua_has_metatable(L, index, OWN_SESSION_METATABLE))
+        tcpm__lua_misuse(L, index, "session");
     return session;
 }
 
@@ -310,6 +300,8 @@ static int session_fetch(lua_State *L)
     struct runtime *rt = tcpm__lua_runtime(L);
     struct session *session = tcpm__lua_session(L, rt, 1);
     struct slot *slot = tcpm__lua_slot_at(L, rt, 2);
+    if (slot == NULL)
+        tcpm__lua_check_named(L, 2);
     if (slot == NULL || slot->session != session)
         lua_pushnil(L);
     else

@@ -49,7 +49,7 @@ void tcpm__lua_check_cheap(lua_State *L)
         lua_pop(L, 1);
     }
     if (!(number > 0)) /* a session has a number too, below 0 */
-        luaL_typerror(L, 1, "connection heap");
+        tcpm__lua_misuse(L, 1, "connection heap");
 }
 
 struct slot *tcpm__lua_look(lua_State *L)
@@ -63,6 +63,7 @@ struct slot *tcpm__lua_usable(lua_State *L, int index, int *code)
     struct runtime *rt = tcpm__lua_runtime(L);
     struct slot *slot = tcpm__lua_slot_at(L, rt, index);
     if (slot == NULL) {
+        tcpm__lua_check_named(L, index);
         *code = -ESTALE;
     } else if (rt->filtering != NULL && tcpm__lua_filter_busy(rt, slot->id)) {
         *code = -EBUSY;

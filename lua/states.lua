@@ -15,9 +15,21 @@ local methods = core.session_methods
 local session_metatable = { __index = methods }
 core.session_metatable = session_metatable
 
+local count_of = methods.count
+
 function session_metatable.__tostring(session)
-  return format("tcpmulti session %s (%s)", session[PRIVATE].alias or "without alias",
-    core.state(session))
+  local private = session[PRIVATE]
+  if not private then return "tcpmulti session (none)" end
+  return format("tcpmulti session %s (%s, %.0f connections)",
+    private.alias and check.escape(private.alias) or format("%.0f", private.number),
+    core.state(session), (count_of(session)))
+end
+
+-- A session's fields are the script's own, but for those that only create reads.
+function session_metatable.__newindex(session, key, value)
+  local problem = core.misplaced(key, value)
+  if problem then error("session." .. problem, 2) end
+  rawset(session, key, value)
 end
 
 -- ---- reading the states that create is given ----
@@ -25,7 +37,11 @@ end
 -- Adds object = { events } or { event = method } pairs, as functions that look the method up when
 -- they are called.
 local function add_pairs(what, list, states, ignored, with_object)
-  if #list % 2 ~= 0 then return nil, what .. " must hold pairs of a table and its events" end
+  local count = 0
+  for _ in pairs(list) do count = count + 1 end
+  if count % 2 ~= 0 or count ~= #list then
+    return nil, what .. " must hold pairs of a table and its events: { object, { 'event' } }"
+  end
   for i = 1, #list, 2 do
     local object, events = list[i], list[i + 1]
     if type(object) ~= "table" and type(object) ~= "userdata" or type(events) ~= "table" then
@@ -53,7 +69,11 @@ end
 
 local function add_inline(list, states, ignored)
   for name, handler in pairs(list) do
-    if type(name) ~= "string" or type(handler) ~= "function" then
+    if type(name) ~= "string" then
+      return nil, "tcpmulti.create: inline_states: states have names, like { ready = f }; "
+        .. check.describe(handler) .. " has none"
+    end
+    if type(handler) ~= "function" then
       return nil, format("tcpmulti.create: inline_states: %s must be a function, not %s",
         check.describe(name), check.describe(handler))
     end
@@ -94,7 +114,9 @@ end
 
 -- ---- running them ----
 
-local function name_of(state) return type(state) == "string" and state or tostring(state) end
+local function name_of(state)
+  return check.escape(type(state) == "string" and state or tostring(state))
+end
 
 -- As the lines about connections call the session, and by its alias.
 local function label(private)
@@ -143,8 +165,20 @@ end
 
 local function check_session(session, name)
   if getmetatable(session) ~= session_metatable or not session[PRIVATE] then
-    error(format("bad argument #1 to '%s' (session expected, got %s)", name, type(session)), 3)
+    error(format("%s: session expected (a dot instead of a colon?), not %s", name,
+      check.describe(session)), 3)
   end
+end
+
+-- What is wrong with a state that the session has not; nil: its options say that there is none to
+-- be missed, or the session has ended and answers that.
+local function missing_state(session, state)
+  local private = session[PRIVATE]
+  if private.states._default or private.warn or core.state(session) ~= "live" then return nil end
+  local nearest = check.nearest(state, private.states)
+  return format("there is no state named '%s'%s", name_of(state),
+    nearest and check.hint(name_of(nearest))
+      or "; states are given to tcpmulti.create, as inline_states")
 end
 
 local function check_state(state, name)
@@ -152,6 +186,17 @@ local function check_state(state, name)
     error(format("%s: the state must be a name or a function, not %s", name,
       check.describe(state)), 3)
   end
+end
+
+local function is_known(session, state)
+  return type(state) == "function" or session[PRIVATE].states[state] ~= nil
+end
+
+-- The last check of a call that names a state: that the session has it.
+local function check_known(session, state, name)
+  if is_known(session, state) then return end
+  local problem = missing_state(session, state)
+  if problem then error(format("%s: %s", name, problem), 3) end
 end
 
 local function post(session, state, ...)
@@ -165,12 +210,14 @@ end
 function methods.yield(session, state, ...)
   check_session(session, "yield")
   check_state(state, "yield")
+  check_known(session, state, "yield")
   return post(session, state, ...)
 end
 
 function methods.call(session, state, ...)
   check_session(session, "call")
   check_state(state, "call")
+  check_known(session, state, "call")
   return call(session, state, ...)
 end
 
@@ -188,7 +235,7 @@ end
 function core.set_alias(session, name)
   aliases[name] = session
   session[PRIVATE].alias = name
-  session.alias = name
+  rawset(session, "alias", name)
 end
 
 local function find_session(destination)
@@ -202,17 +249,23 @@ local function no_session(destination)
   return nil, format("no session %s", check.describe(destination)), "ESRCH"
 end
 
+-- States of another session, which may be another script's work: none of that name is an answer.
 function tcpmulti.post(destination, state, ...)
+  if destination == tcpmulti then error(check.colon "post", 2) end
   check_state(state, "post")
   local session = find_session(destination)
   if not session then return no_session(destination) end
+  local missing = not is_known(session, state) and missing_state(session, state)
+  if missing then return nil, missing, "ESRCH" end
   return post(session, state, ...)
 end
 
 function tcpmulti.call(destination, state, ...)
+  if destination == tcpmulti then error(check.colon "call", 2) end
   check_state(state, "call")
   local session = find_session(destination)
   if not session then return no_session(destination) end
+  check_known(session, state, "call")
   return call(session, state, ...)
 end
 
@@ -257,8 +310,7 @@ end
 local function check_delay(seconds, name)
   local ms = check.delay(seconds)
   if not ms then
-    error(format("%s: the time must be a number of seconds, not %s", name,
-      check.describe(seconds)), 3)
+    error(format("%s: %s", name, check.wrong_time(seconds)), 3)
   end
   return ms
 end
@@ -282,6 +334,7 @@ function methods.delay(session, state, seconds, ...)
   check_session(session, "delay")
   check_state(state, "delay")
   local ms = seconds ~= nil and check_delay(seconds, "delay")
+  check_known(session, state, "delay")
   local names = session[PRIVATE].names
   local earlier = names[state]
   local removed = earlier and remove(session, earlier)
@@ -300,6 +353,7 @@ function methods.delay_set(session, state, seconds, ...)
   check_session(session, "delay_set")
   check_state(state, "delay_set")
   local ms = check_delay(seconds, "delay_set")
+  check_known(session, state, "delay_set")
   return start(session, nil, seconds, ms, { state = state, n = select("#", ...), ... })
 end
 
@@ -307,7 +361,9 @@ function methods.alarm_set(session, state, epoch, ...)
   check_session(session, "alarm_set")
   check_state(state, "alarm_set")
   local seconds = type(epoch) == "number" and epoch - core.time() or epoch
-  local ms = check_delay(seconds, "alarm_set")
+  local ms = check.delay(seconds)
+  if not ms then error("alarm_set: " .. check.wrong_epoch(epoch), 2) end
+  check_known(session, state, "alarm_set")
   return start(session, nil, seconds, ms, { state = state, n = select("#", ...), ... })
 end
 
@@ -347,13 +403,26 @@ end
 -- Alarms of connections. The names of one are kept alive by its alarms only: [cheap] = names.
 local names_of = setmetatable({}, { __mode = "kv" })
 
-local session_of, fetch = core.cheap_methods.session, methods.fetch
+local session_of, phase_of = core.cheap_methods.session, core.cheap_methods.phase
+local fetch = methods.fetch
+
+local function check_cheap(cheap, name)
+  if cheap == tcpmulti then error(check.colon(name), 3) end
+  if type(cheap) ~= "table" or type(rawget(cheap, 0)) ~= "number" or rawget(cheap, 0) < 0 then
+    error(format("%s: connection heap expected (a dot instead of a colon?), not %s", name,
+      check.describe(cheap)), 3)
+  end
+end
 
 local function cheap_delay(cheap, state, seconds, ...)
+  check_cheap(cheap, "delay")
   check_state(state, "delay")
   local ms = seconds ~= nil and check_delay(seconds, "delay")
   local session, message, errname = session_of(cheap)
   if not session then return nil, message, errname end
+  if not is_known(session, state) and phase_of(cheap) ~= "shutting" then
+    check_known(session, state, "delay")
+  end
   cheap = fetch(session, cheap)
   local names = names_of[cheap] or {}
   local earlier = names[state]
@@ -377,18 +446,19 @@ tcpmulti.delay = cheap_delay
 
 -- ---- signals and standard input ----
 
+local signals = core.signals()
+
 function methods.sig(session, name, state)
   check_session(session, "sig")
   if type(name) ~= "string" then
     error("sig: the signal must be a name like 'INT', not " .. check.describe(name), 2)
   end
-  if state ~= nil then check_state(state, "sig") end
-  local task = state ~= nil and { state = state, n = 1, (gsub(name, "^SIG", "")) } or nil
-  local ok, message, errname = core.sig(session, name, task)
-  if ok == nil and message == nil then
-    error("sig: unknown signal " .. check.describe(name), 2)
-  end
-  return ok, message, errname
+  local short = gsub(name, "^SIG", "")
+  if not signals[short] then error("sig: " .. check.unknown_signal(name, signals), 2) end
+  if state == nil then return core.sig(session, short) end
+  check_state(state, "sig")
+  check_known(session, state, "sig")
+  return core.sig(session, short, { state = state, n = 1, short })
 end
 
 local positive = check.whole(1)
@@ -400,6 +470,7 @@ function methods.stdin(session, state, max_length)
     error("stdin: max_length must be a whole number, 1 or more, not "
       .. check.describe(max_length), 2)
   end
+  if state then check_known(session, state, "stdin") end
   return core.stdin(session, state and { state = state } or state, max_length)
 end
 
@@ -412,6 +483,8 @@ core.strict_metatable = {
     if core.cheap_methods[key] ~= nil then
       error(format("field '%s' hides a method of the connection", key), 2)
     end
+    local problem = type(value) == "function" and core.misplaced(key, value)
+    if problem then error("cheap." .. problem, 2) end
     rawset(cheap, key, value)
   end,
 }

@@ -177,23 +177,33 @@ static int core_remove(lua_State *L)
 
 /* ---- signals ---- */
 
+static const struct {
+    const char *name;
+    int signum;
+} signals[] = {
+    {"HUP", SIGHUP},   {"INT", SIGINT},   {"QUIT", SIGQUIT}, {"USR1", SIGUSR1},
+    {"USR2", SIGUSR2}, {"TERM", SIGTERM}, {"CHLD", SIGCHLD}, {"CONT", SIGCONT},
+    {"TSTP", SIGTSTP}, {"TTIN", SIGTTIN}, {"TTOU", SIGTTOU}, {"WINCH", SIGWINCH},
+    {"ALRM", SIGALRM}, {"PIPE", SIGPIPE}, {"URG", SIGURG},   {"IO", SIGIO},
+};
+
 static int signal_number(const char *name)
 {
-    static const struct {
-        const char *name;
-        int signum;
-    } signals[] = {
-        {"HUP", SIGHUP},   {"INT", SIGINT},   {"QUIT", SIGQUIT}, {"USR1", SIGUSR1},
-        {"USR2", SIGUSR2}, {"TERM", SIGTERM}, {"CHLD", SIGCHLD}, {"CONT", SIGCONT},
-        {"TSTP", SIGTSTP}, {"TTIN", SIGTTIN}, {"TTOU", SIGTTOU}, {"WINCH", SIGWINCH},
-        {"ALRM", SIGALRM}, {"PIPE", SIGPIPE}, {"URG", SIGURG},   {"IO", SIGIO},
-    };
-    if (strncmp(name, "SIG", 3) == 0)
-        name += 3;
     for (size_t i = 0; i < sizeof signals / sizeof *signals; i++)
         if (strcmp(name, signals[i].name) == 0)
             return signals[i].signum;
     return 0;
+}
+
+/* core.signals() -> a table whose keys are the names of all signals that can be watched. */
+static int core_signals(lua_State *L)
+{
+    lua_newtable(L);
+    for (size_t i = 0; i < sizeof signals / sizeof *signals; i++) {
+        lua_pushboolean(L, 1);
+        lua_setfield(L, -2, signals[i].name);
+    }
+    return 1;
 }
 
 int tcpm__lua_watching(const struct session *session, int signum)
@@ -248,15 +258,13 @@ static int start_watch(lua_State *L, struct session *session, int signum, int in
     return tcpm__lua_result(L, 0);
 }
 
-/* core.sig(session, name, task or nil) -> true, or nil, message, errname; nothing for a name that
-   is not one of a signal. */
+/* core.sig(session, name, task or nil) -> true, or nil, message, errname. The name is one of
+   core.signals(). */
 static int core_sig(lua_State *L)
 {
     struct runtime *rt = tcpm__lua_runtime(L);
     struct session *session = tcpm__lua_session(L, rt, 1);
     int signum = signal_number(luaL_checkstring(L, 2));
-    if (signum == 0)
-        return 0;
     if (session == NULL)
         return tcpm__lua_session_over(L, NULL);
     lua_settop(L, 3);
@@ -279,5 +287,6 @@ const luaL_Reg tcpm__lua_task_functions[] = {
     {"adjust", core_adjust},
     {"remove", core_remove},
     {"sig", core_sig},
+    {"signals", core_signals},
     {NULL, NULL},
 };

@@ -62,7 +62,7 @@ local tcpmulti = {}
 ---@field inline_states? table<string, fun(session: tcpmulti.Session, ...): ...> Called f(session, …). _start runs inside create, _stop as the last thing, _default(session, state, args) for states that are not there. connect, send, shutdown and die are built in; others of these names are ignored, with one warning.
 ---@field object_states? any[] Pairs of an object and { "event", … } or { event = "method" }: called object:method(session, …).
 ---@field package_states? any[] The same with a table of functions: called table.method(session, …). Where a name is given twice, inline states win over objects, these over packages.
----@field options? { trace?: boolean, default?: boolean, assert?: boolean } trace: each dispatch on standard error. default: a warning for states that are not there. assert: a field of a cheap that hides a method is an error.
+---@field options? { trace?: boolean, default?: boolean, assert?: boolean } trace: each dispatch on standard error. default: a state that is not there is a warning instead of an error. assert: a field of a cheap that hides a method is an error.
 
 -- Makes a session. It lives until die, or until run ends for want of work; then _stop runs, and its
 -- calls answer nil, "session has stopped", "ESHUTDOWN". nil, message, "ENOMEM" without memory.
@@ -173,6 +173,9 @@ function Session:alias_set(name) end
 ---@return true? ok, string? message, tcpmulti.errname? errname ESRCH: it is not this session's.
 function Session:alias_remove(name) end
 
+-- Wherever a state is named: a name that the session has no state for raises, with the nearest one,
+-- unless the session has a state _default or options.default.
+
 -- Queues a state: it runs after the running handler, before the next record or event; what such a
 -- state queues runs in the next turn of the loop.
 ---@param state tcpmulti.state
@@ -180,7 +183,7 @@ function Session:alias_remove(name) end
 ---@return true? ok, string? message, tcpmulti.errname? errname
 function Session:yield(state, ...) end
 
--- Runs a state now and gives its results; nil, message, "ESRCH" if there is no such state.
+-- Runs a state now and gives its results.
 ---@param state tcpmulti.state
 ---@param ... any
 ---@return any ...
@@ -368,7 +371,7 @@ function Cheap:delay(state, seconds, ...) end
 ---@return tcpmulti.Cheap? cheap, integer|string id_or_message, tcpmulti.errname? errname
 function tcpmulti.connect(options) end
 
--- Session:yield for any session, by alias or object. ESRCH: no such session.
+-- Session:yield for any session, by alias or object. ESRCH: no such session, no such state in it.
 ---@param destination string|tcpmulti.Session
 ---@param state tcpmulti.state
 ---@param ... any

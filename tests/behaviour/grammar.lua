@@ -206,6 +206,7 @@ function cases.yielded_states_run_before_the_next_record_and_theirs_in_the_next_
         note("first " .. record)
         s:yield("second", record)
       end,
+      leave = function(_, cheap) cheap:shutdown() end,
       second = function(_, record) note("second " .. record) end,
       other = function(_, record) note("other " .. record) end,
     },

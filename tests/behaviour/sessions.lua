@@ -211,7 +211,7 @@ function cases.N8_options_default_warns_and_trace_logs()
     local tcpmulti = require "tcpmulti"
     local s = tcpmulti.create { inline_states = { known = function() end } }
     s:yield "known"
-    s:yield "unheard_of"
+    tcpmulti.post(s, "unheard_of")
     tcpmulti.run()
   ]])
   lu.assertEquals({ output, status }, { "", 0 })

@@ -12,6 +12,8 @@ local STALE = { nil, "no such connection", "ESTALE" }
 local SHUTTING = { nil, "shutting down", "ESHUTDOWN" }
 local NIL = {}
 
+local function never() error "its connection has ended" end
+
 -- Calls that change something; each with the columns open, shutting, late (in on_disconnected and
 -- later). In open it is the phases before success as well, where nothing else is said.
 local calls = {
@@ -25,7 +27,7 @@ local calls = {
   { "unread", function(c) return c:unread "" end },
   { "pause", function(c) return c:pause() end },
   { "resume", function(c) return c:resume() end },
-  { "delay", function(c) return c:delay("never", 60) end },
+  { "delay", function(c) return c:delay(never, 60) end },
   { "shutdown", function(c) return c:shutdown() end },
   { 'shutdown("output")', function(c) return c:shutdown "output" end },
 }
@@ -79,7 +81,7 @@ local function before_success(phase, cancel, ending)
     lu.assertEquals(cheap:pause(), true)
     lu.assertEquals(cheap:resume(), true)
     lu.assertEquals(cheap:unread "put\n", true)
-    lu.assertTrue(not not cheap:delay("never", 60))
+    lu.assertTrue(not not cheap:delay(never, 60))
     lu.assertEquals({ cancel(cheap) }, { true })
     support.after(0.05, function()
       for _, one in support.connections(session) do one:reset() end
@@ -123,7 +125,7 @@ function cases.everything_works_while_open()
       support.within(cheap:deadline(), 45, 50, "deadline")
       for i = 3, 10 do lu.assertEquals(calls[i][2](cheap), true, calls[i][1]) end
       lu.assertEquals(cheap:timeout(), 5)
-      lu.assertTrue(not not cheap:delay("never", 60))
+      lu.assertTrue(not not cheap:delay(never, 60))
       lu.assertEquals({ cheap:send "x" }, { true })
       lu.assertEquals({ cheap:shutdown() }, { true })
     end,

@@ -150,7 +150,7 @@ static const char everything[] =
     "function filter.clone() return setmetatable({}, { __index = filter }) end\n"
     "s = tcpmulti.create { filter = filter, on_disconnected = event, on_input = event,\n"
     "  on_success = function(cheap) open = (open or 0) + 1 cheap:delay(event, 3600) end,\n"
-    "  inline_states = { _stop = event } }\n"
+    "  inline_states = { _stop = event, alarm = event, signal = event } }\n"
     "cheaps = {}\n"
     "for i = 1, 20 do cheaps[i] = s:connect('127.0.0.1', port) cheaps[i]:send 'queued' end\n"
     "s:delay('alarm', 3600)\n"

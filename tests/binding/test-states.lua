@@ -33,8 +33,9 @@ function cases.unknown_destinations_and_states_are_results()
   lu.assertEquals({ tcpmulti.post("nowhere", "x") }, { nil, "no session 'nowhere'", "ESRCH" })
   lu.assertEquals({ tcpmulti.call("nowhere", "x") }, { nil, "no session 'nowhere'", "ESRCH" })
   lu.assertEquals({ tcpmulti.post(5, "x") }, { nil, "no session 5", "ESRCH" })
-  lu.assertEquals({ session:call "nothing" }, { nil, "no state named 'nothing'", "ESRCH" })
-  lu.assertTrue(session:yield "nothing")
+  local ok, message, errname = tcpmulti.post("here", "nothing")
+  lu.assertEquals({ ok, errname }, { nil, "ESRCH" })
+  lu.assertStrContains(message, "there is no state named 'nothing'")
   support.run()
   lu.assertEquals({ tcpmulti.post("here", "x") }, { nil, "no session 'here'", "ESRCH" })
   lu.assertEquals({ session:yield "x" }, { nil, "session has stopped", "ESHUTDOWN" })
@@ -72,7 +73,10 @@ end
 function cases.N10_alarms_answer_as_in_poe()
   local fired = {}
   local session = support.session {
-    inline_states = { ring = function(_, ...) fired[#fired + 1] = table.concat({ ... }, " ") end },
+    inline_states = {
+      ring = function(_, ...) fired[#fired + 1] = table.concat({ ... }, " ") end,
+      idle = function() end,
+    },
   }
   local now = os.time()
   lu.assertTrue(session:delay("ring", 0.01, "first"))
@@ -88,7 +92,7 @@ function cases.N10_alarms_answer_as_in_poe()
   lu.assertEquals({ session:alarm_remove(nil) }, { nil, "no alarm nil", "ESRCH" })
   lu.assertEquals({ session:delay_adjust(gone, 1) }, { nil, "no alarm " .. gone, "ESRCH" })
   lu.assertTrue(session:delay_adjust(keep, 0.05))
-  lu.assertEquals({ session:delay "unknown" }, { nil, "no alarm of state 'unknown'", "ESRCH" })
+  lu.assertEquals({ session:delay "idle" }, { nil, "no alarm of state 'idle'", "ESRCH" })
   support.run()
   lu.assertEquals(fired, { "past", "second", "third time" })
   lu.assertEquals({ session:delay("ring", 1) }, { nil, "session has stopped", "ESHUTDOWN" })

@@ -140,12 +140,13 @@ struct runtime {
     struct link *link;
     void (*exception)(const char *traceback, void *user); /* of the host */
     void *exception_user;
-    struct call *call;             /* the innermost running */
-    struct session *owner;         /* of the innermost handler or state */
-    struct filter_call *filtering; /* the innermost running function of a filter */
-    struct connecting *connecting; /* the innermost running tcpm_connect */
-    struct standard_input *input;  /* from the first s:stdin on */
-    struct slot **chunks;          /* of SLOTS_PER_CHUNK connections each; they never move */
+    void (*watch_changed)(int signum, int change); /* of the runner: see runtime.h; NULL: nobody */
+    struct call *call;                             /* the innermost running */
+    struct session *owner;                         /* of the innermost handler or state */
+    struct filter_call *filtering;                 /* the innermost running function of a filter */
+    struct connecting *connecting;                 /* the innermost running tcpm_connect */
+    struct standard_input *input;                  /* from the first s:stdin on */
+    struct slot **chunks; /* of SLOTS_PER_CHUNK connections each; they never move */
     uint32_t chunk_count;
     uint32_t cheap_count;      /* cheaps[1] to [cheap_count] are there */
     struct session **sessions; /* by number; [0] is not used */
@@ -296,7 +297,6 @@ void tcpm__lua_room(struct tcpm_session *core, void *user);
 int tcpm__lua_more(lua_State *L); /* s:more */
 
 /* ---- tasks.c ---- */
-int tcpm__lua_watching(const struct session *session, int signum);
 void tcpm__lua_watched_free(struct session *session);
 
 /* ---- stdin.c ---- */

@@ -138,12 +138,15 @@ void tcpm__lua_die_all(lua_State *L)
     tcpm__lua_leave(rt, entry);
 }
 
-int tcpm__lua_watches(lua_State *L, int signum)
+int tcpm__lua_sessions(lua_State *L)
 {
     const struct runtime *rt = tcpm__lua_find(L);
-    for (int i = 1; rt != NULL && i < rt->session_count; i++)
-        if (rt->sessions[i] != NULL && !rt->sessions[i]->muted &&
-            tcpm__lua_watching(rt->sessions[i], signum))
-            return 1;
-    return 0;
+    return rt == NULL ? 0 : rt->unstopped;
+}
+
+void tcpm__lua_on_watch(lua_State *L, void (*changed)(int signum, int change))
+{
+    struct runtime *rt = tcpm__lua_find(L);
+    if (rt != NULL)
+        rt->watch_changed = changed;
 }

@@ -9,6 +9,7 @@
 #include "lua_filter.h"
 #include "parts.h"
 #include "protect.h"
+#include "runtime.h"
 #include "tcpmulti_lua.h"
 
 #include <errno.h>
@@ -313,13 +314,20 @@ static void set_link(struct runtime *rt, struct link *link)
     link->runtime = rt;
 }
 
+/* Where there is no /dev/null, what can neither be read nor written takes the number. */
+static int open_nowhere(void)
+{
+    int descriptor = open("/dev/null", O_RDWR);
+    return descriptor >= 0 ? descriptor : open("/", O_PATH | O_DIRECTORY);
+}
+
 /* libuv aborts when it has to close a descriptor of its own with a number below 3, which is what
    the loop's would have in a process that was started with those closed. */
-static void fill_standard_descriptors(void)
+void tcpm__lua_fill_descriptors(void)
 {
     int descriptor;
     do
-        descriptor = open("/dev/null", O_RDWR);
+        descriptor = open_nowhere();
     while (descriptor >= 0 && descriptor <= STDERR_FILENO);
     if (descriptor >= 0)
         close(descriptor);
@@ -328,7 +336,7 @@ static void fill_standard_descriptors(void)
 /* A loop and an engine of our own. */
 static int open_engine(struct runtime *rt)
 {
-    fill_standard_descriptors();
+    tcpm__lua_fill_descriptors();
     struct link *link = make_link();
     uv_loop_t *loop = malloc(sizeof *loop);
     int result = link == NULL || loop == NULL ? -ENOMEM : uv_loop_init(loop);

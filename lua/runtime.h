@@ -8,6 +8,9 @@
 struct lua_State;
 struct uv_loop_s;
 
+/* Opens descriptors 0 to 2 where they are closed; before anything else is opened. */
+void tcpm__lua_fill_descriptors(void);
+
 /* The loop that tcpmulti.run() runs; NULL before luaopen_tcpmulti and after tcpm_lua_close. */
 struct uv_loop_s *tcpm__lua_loop(struct lua_State *L);
 
@@ -24,7 +27,11 @@ void tcpm__lua_fatal(struct lua_State *L, const char *message);
 /* tcpmulti's die for every session, as on the first SIGINT or SIGTERM. */
 void tcpm__lua_die_all(struct lua_State *L);
 
-/* 1 if a live session watches this signal by s:sig. */
-int tcpm__lua_watches(struct lua_State *L, int signum);
+/* Sessions whose _stop has not yet run. */
+int tcpm__lua_sessions(struct lua_State *L);
+
+/* changed(signum, 1) is called after a session has begun to watch a signal, changed(signum, -1)
+   before it ceases to. */
+void tcpm__lua_on_watch(struct lua_State *L, void (*changed)(int signum, int change));
 
 #endif

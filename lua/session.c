@@ -218,6 +218,7 @@ void tcpm__lua_die(struct session *session)
 {
     session->dying = true;
     tcpm__lua_stdin_end(session);
+    tcpm__lua_watched_free(session);
     tcpm_die(session->core);
 }
 
@@ -228,6 +229,7 @@ void tcpm__lua_session_end(struct session *session)
     struct tcpm_id id = {0};
     session->muted = true;
     tcpm__lua_stdin_end(session);
+    tcpm__lua_watched_free(session);
     if (session->core != NULL) {
         while ((id = tcpm_next(session->core, id)).n != 0) {
             struct slot *slot = tcpm__lua_slot(rt, id.n);

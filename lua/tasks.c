@@ -206,21 +206,39 @@ static int core_signals(lua_State *L)
     return 1;
 }
 
-int tcpm__lua_watching(const struct session *session, int signum)
+static bool is_watching(const struct session *session, int signum)
 {
     for (const struct watched *watched = session->watched; watched; watched = watched->next)
         if (watched->signum == signum)
-            return 1;
-    return 0;
+            return true;
+    return false;
+}
+
+static void tell_runner(const struct session *session, int signum, int change)
+{
+    if (session->runtime != NULL && session->runtime->watch_changed != NULL)
+        session->runtime->watch_changed(signum, change);
+}
+
+static void remember_signal(struct session *session, struct watched *watched, int signum)
+{
+    *watched = (struct watched){.next = session->watched, .signum = signum};
+    session->watched = watched;
+    tell_runner(session, signum, 1);
+}
+
+static void forget(struct session *session, struct watched **place)
+{
+    struct watched *watched = *place;
+    tell_runner(session, watched->signum, -1);
+    *place = watched->next;
+    free(watched);
 }
 
 void tcpm__lua_watched_free(struct session *session)
 {
-    while (session->watched != NULL) {
-        struct watched *watched = session->watched;
-        session->watched = watched->next;
-        free(watched);
-    }
+    while (session->watched != NULL)
+        forget(session, &session->watched);
 }
 
 static void forget_signal(struct session *session, int signum)
@@ -228,11 +246,8 @@ static void forget_signal(struct session *session, int signum)
     struct watched **place = &session->watched;
     while (*place != NULL && (*place)->signum != signum)
         place = &(*place)->next;
-    if (*place == NULL)
-        return;
-    struct watched *watched = *place;
-    *place = watched->next;
-    free(watched);
+    if (*place != NULL)
+        forget(session, place);
 }
 
 static int start_watch(lua_State *L, struct session *session, int signum, int index)
@@ -252,9 +267,10 @@ static int start_watch(lua_State *L, struct session *session, int signum, int in
         free(watched);
         return task_failure(L, session, result);
     }
-    forget_signal(session, signum);
-    *watched = (struct watched){.next = session->watched, .signum = signum};
-    session->watched = watched;
+    if (is_watching(session, signum))
+        free(watched);
+    else
+        remember_signal(session, watched, signum);
     return tcpm__lua_result(L, 0);
 }
 

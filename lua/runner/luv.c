@@ -177,6 +177,60 @@ static int walk_handles(lua_State *L)
     return 0;
 }
 
+/* Starts a watcher by the original, the upvalue, and tells who keeps the signals' dispositions. */
+static int start_watcher(lua_State *L)
+{
+    int arguments = lua_gettop(L);
+    uv_signal_t *watcher;
+
+    luaL_checkstack(L, arguments + LUA_MINSTACK, "too many arguments");
+    lua_pushvalue(L, lua_upvalueindex(1));
+    for (int i = 1; i <= arguments; i++)
+        lua_pushvalue(L, i);
+    lua_call(L, arguments, LUA_MULTRET);
+    watcher = *(uv_signal_t **) lua_touserdata(L, 1);
+    if (uv_is_active((uv_handle_t *) watcher))
+        tcpm__runner_signals_luv(watcher->signum);
+    return lua_gettop(L) - arguments;
+}
+
+/* In the table on the stack's top. */
+static void wrap_start(lua_State *L, const char *name)
+{
+    lua_getfield(L, -1, name);
+    if (lua_isfunction(L, -1)) {
+        lua_pushcclosure(L, start_watcher, 1);
+        lua_setfield(L, -2, name);
+    } else {
+        lua_pop(L, 1);
+    }
+}
+
+/* The methods of luv's watchers, and its functions in the table on the stack's top. */
+static void wrap_signals(lua_State *L)
+{
+    wrap_start(L, "signal_start");
+    wrap_start(L, "signal_start_oneshot");
+    luaL_getmetatable(L, "uv_signal");
+    if (lua_istable(L, -1)) {
+        lua_getfield(L, -1, "__index");
+        wrap_start(L, "start");
+        wrap_start(L, "start_oneshot");
+        lua_pop(L, 1);
+    }
+    lua_pop(L, 1);
+}
+
+/* luv calls back on the state that has set the loop: the main one, since a coroutine may have been
+   collected by then. The upvalue. */
+static void set_loop(lua_State *L, const struct luv_library *luv)
+{
+    lua_State *main = lua_touserdata(L, lua_upvalueindex(1));
+
+    luaL_checkstack(main, LUA_MINSTACK, "luv");
+    luv->set_loop(main, tcpm__lua_loop(L));
+}
+
 static int load_luv(lua_State *L)
 {
     struct luv_library luv;
@@ -185,7 +239,7 @@ static int load_luv(lua_State *L)
     if (!open_library(path, &luv))
         return luaL_error(L, "module 'luv': %s cannot be used on a shared loop: %s", path,
                           dlerror());
-    luv.set_loop(L, tcpm__lua_loop(L));
+    set_loop(L, &luv);
     luv.set_callback(L, call_callback);
     lua_pushcfunction(L, luv.open);
     lua_pushliteral(L, "luv");
@@ -196,6 +250,7 @@ static int load_luv(lua_State *L)
     lua_setfield(L, -2, "walk");
     lua_getfield(L, -1, "close");
     lua_setfield(L, LUA_REGISTRYINDEX, CLOSE_KEY);
+    wrap_signals(L);
     return 1;
 }
 
@@ -203,7 +258,8 @@ void tcpm__runner_luv_install(struct lua_State *L)
 {
     lua_getglobal(L, "package");
     lua_getfield(L, -1, "preload");
-    lua_pushcfunction(L, load_luv);
+    lua_pushlightuserdata(L, L);
+    lua_pushcclosure(L, load_luv, 1);
     lua_setfield(L, -2, "luv");
     lua_pop(L, 2);
     lua_pushboolean(L, 0);

@@ -25,6 +25,7 @@ struct runner {
     int argc;
     char **argv;
     int status;
+    int caught; /* the signal that has ended the run; 0: none */
 };
 
 #if defined(__SANITIZE_ADDRESS__)
@@ -195,7 +196,6 @@ static void close_state(lua_State *L, struct runner *runner)
 static void run_state(struct runner *runner)
 {
     lua_State *L = open_state();
-    int caught;
 
     runner->status = RUNNER_ERROR;
     if (L == NULL) {
@@ -206,12 +206,19 @@ static void run_state(struct runner *runner)
         tcpm__runner_report(lua_isstring(L, -1) ? lua_tostring(L, -1) : "cannot start");
         runner->status = RUNNER_ERROR;
     }
-    caught = tcpm__runner_signals_caught(&runner->signals);
-    if (caught != 0) {
-        runner->status = 128 + caught;
+    runner->caught = tcpm__runner_signals_caught(&runner->signals);
+    if (runner->caught != 0)
         fflush(NULL); /* what follows may take longer than is left */
-    }
     close_state(L, runner);
+}
+
+/* A shell stops its loop only if the signal itself has ended us. */
+static void die_of_signal(struct runner *runner)
+{
+    tcpm__runner_output_finish(RUNNER_ERROR);
+    fflush(NULL);
+    tcpm__runner_check_leaks();
+    tcpm__runner_signals_die(runner->caught);
 }
 
 static int start_peer(struct runner *runner)
@@ -234,14 +241,16 @@ int main(int argc, char **argv)
     struct runner runner = {.argc = argc, .argv = argv, .output.epoll = -1};
 
     tcpm__runner_descriptors_prepare();
+    tcpm__runner_output_open();
     runner.status = tcpm__runner_options_parse(&runner.options, argc, argv);
     if (runner.status < 0) {
         runner.status = start_peer(&runner);
         if (runner.status == 0)
             run_state(&runner);
         tcpm__runner_peer_stop(&runner.peer);
-        runner.status = tcpm__runner_output_finish(runner.status);
     }
     tcpm__runner_options_free(&runner.options);
+    if (runner.caught != 0)
+        die_of_signal(&runner);
     return runner.status;
 }

@@ -36,16 +36,16 @@ static int print_help(void)
         "  -V, --version     print the versions and exit\n"
         "  --                end of the options\n\n"
         "Exit status: 0 done, 1 an error in the script or at run time, 2 wrong usage,\n"
-        "130 or 143 ended by SIGINT or SIGTERM, 141 nobody reads standard output any more.\n"
-        "The first SIGINT or SIGTERM shuts down all connections, within 5 seconds; the second\n"
-        "ends at once.\n");
-    return tcpm__runner_output_finish(RUNNER_DONE);
+        "141 nobody reads standard output any more. The first SIGINT, SIGTERM or SIGHUP shuts\n"
+        "down all connections, within 5 seconds, and then ends the program (130, 143 or 129 for\n"
+        "a shell); the second ends it at once.\n");
+    return RUNNER_DONE;
 }
 
 static int print_version(void)
 {
     printf(RUNNER_NAME " %s (libuv %s, %s)\n", tcpm_version(), uv_version_string(), LUAJIT_VERSION);
-    return tcpm__runner_output_finish(RUNNER_DONE);
+    return RUNNER_DONE;
 }
 
 static size_t smallest(size_t a, size_t b, size_t c)

@@ -44,6 +44,7 @@ static void ignore_signals(void)
 {
     signal(SIGINT, SIG_IGN);
     signal(SIGTERM, SIG_IGN);
+    signal(SIGHUP, SIG_IGN);
     signal(SIGQUIT, SIG_IGN);
     signal(SIGPIPE, SIG_IGN);
 }
@@ -85,6 +86,8 @@ int tcpm__runner_peer_start(struct tcpm__runner_peer *peer, const char *mode)
     if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends) != 0)
         return -errno;
     peer->pid = fork();
+    if (peer->pid < 0)
+        result = -errno;
     if (peer->pid == 0) {
         close(ends[0]);
         run_child(parent, ends[1], mode);
@@ -96,6 +99,8 @@ int tcpm__runner_peer_start(struct tcpm__runner_peer *peer, const char *mode)
         peer->port = result;
         return 0;
     }
+    if (peer->pid < 0)
+        close(ends[0]);
     tcpm__runner_peer_stop(peer);
     return result < 0 ? result : -ECHILD;
 }

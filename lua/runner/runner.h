@@ -32,31 +32,43 @@ struct tcpm__runner_options {
 int tcpm__runner_options_parse(struct tcpm__runner_options *options, int argc, char **argv);
 void tcpm__runner_options_free(struct tcpm__runner_options *options);
 
-/* ---- descriptors.c: standard streams and limits ---- */
+/* ---- descriptors.c: descriptors and limits ---- */
 void tcpm__runner_descriptors_prepare(void); /* before anything opens a file */
+
+/* ---- output.c: standard output and standard error ---- */
+/* Replaces C's streams by ones that lose nothing; before Lua takes them. At exit what is buffered
+   is written, and the status is that of its failure if the process would have exited with 0. */
+void tcpm__runner_output_open(void);
 /* Ends the process with 141 from the loop once nobody reads standard output any more. */
 struct tcpm__runner_output {
     uv_poll_t poll;
-    int epoll; /* -1: standard output is not a pipe or socket */
+    uv_timer_t grace;
+    int epoll;     /* -1: standard output is not a pipe or terminal */
+    bool terminal; /* once it hangs up, isatty does not know */
 };
 void tcpm__runner_output_watch(struct tcpm__runner_output *output, uv_loop_t *loop);
 void tcpm__runner_output_close(struct tcpm__runner_output *output);
 /* Writes what is buffered; the status to exit with, status itself if all went well. */
 int tcpm__runner_output_finish(int status);
+void tcpm__runner_check_leaks(void); /* in a build with the sanitizers: may not return */
 
-/* ---- signals.c: SIGINT and SIGTERM ---- */
+/* ---- signals.c: SIGINT, SIGTERM, SIGHUP, SIGPIPE ---- */
 struct tcpm__runner_signals {
-    uv_async_t wake;         /* sent by the handler */
-    uv_signal_t watchers[2]; /* keep libuv from resetting the handler */
-    uv_timer_t limit;        /* ends what has not ended in time; armed by the first signal */
+    uv_async_t wake;   /* sent by the handler */
+    uv_timer_t limit;  /* ends what has not ended in time; armed by the first signal */
+    uv_prepare_t turn; /* looks whether a session is left; started by the first signal */
     struct lua_State *L;
     int dying; /* the signal that ends the sessions; 0: none */
 };
 int tcpm__runner_signals_start(struct tcpm__runner_signals *signals, uv_loop_t *loop,
                                struct lua_State *L);
+void tcpm__runner_signals_luv(int signum); /* luv has begun to watch it */
 /* The signal that ends, or should have ended, this run; 0: none. */
 int tcpm__runner_signals_caught(const struct tcpm__runner_signals *signals);
+/* A signal has begun to end the run in order. */
+bool tcpm__runner_signals_ending(void);
 void tcpm__runner_signals_close(struct tcpm__runner_signals *signals);
+_Noreturn void tcpm__runner_signals_die(int signum); /* at once, by this signal */
 
 /* ---- report.c: errors for people ---- */
 int tcpm__runner_traceback(struct lua_State *L); /* message handler: any value to a traceback */
@@ -71,7 +83,7 @@ void tcpm__runner_source_arguments(struct lua_State *L, const struct tcpm__runne
                                    int argc, char **argv);
 
 /* ---- luv.c: require "luv" on our loop ---- */
-void tcpm__runner_luv_install(struct lua_State *L);
+void tcpm__runner_luv_install(struct lua_State *L); /* the main state */
 /* Whether this handle of the loop is one that luv made. */
 bool tcpm__runner_luv_owns(struct lua_State *L, const uv_handle_t *handle);
 /* Before the module closes the loop: closes what luv has left open, and runs no more callbacks. */

@@ -1,18 +1,22 @@
 /*
- * SIGINT and SIGTERM. The first one shuts every session down, in order, within LIMIT_MS; the second
- * ends the process at once. Both limits must hold while Lua runs a loop that never returns, JIT
- * compiled and deaf to hooks, so they are kept by a plain handler and a POSIX timer, not by the
- * loop.
+ * SIGINT, SIGTERM and SIGHUP. The first one shuts every session down, in order, within LIMIT_MS,
+ * and then the process dies by that signal, so that a shell sees what it was. The second ends the
+ * process at once. Both must hold while Lua runs a loop that never returns, JIT compiled and deaf
+ * to hooks, so they are kept by a plain handler and a POSIX timer, not by the loop.
  *
- * The handler wakes the loop, which does the shutting down, or passes the signal on to libuv when
- * the script itself watches it. To stay in front of libuv's own handler, ours is set after a
- * watcher has been started: as long as that one is active, libuv leaves the disposition alone when
- * others begin and cease to watch the same signal.
+ * A signal that a session watches is the session's each time: the handler passes it on to libuv's,
+ * which tells all watchers. Of luv's watchers the handler cannot know, so the loop looks for them.
+ *
+ * What was ignored when we were started stays ignored while nobody watches it, and SIGPIPE never
+ * ends anything. libuv sets the default disposition when the last watcher of a signal goes; so each
+ * of the four has one that never goes, on a loop of its own that is never run, and ours is the
+ * disposition that counts.
  */
 #include "runner.h"
 
 #include <errno.h>
 #include <signal.h>
+#include <stdio.h>
 #include <string.h>
 #include <time.h>
 #include <unistd.h>
@@ -22,45 +26,55 @@
 #define LIMIT_MS  5000 /* from the first signal to the end of the process */
 #define MARGIN_MS 500  /* of it, for closing and for writing what is buffered */
 #define ECHO_MS   50   /* timeout(1) signals the process and its group: that is one wish, not two */
+#define ANSWER_MS 500  /* a loop that has not answered until then may never do */
+
+#define SIGNALS 4
+
+struct caught_signal {
+    int signum;
+    bool quiet;                     /* ends nothing: SIGPIPE, and what was ignored at the start */
+    volatile sig_atomic_t watching; /* so many sessions */
+    volatile sig_atomic_t luv;      /* a watcher of luv's has been started once */
+    volatile sig_atomic_t given;    /* has been passed on to a watcher before */
+    int64_t given_ms;
+    struct sigaction libuv; /* libuv's handler, which tells its watchers */
+    uv_signal_t holder;     /* keeps libuv from resetting the disposition */
+};
 
 /* What the handlers know. A handler gets no argument, so this is the one place that must be found
    without any; there is one set of signal dispositions per process anyway. */
 struct caught {
-    volatile sig_atomic_t seen[2];    /* SIGINT, SIGTERM: has come before */
+    struct caught_signal signals[SIGNALS];
+    uv_loop_t loop;                   /* of the holders */
     volatile sig_atomic_t unanswered; /* the signal that the loop has yet to act on; 0: none */
     volatile sig_atomic_t dying;      /* the signal that ends the sessions; 0: none */
-    int64_t first_ms;                 /* when the first one came */
+    int64_t first_ms;                 /* when either of these came */
+    bool limited;                     /* there is a timer */
     timer_t limit;
-    uv_async_t *wake;
-    struct sigaction libuv[2]; /* libuv's handler, which tells its watchers */
+    uv_async_t *wake; /* NULL: the loop is not there yet, or no more */
 };
 
 static struct caught *caught_signals(void)
 {
-    static struct caught caught;
+    static struct caught caught = {
+        .signals = {{.signum = SIGINT},
+                    {.signum = SIGTERM},
+                    {.signum = SIGHUP},
+                    {.signum = SIGPIPE}},
+    };
 
     return &caught;
 }
 
-static int signal_index(int signum)
+/* NULL: none of the four. */
+static struct caught_signal *find_signal(int signum)
 {
-    return signum == SIGTERM;
-}
+    struct caught *caught = caught_signals();
 
-static void arm_limit(struct caught *caught, long ms)
-{
-    struct itimerspec at = {.it_value = {.tv_sec = ms / 1000, .tv_nsec = ms % 1000 * 1000000}};
-
-    timer_settime(caught->limit, 0, &at, NULL);
-}
-
-static long limit_left_ms(struct caught *caught)
-{
-    struct itimerspec left;
-
-    if (timer_gettime(caught->limit, &left) != 0)
-        return 0;
-    return left.it_value.tv_sec * 1000 + left.it_value.tv_nsec / 1000000;
+    for (int i = 0; i < SIGNALS; i++)
+        if (caught->signals[i].signum == signum)
+            return &caught->signals[i];
+    return NULL;
 }
 
 static int64_t now_ms(void)
@@ -71,22 +85,72 @@ static int64_t now_ms(void)
     return (int64_t) now.tv_sec * 1000 + now.tv_nsec / 1000000;
 }
 
-static void take_signal(int signum)
+static void arm_limit(const struct caught *caught, long ms)
 {
-    struct caught *caught = caught_signals();
-    int index = signal_index(signum), error = errno;
-    int64_t now = now_ms();
+    struct itimerspec at = {.it_value = {.tv_sec = ms / 1000, .tv_nsec = ms % 1000 * 1000000}};
 
-    if ((caught->unanswered == signum || caught->dying == signum) &&
-        now - caught->first_ms < ECHO_MS)
+    if (caught->limited)
+        timer_settime(caught->limit, 0, &at, NULL);
+}
+
+void tcpm__runner_signals_die(int signum)
+{
+    struct sigaction action = {.sa_handler = SIG_DFL};
+    sigset_t set;
+
+    sigemptyset(&set);
+    sigaddset(&set, signum);
+    sigaction(signum, &action, NULL);
+    pthread_sigmask(SIG_UNBLOCK, &set, NULL);
+    raise(signum);
+    /* The first process of a PID namespace outlives its own signals. */
+    _exit(128 + signum);
+}
+
+/* ---- in the handler ---- */
+
+static void pass_on(struct caught_signal *signal, int64_t now)
+{
+    signal->given = 1;
+    signal->given_ms = now;
+    signal->libuv.sa_handler(signal->signum);
+}
+
+/* Of one that a watcher has taken; it may have ceased to watch since. */
+static bool is_echo(const struct caught_signal *signal, int64_t now)
+{
+    return signal->given && now - signal->given_ms < ECHO_MS;
+}
+
+/* The loop is to look who takes it. */
+static void ask_loop(struct caught *caught, struct caught_signal *signal, int64_t now)
+{
+    bool second = caught->dying || (!signal->luv && (caught->unanswered || signal->given));
+
+    if ((caught->unanswered || caught->dying) && now - caught->first_ms < ECHO_MS)
         return;
-    if (caught->seen[index] || caught->unanswered || caught->dying)
-        _exit(128 + signum);
-    caught->seen[index] = 1;
+    if (!signal->luv && is_echo(signal, now))
+        return;
+    if (caught->wake == NULL || second)
+        tcpm__runner_signals_die(signal->signum);
+    if (caught->unanswered)
+        return;
     caught->first_ms = now;
-    caught->unanswered = signum;
+    caught->unanswered = signal->signum;
     arm_limit(caught, LIMIT_MS);
     uv_async_send(caught->wake);
+}
+
+static void take_signal(int signum)
+{
+    struct caught_signal *signal = find_signal(signum);
+    int error = errno;
+    int64_t now = now_ms();
+
+    if (signal->watching > 0 || (signal->quiet && signal->luv))
+        pass_on(signal, now);
+    else if (!signal->quiet)
+        ask_loop(caught_signals(), signal, now);
     errno = error;
 }
 
@@ -94,8 +158,50 @@ static void take_limit(int signum)
 {
     struct caught *caught = caught_signals();
 
-    (void) signum;
-    _exit(128 + (caught->dying ? caught->dying : caught->unanswered));
+    signum = caught->dying ? caught->dying : caught->unanswered;
+    if (signum != 0)
+        tcpm__runner_signals_die(signum);
+}
+
+static void set_handler(struct caught_signal *signal, void (*handler)(int))
+{
+    struct sigaction action = {.sa_handler = handler, .sa_flags = SA_RESTART};
+
+    for (int i = 0; i < SIGNALS; i++)
+        sigaddset(&action.sa_mask, caught_signals()->signals[i].signum);
+    sigaction(signal->signum, &action, NULL);
+}
+
+/* SIGPIPE has a handler that does nothing instead of SIG_IGN: programs that the script starts by
+   io.popen get the default back, as they expect it. */
+static void set_disposition(struct caught_signal *signal)
+{
+    bool ignored = signal->quiet && signal->signum != SIGPIPE && !signal->watching && !signal->luv;
+
+    set_handler(signal, ignored ? SIG_IGN : take_signal);
+}
+
+/* ---- who watches ---- */
+
+/* A session begins or ceases to watch this signal. */
+static void count_session(int signum, int change)
+{
+    struct caught_signal *signal = find_signal(signum);
+
+    if (signal == NULL)
+        return;
+    signal->watching += change;
+    set_disposition(signal);
+}
+
+void tcpm__runner_signals_luv(int signum)
+{
+    struct caught_signal *signal = find_signal(signum);
+
+    if (signal == NULL)
+        return;
+    signal->luv = 1;
+    set_disposition(signal);
 }
 
 struct watch_query {
@@ -115,112 +221,168 @@ static void find_luv_watcher(uv_handle_t *handle, void *argument)
 }
 
 /* Whether the script itself takes this signal, by a session or by luv. */
-static bool script_watches(struct tcpm__runner_signals *signals, int signum)
+static bool script_watches(const struct tcpm__runner_signals *signals,
+                           const struct caught_signal *signal)
 {
-    struct watch_query query = {.L = signals->L, .signum = signum};
+    struct watch_query query = {.L = signals->L, .signum = signal->signum};
 
-    if (tcpm__lua_watches(signals->L, signum))
+    if (signal->watching > 0)
         return true;
     uv_walk(signals->limit.loop, find_luv_watcher, &query);
     return query.found;
 }
 
-static void end_run(uv_timer_t *timer)
+/* ---- in the loop ---- */
+
+static void on_limit(uv_timer_t *timer)
 {
     struct tcpm__runner_signals *signals = timer->data;
 
     tcpm__lua_fatal(signals->L, "interrupted: not every session has ended within the time limit");
 }
 
-static void pass_on(struct caught *caught, int signum)
+/* What luv still has open is nothing to wait for. */
+static void on_turn(uv_prepare_t *turn)
 {
-    arm_limit(caught, 0);
-    caught->unanswered = 0;
-    caught->libuv[signal_index(signum)].sa_handler(signum);
+    struct tcpm__runner_signals *signals = turn->data;
+
+    if (tcpm__lua_sessions(signals->L) == 0)
+        uv_stop(turn->loop);
 }
 
-/* From the loop, behind take_signal. */
-static void answer_signal(uv_async_t *wake)
+static void begin_dying(struct tcpm__runner_signals *signals, struct caught *caught)
 {
-    struct tcpm__runner_signals *signals = wake->data;
-    struct caught *caught = caught_signals();
-    long left = limit_left_ms(caught);
-    int signum = caught->unanswered;
+    int64_t left = LIMIT_MS - MARGIN_MS - (now_ms() - caught->first_ms);
 
-    if (signum == 0)
-        return;
-    if (script_watches(signals, signum)) {
-        pass_on(caught, signum);
-        return;
-    }
-    caught->dying = signals->dying = signum;
+    signals->dying = caught->unanswered;
+    caught->dying = caught->unanswered;
     caught->unanswered = 0;
     uv_update_time(signals->limit.loop);
-    uv_timer_start(&signals->limit, end_run, left > MARGIN_MS ? (uint64_t) (left - MARGIN_MS) : 0,
-                   0);
+    uv_timer_start(&signals->limit, on_limit, left > 0 ? (uint64_t) left : 0, 0);
+    uv_prepare_start(&signals->turn, on_turn);
     tcpm__lua_die_all(signals->L);
 }
 
+/* libuv's handler takes a lock, and must not be interrupted by itself. */
+static void pass_on_from_loop(struct caught_signal *signal, int64_t now)
+{
+    sigset_t all, before;
+
+    sigfillset(&all);
+    pthread_sigmask(SIG_SETMASK, &all, &before);
+    pass_on(signal, now);
+    pthread_sigmask(SIG_SETMASK, &before, NULL);
+}
+
+/* From the loop, behind ask_loop. */
+static void on_wake(uv_async_t *wake)
+{
+    struct tcpm__runner_signals *signals = wake->data;
+    struct caught *caught = caught_signals();
+    struct caught_signal *signal = find_signal(caught->unanswered);
+    bool watched;
+
+    if (signal == NULL)
+        return;
+    watched = script_watches(signals, signal);
+    if (watched || is_echo(signal, caught->first_ms)) {
+        arm_limit(caught, 0);
+        caught->unanswered = 0;
+        if (watched)
+            pass_on_from_loop(signal, caught->first_ms);
+    } else if (signal->given) {
+        tcpm__runner_signals_die(signal->signum);
+    } else {
+        begin_dying(signals, caught);
+    }
+}
+
+/* ---- beginning and end ---- */
+
 /* Not SIGRTMAX itself: valgrind keeps that one. */
-static int start_limit(struct caught *caught)
+static void start_limit(struct caught *caught)
 {
     int signum = SIGRTMAX - 1;
     struct sigevent event = {.sigev_notify = SIGEV_SIGNAL, .sigev_signo = signum};
     struct sigaction action = {.sa_handler = take_limit};
+    char line[160];
 
-    if (timer_create(CLOCK_MONOTONIC, &event, &caught->limit) != 0 ||
-        sigaction(signum, &action, NULL) != 0)
-        return -errno;
-    return 0;
+    caught->limited = sigaction(signum, &action, NULL) == 0 &&
+                      timer_create(CLOCK_MONOTONIC, &event, &caught->limit) == 0;
+    if (caught->limited)
+        return;
+    snprintf(line, sizeof line,
+             "no timer: one signal does not end a script that never returns to the loop: %s",
+             strerror(errno));
+    tcpm__runner_report(line);
 }
 
-static void hold_place(uv_signal_t *watcher, int signum)
+static void hold_place(uv_signal_t *holder, int signum)
 {
-    (void) watcher;
+    (void) holder;
     (void) signum;
 }
 
-static int start_watcher(struct tcpm__runner_signals *signals, uv_loop_t *loop, int signum)
+static int hold_signal(struct caught *caught, struct caught_signal *signal)
 {
-    int index = signal_index(signum), result;
-    uv_signal_t *watcher = &signals->watchers[index];
-    struct sigaction action = {.sa_handler = take_signal, .sa_flags = SA_RESTART};
+    struct sigaction before;
+    int result = uv_signal_init(&caught->loop, &signal->holder);
 
-    result = uv_signal_init(loop, watcher);
+    sigaction(signal->signum, NULL, &before);
+    signal->quiet = signal->signum == SIGPIPE || before.sa_handler == SIG_IGN;
+    if (result == 0)
+        result = uv_signal_start(&signal->holder, hold_place, signal->signum);
     if (result != 0)
         return result;
-    uv_unref((uv_handle_t *) watcher);
-    result = uv_signal_start(watcher, hold_place, signum);
-    if (result != 0)
-        return result;
-    return sigaction(signum, &action, &caught_signals()->libuv[index]) == 0 ? 0 : -errno;
+    sigaction(signal->signum, NULL, &signal->libuv);
+    set_disposition(signal);
+    return 0;
+}
+
+static int hold_signals(struct caught *caught)
+{
+    int result = uv_loop_init(&caught->loop);
+
+    for (int i = 0; i < SIGNALS && result == 0; i++)
+        result = hold_signal(caught, &caught->signals[i]);
+    return result;
 }
 
 int tcpm__runner_signals_start(struct tcpm__runner_signals *signals, uv_loop_t *loop,
                                struct lua_State *L)
 {
     struct caught *caught = caught_signals();
-    int result = start_limit(caught);
+    int result;
 
-    if (result != 0)
-        return result;
+    start_limit(caught);
     signals->L = L;
     uv_timer_init(loop, &signals->limit);
     signals->limit.data = signals;
     uv_unref((uv_handle_t *) &signals->limit);
-    result = uv_async_init(loop, &signals->wake, answer_signal);
+    uv_prepare_init(loop, &signals->turn);
+    signals->turn.data = signals;
+    uv_unref((uv_handle_t *) &signals->turn);
+    result = uv_async_init(loop, &signals->wake, on_wake);
     if (result != 0)
         return result;
     signals->wake.data = signals;
     uv_unref((uv_handle_t *) &signals->wake);
     caught->wake = &signals->wake;
-    result = start_watcher(signals, loop, SIGINT);
-    return result != 0 ? result : start_watcher(signals, loop, SIGTERM);
+    tcpm__lua_on_watch(L, count_session);
+    return hold_signals(caught);
 }
 
 int tcpm__runner_signals_caught(const struct tcpm__runner_signals *signals)
 {
     return signals->dying != 0 ? signals->dying : caught_signals()->unanswered;
+}
+
+bool tcpm__runner_signals_ending(void)
+{
+    const struct caught *caught = caught_signals();
+
+    return caught->dying != 0 ||
+           (caught->unanswered != 0 && now_ms() - caught->first_ms < ANSWER_MS);
 }
 
 static void close_handle(uv_handle_t *handle)
@@ -229,24 +391,11 @@ static void close_handle(uv_handle_t *handle)
         uv_close(handle, NULL);
 }
 
-/* libuv sets the default dispositions again: a signal during the last steps ends the process. Where
-   a signal has brought them on, its echo must not, so our handler is put back, unseen by any. */
+/* From here on a signal ends the process; if it is not the echo of the one that has done so. */
 void tcpm__runner_signals_close(struct tcpm__runner_signals *signals)
 {
-    struct sigaction action = {.sa_handler = take_signal, .sa_flags = SA_RESTART};
-    sigset_t both, before;
-
-    sigemptyset(&both);
-    sigaddset(&both, SIGINT);
-    sigaddset(&both, SIGTERM);
-    pthread_sigmask(SIG_BLOCK, &both, &before);
-    close_handle((uv_handle_t *) &signals->watchers[0]);
-    close_handle((uv_handle_t *) &signals->watchers[1]);
+    caught_signals()->wake = NULL;
     close_handle((uv_handle_t *) &signals->wake);
+    close_handle((uv_handle_t *) &signals->turn);
     close_handle((uv_handle_t *) &signals->limit);
-    if (signals->dying != 0) {
-        sigaction(SIGINT, &action, NULL);
-        sigaction(SIGTERM, &action, NULL);
-    }
-    pthread_sigmask(SIG_SETMASK, &before, NULL);
 }

@@ -27,13 +27,13 @@ local function time_to_end(process)
   return (uv.hrtime() - begin) / 1e9
 end
 
-for signal, code in pairs { sigint = 130, sigterm = 143 } do
+for _, signal in ipairs { "sigint", "sigterm", "sighup" } do
   harness.case("the first " .. signal .. " shuts every session down", function()
     local process = start "tcpmulti.run() print 'behind run'"
     await_output(process, "ready")
     process.kill(signal)
     harness.finish(process)
-    expect(process, code, "ready\ndisconnected\tdie\nstop\nbehind run\n", "")
+    expect(process, signal, "ready\ndisconnected\tdie\nstop\nbehind run\n", "")
   end)
 
   harness.case("the second signal ends a busy loop at once: " .. signal, function()
@@ -49,7 +49,7 @@ for signal, code in pairs { sigint = 130, sigterm = 143 } do
     local seconds = time_to_end(process)
     timer:close()
     assert(seconds < 3, seconds)
-    harness.equal(code, process.code, "exit status")
+    expect(process, signal)
   end)
 end
 
@@ -66,7 +66,7 @@ harness.case("two that come at once, as timeout(1) sends them, are one", functio
     tried = tried + 1
     if apart < 10 then -- not if we were kept from running between the two
       judged = judged + 1
-      expect(process, 143, "ready\ndisconnected\tdie\nstop\nbehind run\n", "")
+      expect(process, "sigterm", "ready\ndisconnected\tdie\nstop\nbehind run\n", "")
     end
   end
   assert(judged > 0, "the two never came at once")
@@ -79,7 +79,7 @@ harness.case("the second of two at once may come in the last steps", function()
     session:yield(function() os.execute "kill -TERM $PPID" end)
     tcpmulti.run() print "behind run"
   ]] }
-  expect(run, 143)
+  expect(run, "sigterm")
 end)
 
 harness.case("SIGTERM after SIGINT is a second signal", function()
@@ -93,7 +93,7 @@ harness.case("SIGTERM after SIGINT is a second signal", function()
   process.kill "sigterm"
   local seconds = time_to_end(process)
   assert(seconds < 3, seconds)
-  harness.equal(143, process.code, "exit status")
+  expect(process, "sigterm")
 end)
 
 harness.case("one signal ends a loop that never ends, after 5 seconds", function()
@@ -102,7 +102,7 @@ harness.case("one signal ends a loop that never ends, after 5 seconds", function
   process.kill "sigint"
   local seconds = time_to_end(process)
   assert(seconds > 4 and seconds < 8, seconds)
-  harness.equal(130, process.code, "exit status")
+  expect(process, "sigint")
 end)
 
 harness.case("a session that cannot end is ended within 5 seconds", function()
@@ -120,7 +120,7 @@ harness.case("a session that cannot end is ended within 5 seconds", function()
   process.kill "sigint"
   local seconds = time_to_end(process)
   assert(seconds < 8, seconds)
-  expect(process, 130, "ready\n", "interrupted")
+  expect(process, "sigint", "ready\n", "interrupted")
 end)
 
 harness.case("a signal before run ends the run that follows", function()
@@ -133,7 +133,7 @@ harness.case("a signal before run ends the run that follows", function()
   await_output(process, "busy")
   process.kill "sigint"
   harness.finish(process)
-  expect(process, 130, nil, "")
+  expect(process, "sigint", nil, "")
   harness.contains(process.output(), "disconnected\tdie\nstop\nbehind\n")
 end)
 
@@ -147,16 +147,76 @@ harness.case("a session that watches the signal takes the first one", function()
   expect(process, 0, "ready\ntaken\ndisconnected\tshutdown\nstop\n", "")
 end)
 
-harness.case("the second one ends at once although a session watches", function()
-  local process = start [[
-    session:sig("INT", function() print "taken" end)
-    tcpmulti.run()]]
+-- A script whose session takes this signal, and goes on.
+local function watching(signal, text)
+  return start(([[
+    local n = 0
+    session:sig("%s", function(_, name)
+      n = n + 1
+      print("taken", n, name)
+      %s
+    end)
+    tcpmulti.run()]]):format(signal:sub(4):upper(), text or ""))
+end
+
+for _, signal in ipairs { "sigint", "sigterm", "sighup", "sigusr1" } do
+  harness.case("a session that watches the signal takes it each time: " .. signal, function()
+    local process = watching(signal, "if n == 4 then session:shutdown(cheap) end")
+    await_output(process, "ready")
+    for n = 1, 4 do
+      process.kill(signal)
+      await_output(process, "taken\t" .. n)
+    end
+    harness.finish(process)
+    harness.equal(0, process.code, "exit status")
+    harness.contains(process.output(), "taken\t4\t" .. signal:sub(4):upper())
+  end)
+end
+
+harness.case("its echo never kills, nor does what comes while the script is busy", function()
+  local process = watching("sigint", [[
+    if n > 1 then return end
+    print "busy"
+    local ends = os.clock() + 0.5
+    while os.clock() < ends do end
+    session:delay(function() session:shutdown(cheap) end, 0.1)]])
   await_output(process, "ready")
   process.kill "sigint"
+  process.kill "sigint"
+  await_output(process, "busy")
+  for _ = 1, 4 do
+    process.kill "sigint"
+    harness.wait(80)
+  end
+  harness.finish(process)
+  expect(process, 0, nil, "")
+  harness.contains(process.output(), "disconnected\tshutdown\nstop\n")
+end)
+
+harness.case("one whose watch has ended ends at once; not its echo", function()
+  local process = watching("sigint", "session:sig('INT', nil)")
+  await_output(process, "ready")
+  process.kill "sigint"
+  process.kill "sigint"
   await_output(process, "taken")
+  harness.wait(100)
   process.kill "sigint"
   harness.finish(process)
-  expect(process, 130, "ready\ntaken\n", "")
+  expect(process, "sigint", "ready\ntaken\t1\tINT\n", "")
+end)
+
+harness.case("a session that dies has ceased to watch", function()
+  local process = start("session:sig('INT', function() print 'never' end) " .. [[
+    tcpmulti.create { inline_states = { _start = function(s)
+      s:delay(function() session:die() print "dead" end, 0.01)
+      s:delay(function() end, 3600)
+    end, _stop = function() print "other stop" end } }
+    tcpmulti.run()]])
+  await_output(process, "dead")
+  process.kill "sigint"
+  harness.finish(process)
+  expect(process, "sigint", nil, "")
+  harness.contains(process.output(), "other stop\n")
 end)
 
 harness.case("another signal than the one that is watched ends in order", function()
@@ -168,7 +228,7 @@ harness.case("another signal than the one that is watched ends in order", functi
   await_output(process, "taken")
   process.kill "sigterm"
   harness.finish(process)
-  expect(process, 143, "ready\ntaken\ndisconnected\tdie\nstop\n", "")
+  expect(process, "sigterm", "ready\ntaken\ndisconnected\tdie\nstop\n", "")
 end)
 
 harness.case("a signal that is not watched any more ends in order", function()
@@ -179,7 +239,7 @@ harness.case("a signal that is not watched any more ends in order", function()
   await_output(process, "ready")
   process.kill "sigint"
   harness.finish(process)
-  expect(process, 130, "ready\ndisconnected\tdie\nstop\n", "")
+  expect(process, "sigint", "ready\ndisconnected\tdie\nstop\n", "")
 end)
 
 harness.case("a signal that luv watches is the script's", function()
@@ -198,6 +258,189 @@ harness.case("a signal that luv watches is the script's", function()
   expect(process, 0, "ready\ntaken\ndisconnected\tshutdown\nstop\n", "")
 end)
 
+harness.case("a signal that luv watches comes each time, and ends at once after that", function()
+  local process = start [[
+    local uv = require "luv"
+    local watcher, n = uv.new_signal(), 0
+    uv.signal_start(watcher, "sigint", function()
+      n = n + 1
+      print("taken", n)
+      if n == 3 then watcher:close() end
+    end)
+    tcpmulti.run()]]
+  await_output(process, "ready")
+  for n = 1, 3 do
+    process.kill "sigint"
+    await_output(process, "taken\t" .. n)
+  end
+  harness.wait(100)
+  process.kill "sigint"
+  harness.finish(process)
+  expect(process, "sigint", "ready\ntaken\t1\ntaken\t2\ntaken\t3\n", "")
+end)
+
+harness.case("luv's open handles are nothing to wait for", function()
+  local process = start [[
+    timer = require "luv".new_timer()
+    timer:start(1, 100, function() end)
+    tcpmulti.run()
+    print "behind"]]
+  await_output(process, "ready")
+  process.kill "sigint"
+  local seconds = time_to_end(process)
+  assert(seconds < 2, seconds)
+  expect(process, "sigint", "ready\ndisconnected\tdie\nstop\nbehind\n", "")
+end)
+
+harness.case("a script of luv's alone ends too", function()
+  local process = support.start { "-e", [[
+    io.stdout:setvbuf "no"
+    require "luv".new_timer():start(1, 3600000, function() print "ready" end)]] }
+  await_output(process, "ready")
+  process.kill "sigterm"
+  local seconds = time_to_end(process)
+  assert(seconds < 2, seconds)
+  expect(process, "sigterm", "ready\n", "")
+end)
+
+local function shell(command, text)
+  local path = support.script(text)
+  return harness.start("bash", { "-c", command, support.runner, path })
+end
+
+-- Not os.execute, which ignores SIGINT until its command has ended.
+local signals_of_its_own = [[
+  local tcpmulti = require "tcpmulti"
+  io.stdout:setvbuf "no"
+  local function kill(name) io.popen("kill -" .. name .. " $PPID"):close() end
+]]
+
+harness.case("signals that were ignored at the start stay ignored", function()
+  local process = shell("trap '' INT TERM HUP; exec \"$0\" \"$1\"", signals_of_its_own .. [[
+    local s = tcpmulti.create {}
+    s:delay(function() print "still alive" end, 0.2)
+    for _ = 1, 2 do kill "INT" kill "TERM" kill "HUP" end
+    tcpmulti.run()
+    kill "INT"
+    os.execute [=[bash -c 'kill -INT $$; echo a child ignores it too']=] ]])
+  harness.finish(process)
+  expect(process, 0, "still alive\na child ignores it too\n", "")
+end)
+
+for watch, text in pairs {
+  ["a session"] = [[
+    s:sig("INT", function(_, name) taken(name) end)
+    unwatch = function() s:sig("INT", nil) end]],
+  ["luv"] = [[
+    local watcher = require "luv".new_signal()
+    watcher:start("sigint", function() taken "INT" end)
+    unwatch = function() watcher:close() end]],
+} do
+  harness.case("an ignored signal is taken while it is watched: " .. watch, function()
+    local process = shell("trap '' INT; exec \"$0\" \"$1\"", signals_of_its_own .. [[
+      local s, n, unwatch = tcpmulti.create {}, 0, nil
+      local function taken(name)
+        n = n + 1
+        print("taken", n, name)
+        if n < 3 then return kill "INT" end
+        unwatch()
+        kill "INT"
+        s:delay(function() kill "INT" print "still alive" end, 0.1)
+      end
+      s:delay(function() end, 0.5)
+      ]] .. text .. [[
+      s:delay(function() kill "INT" end, 0.01)
+      tcpmulti.run()]])
+    harness.finish(process)
+    expect(process, 0, "taken\t1\tINT\ntaken\t2\tINT\ntaken\t3\tINT\nstill alive\n", "")
+  end)
+end
+
+harness.case("SIGPIPE is harmless before, while and after a session watches it", function()
+  local process = shell("exec \"$0\" \"$1\"", signals_of_its_own .. [[
+    local s = tcpmulti.create {}
+    kill "PIPE"
+    s:sig("PIPE", function(session, name)
+      print("taken", name)
+      session:sig("PIPE", nil)
+      kill "PIPE"
+      session:delay(function() kill "PIPE" print "still alive" end, 0.05)
+    end)
+    s:delay(function() kill "PIPE" end, 0.01)
+    s:delay_set(function() end, 0.5)
+    tcpmulti.run()]])
+  harness.finish(process)
+  expect(process, 0, "taken\tPIPE\nstill alive\n", "")
+end)
+
+harness.case("one Ctrl-C ends a shell's loop", function()
+  local script = support.script [[
+    local tcpmulti = require "tcpmulti"
+    io.stdout:setvbuf "no"
+    tcpmulti.create { inline_states = {
+      _start = function(s) s:delay("never", 3600) print "ready" end,
+      _stop = function() print "stop" end } }
+    tcpmulti.run()]]
+  local process = harness.start("setsid", { "bash", "-c",
+    [[for i in 1 2 3; do echo item $i; "$0" "$1"; done; echo ended]], support.runner, script })
+  await_output(process, "ready")
+  uv.kill(-process.pid, "sigint")
+  harness.finish(process)
+  expect(process, "sigint", "item 1\nready\nstop\n", "")
+end)
+
+for _, name in ipairs { "INT", "TERM", "HUP" } do
+  harness.case("process 1 ends by the status of the signal: " .. name, function()
+    if harness.run("unshare", { "-pf", "true" }).code ~= 0 then return end
+    local script = support.script(signals_of_its_own .. ([[
+      tcpmulti.create { inline_states = {
+        _start = function(s) s:delay("never", 3600) end,
+        _stop = function() print "stop" end } }
+      kill "%s"
+      tcpmulti.run()]]):format(name))
+    local run = harness.run("unshare", { "-pf", support.runner, script })
+    expect(run, 128 + uv.constants["SIG" .. name], "stop\n", "")
+  end)
+end
+
+harness.case("a second signal ends process 1 out of a busy loop", function()
+  if harness.run("unshare", { "-pf", "true" }).code ~= 0 then return end
+  local script = support.script(signals_of_its_own .. [[
+    kill "INT"
+    io.popen "sleep 0.1; kill -INT $PPID"
+    while true do end]])
+  expect(harness.run("unshare", { "-pf", support.runner, script }), 130, "", "")
+end)
+
+harness.case("a code that the script gives os.exit wins", function()
+  for _, text in ipairs {
+    "tcpmulti.create { inline_states = { _stop = function() os.exit(7) end } }:delay('x', 3600)",
+    "tcpmulti.create {}:delay('x', 3600) tcpmulti.run() os.exit(7)",
+    "tcpmulti.create {}:delay('x', 3600) tcpmulti.run() os.exit(7, true)",
+  } do
+    local process = shell("exec \"$0\" \"$1\"", signals_of_its_own .. "kill 'INT' " .. text)
+    harness.finish(process)
+    expect(process, 7, "", "")
+  end
+end)
+
+harness.case("what is buffered is written before it dies", function()
+  local process = shell("exec \"$0\" \"$1\"", signals_of_its_own .. [[
+    io.stdout:setvbuf "full"
+    tcpmulti.create { inline_states = { _stop = function() io.write "last words" end } }
+    kill "TERM"]])
+  harness.finish(process)
+  expect(process, "sigterm", "last words", "")
+end)
+
+harness.case("without a timer for the limit: a warning, and all goes on", function()
+  local process = shell("ulimit -i 0; exec \"$0\" \"$1\"", signals_of_its_own .. [[
+    tcpmulti.create { inline_states = { _stop = function() print "stop" end } }:delay("x", 3600)
+    kill "INT"]])
+  harness.finish(process)
+  expect(process, "sigint", "stop\n", "tcpmulti-lua: no timer: ")
+end)
+
 harness.case("the practice peer outlives a signal of the terminal, so all end in order", function()
   local process = start "print('pid', io.open('/proc/self/stat'):read '*n') tcpmulti.run()"
   await_output(process, "ready")
@@ -207,9 +450,10 @@ harness.case("the practice peer outlives a signal of the terminal, so all end in
   local peer = assert(tonumber(children:match "^(%d+)"), children)
   uv.kill(peer, "sigint")
   uv.kill(peer, "sigterm")
+  uv.kill(peer, "sighup")
   process.kill "sigint"
   harness.finish(process)
-  expect(process, 130, nil, "")
+  expect(process, "sigint", nil, "")
   harness.contains(process.output(), "disconnected\tdie")
 end)
 

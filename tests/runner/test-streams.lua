@@ -1,6 +1,7 @@
 -- Standard streams and limits of tcpmulti-lua. Cases that need a shell's redirections start one.
 local harness = require "scripts.harness"
 local support = require "runner.support"
+local uv = require "luv"
 local expect = support.expect
 
 -- Runs a shell command in which "$0" is the runner and "$1" a script of this text.
@@ -41,8 +42,201 @@ harness.case("what a script writes to its files is kept when the reader goes", f
   expect(run, 0, "kept", "")
 end)
 
-harness.case("standard output that cannot be written: a message and exit 1", function()
-  expect(shell([["$0" "$1" > /dev/full]], "print 'lost'"), 1, "", "No space left on device")
+local full = "standard output: No space left on device"
+local ends = {
+  ["at the normal end"] = "print 'lost'",
+  ["at os.exit"] = "print 'lost' os.exit(0)",
+  ["at os.exit that closes the state"] = "print 'lost' os.exit(true, true)",
+  ["at os.exit of a handler"] = [[
+    local s = require "tcpmulti".create {}
+    s:yield(function() print "lost" os.exit(0) end)]],
+  ["at the end of C"] = [[
+    local ffi = require "ffi"
+    ffi.cdef "int puts(const char *text); void exit(int status);"
+    ffi.C.puts "lost"
+    ffi.C.exit(0)]],
+  ["where it was noticed before"] = "print 'lost' io.stdout:flush()",
+}
+for what, text in pairs(ends) do
+  harness.case("standard output that cannot be written: a message and exit 1 " .. what, function()
+    expect(shell([["$0" "$1" > /dev/full]], text), 1, "", full)
+  end)
+end
+
+harness.case("another status than 0 wins over a full disk", function()
+  expect(shell([["$0" "$1" > /dev/full]], "print 'lost' os.exit(7)"), 7, "", full)
+end)
+
+-- Sets or clears O_NONBLOCK of what descriptor 1 is, or shows it; by C's numbers of Linux.
+local flags = [[
+  local ffi = require "ffi"
+  ffi.cdef "int fcntl(int descriptor, int command, ...);"
+  local was = ffi.C.fcntl(%d, 3)
+  if arg[1] == "set" then ffi.C.fcntl(%d, 4, ffi.cast("int", 2048 + was)) end
+  if arg[1] == "show" then io.stderr:write(bit.band(was, 2048), "\n") end]]
+
+local printers = {
+  print = "for i = 1, 20000 do print(line(i)) end",
+  ["io.write"] = "for i = 1, 20000 do io.write(line(i), '\\n') end",
+  ["io.stdout:write and flush"] =
+    "for i = 1, 20000 do assert(io.stdout:write(line(i), '\\n')) io.stdout:flush() end",
+  ["one great write"] = [[
+    local lines = {}
+    for i = 1, 20000 do lines[i] = line(i) .. "\n" end
+    io.write(table.concat(lines))]],
+  ["printf of C"] = [[
+    local ffi = require "ffi"
+    ffi.cdef "int printf(const char *format, ...);"
+    for i = 1, 20000 do ffi.C.printf("%s\n", line(i)) end]],
+  ["handlers"] = [[
+    local s, i = require "tcpmulti".create {}, 0
+    s:yield(function(self)
+      for _ = 1, 1000 do i = i + 1 print(line(i)) end
+      if i < 20000 then self:yield(debug.getinfo(1, "f").func) end
+    end)]],
+}
+for what, text in pairs(printers) do
+  harness.case("a pipe that somebody made non-blocking loses nothing: " .. what, function()
+    local set = support.script(flags:format(1, 1), "flags.lua")
+    local run = shell(([[{ luajit %s set; "$0" "$1"; luajit %s show; } | (sleep 0.2; md5sum)]])
+      :format(set, set), "local function line(i) return ('%050d'):format(i) end " .. text)
+    local expected = harness.run("bash", { "-c", "seq -f %050.0f 1 20000 | md5sum" })
+    expect(run, 0, expected.output(), "2048\n")
+  end)
+end
+
+harness.case("standard error that is non-blocking loses nothing", function()
+  local set = support.script(flags:format(2, 2), "flags.lua")
+  local run = shell(([[{ luajit %s set; "$0" "$1"; } 2>&1 >/dev/null | (sleep 0.2; wc -c)]])
+    :format(set), "for i = 1, 20000 do io.stderr:write(('x'):rep(49), '\\n') end")
+  expect(run, 0, "1000000\n", "")
+end)
+
+local endless = {
+  ["the main chunk"] = "while true do print 'line' end",
+  ["one long handler"] =
+    "require 'tcpmulti'.create {}:yield(function() while true do print 'line' end end)",
+  ["many handlers"] = [[
+    local function go(s) for _ = 1, 100 do io.write 'line\n' end s:yield(go) end
+    require 'tcpmulti'.create {}:yield(go)]],
+  ["a compiled loop"] = [[
+    local write, out = io.stdout.write, io.stdout
+    for i = 1, math.huge do write(out, 'line\n') end]],
+  ["a coroutine"] = "coroutine.wrap(function() while true do io.write 'line\\n' end end)()",
+  ["a protected call"] =
+    "while true do pcall(function() while true do print 'line' io.stdout:flush() end end) end",
+  ["C code"] = [[
+    local ffi = require "ffi"
+    ffi.cdef "int puts(const char *text);"
+    while true do ffi.C.puts "line" end]],
+}
+for what, text in pairs(endless) do
+  harness.case("endless printing into head ends quietly with 141: " .. what, function()
+    local run = shell([["$0" "$1" | head -n 1; exit ${PIPESTATUS[0]}]], text)
+    expect(run, 141, "line\n", "")
+  end)
+end
+
+-- Runs a chunk whose standard output is a socket, to whose other end body is given.
+local function on_socket(text, body)
+  local ours, process = uv.new_pipe(false), {}
+  local fds = uv.socketpair("stream", nil, {}, {})
+  ours:open(fds[1])
+  process.handle = uv.spawn(support.runner, {
+    args = { "-e", text }, stdio = { nil, fds[2], 2 },
+  }, function(code, signal)
+    process.code, process.signal = code, signal
+    process.handle:close()
+  end)
+  require "ffi".C.close(fds[2])
+  body(ours)
+  harness.wait_until(20, "the end", function() return process.code end)
+  if not ours:is_closing() then ours:close() end
+  harness.equal(0, process.signal, "signal")
+  return process.code
+end
+require "ffi".cdef "int close(int descriptor);"
+
+harness.case("for a socket only a failed write ends the program", function()
+  local wait = "local s = require 'tcpmulti'.create {} s:delay(function() %s end, 0.3)"
+  harness.equal(0, on_socket(wait:format "os.exit(0)", function(ours) ours:close() end))
+  harness.equal(0, on_socket(wait:format "print 'x'", function(ours) ours:shutdown() end))
+  harness.equal(141, on_socket(wait:format "print 'x' io.stdout:flush() while true do end",
+    function(ours) ours:close() end))
+  harness.equal(141, on_socket(wait:format "print 'x'", function(ours) ours:close() end))
+end)
+
+harness.case("C code finds the descriptor of standard output", function()
+  expect(support.chunk [[
+    local ffi = require "ffi"
+    ffi.cdef "typedef struct FILE FILE; int fileno(FILE *stream);"
+    print(ffi.C.fileno(io.stdout), ffi.C.fileno(io.stderr))]], 0, "1\t2\n", "")
+end)
+
+harness.case("where standard output is a file it can be sought", function()
+  local run = shell([[cd "${1%/*}"; "$0" "$1" > out; cat out]], [[
+    io.write "12345"
+    io.stderr:write(io.stdout:seek("cur"), " ", io.stdout:seek("set", 1), "\n")
+    io.write "x"]])
+  expect(run, 0, "1x345", "5 1\n")
+end)
+
+-- Runs a script under a shell on a terminal, which hangs up; returns a function that waits for one
+-- of the files that these two write: "ready", "stopped", "status".
+local function hang_up(trap, text)
+  local path = support.script([[
+    local tcpmulti = require "tcpmulti"
+    local function note(name)
+      local file = assert(io.open(name, "w"))
+      file:write "x"
+      file:close()
+    end
+    tcpmulti.create { inline_states = {
+      _start = function(s)
+        s:delay("never", 3600)
+        s:yield(function() note "ready" ]] .. text .. [[ end)
+      end,
+      never = print,
+      _stop = function() note "stopped" end } }]])
+  local directory = path:match "^(.*)/"
+  local terminal = harness.start("script", { "-qec", ("cd %s; %s '%s' script.lua; echo $? > status")
+    :format(directory, trap, support.runner), "/dev/null" })
+  local function await(name)
+    return harness.wait_until(20, name, function()
+      local file = io.open(directory .. "/" .. name)
+      local bytes = file and file:read "*a"
+      if file then file:close() end
+      return bytes ~= "" and bytes
+    end)
+  end
+  await "ready"
+  terminal.kill "sigkill"
+  harness.finish(terminal)
+  return await
+end
+
+harness.case("a terminal that hangs up: SIGHUP, and all end in order", function()
+  harness.equal("x", hang_up("", "")("stopped"))
+end)
+
+harness.case("a terminal that hangs up where SIGHUP is ignored: 141", function()
+  harness.equal("141\n", hang_up("trap '' HUP;", "")("status"))
+end)
+
+harness.case("a terminal that hangs up ends endless printing: 141", function()
+  harness.equal("141\n", hang_up("trap '' HUP;", "while true do print 'line' end")("status"))
+end)
+
+harness.case("closed descriptors where there is no /dev/null are no abort", function()
+  if harness.run("unshare", { "-m", "true" }).code ~= 0 then return end
+  for _, text in ipairs { "print 'nowhere' tcpmulti.create {}:yield(print)",
+    "tcpmulti.create {}:stdin(function(_, line, _, name) os.exit(name == 'EBADF' and 0 or 1) end)" }
+  do
+    local run = shell([[mount() { command mount "$@"; }
+      exec unshare -m sh -c 'mount -t tmpfs none /dev; exec "$0" "$1" <&- >&- 2>&-' "$0" "$1"]],
+      "tcpmulti = require 'tcpmulti' " .. text)
+    expect(run, 0, "", "")
+  end
 end)
 
 harness.case("standard output stays blocking for those who share it", function()

@@ -64,6 +64,13 @@ function harness.wait_until(seconds, what, ready)
   return answer
 end
 
+-- Lets this many milliseconds pass: where nothing tells that something does not happen.
+function harness.wait(ms)
+  local timer = uv.new_timer()
+  await(function(go_on) timer:start(ms, 0, go_on) end)
+  timer:close()
+end
+
 local function collect(pipe, chunks, ended)
   pipe:read_start(function(failure, bytes)
     if bytes then

@@ -48,6 +48,10 @@ static int inherit(const struct tcpm_session *session, struct tcpm_connect_optio
         tcpm__check_time(&options->shutdown_timeout_ms, session->shutdown_timeout_ms) < 0 ||
         tcpm__check_time(&options->deadline_ms, session->deadline_ms) < 0)
         return -EINVAL;
+    if (options->half_open < TCPM_NONE || options->half_open > 1)
+        return -EINVAL;
+    if (options->half_open == 0)
+        options->half_open = session->half_open;
     if (options->input_filter == NULL)
         options->input_filter = session->input_filter;
     if (options->output_filter == NULL)
@@ -76,6 +80,7 @@ static int merge_events(const struct tcpm_session *session, const struct tcpm_ev
     OVERRIDE(error);
     OVERRIDE(timeout);
     OVERRIDE(disconnected);
+    OVERRIDE(eof);
 #undef OVERRIDE
     return 0;
 }
@@ -102,6 +107,9 @@ int tcpm_connect(struct tcpm_session *session, const struct tcpm_connect_options
     }
     if (result < 0)
         return result;
+    if (options.half_open == 1 &&
+        (options.events != NULL ? &events : &session->events)->eof == NULL)
+        return -EINVAL;
     if (session->dying)
         return -ESHUTDOWN;
     result = tcpm__connection_create(session, &options, &connection);
@@ -180,6 +188,10 @@ int tcpm_shutdown_output(struct tcpm_session *session, struct tcpm_id id)
         return result;
     if (tcpm__has(connection, TCPM__OUTPUT_SHUT))
         return -ESHUTDOWN;
+    if (tcpm__has(connection, TCPM__EOF_TOLD)) {
+        tcpm__connection_shutdown(connection, TCPM_REASON_EOF);
+        return 0;
+    }
     connection->flags |= TCPM__OUTPUT_SHUT;
     tcpm__ready(connection);
     return 0;
@@ -227,10 +239,22 @@ int tcpm_abort(struct tcpm_session *session, struct tcpm_id id, const char *mess
 
 /* ---- input ---- */
 
+/* The same, but none that has had its last input. */
+static struct tcpm__connection *find_receiving(const struct tcpm_session *session,
+                                               struct tcpm_id id, int *result)
+{
+    struct tcpm__connection *connection = find_unended(session, id, result);
+
+    if (connection == NULL || !tcpm__has(connection, TCPM__EOF_TOLD))
+        return connection;
+    *result = -ESHUTDOWN;
+    return NULL;
+}
+
 static int pause_input(struct tcpm_session *session, struct tcpm_id id, bool pause)
 {
     int result;
-    struct tcpm__connection *connection = find_unended(session, id, &result);
+    struct tcpm__connection *connection = find_receiving(session, id, &result);
 
     if (connection != NULL)
         tcpm__input_pause(connection, pause);
@@ -250,7 +274,7 @@ int tcpm_resume(struct tcpm_session *session, struct tcpm_id id)
 int tcpm_unread(struct tcpm_session *session, struct tcpm_id id, const void *bytes, size_t length)
 {
     int result;
-    struct tcpm__connection *connection = find_unended(session, id, &result);
+    struct tcpm__connection *connection = find_receiving(session, id, &result);
 
     if (connection == NULL)
         return result;
@@ -262,7 +286,7 @@ int tcpm_unread(struct tcpm_session *session, struct tcpm_id id, const void *byt
 int tcpm_take(struct tcpm_session *session, struct tcpm_id id, int64_t n)
 {
     int result;
-    struct tcpm__connection *connection = find_unended(session, id, &result);
+    struct tcpm__connection *connection = find_receiving(session, id, &result);
 
     if (connection == NULL)
         return result;
@@ -277,7 +301,7 @@ int tcpm_take(struct tcpm_session *session, struct tcpm_id id, int64_t n)
 int tcpm_swallow(struct tcpm_session *session, struct tcpm_id id, int byte)
 {
     int result;
-    struct tcpm__connection *connection = find_unended(session, id, &result);
+    struct tcpm__connection *connection = find_receiving(session, id, &result);
 
     if (connection == NULL)
         return result;
@@ -326,7 +350,8 @@ int tcpm_filter_set(struct tcpm_session *session, struct tcpm_id id, struct tcpm
                     struct tcpm_filter *output)
 {
     int result;
-    struct tcpm__connection *connection = find_unended(session, id, &result);
+    struct tcpm__connection *connection =
+        input != NULL ? find_receiving(session, id, &result) : find_unended(session, id, &result);
     struct tcpm__codec *in = NULL, *out = NULL;
 
     if (connection == NULL)
@@ -423,6 +448,7 @@ static void fill_info(const struct tcpm__connection *connection, struct tcpm_inf
     info->queued = tcpm__output_unsent(connection);
     info->timeout_ms = connection->timeout_ms;
     info->deadline_ms = tcpm__deadline_left(connection);
+    info->timer = connection->timed_out;
     if (connection->code == 0)
         return;
     info->cause.op = connection->op;

@@ -64,7 +64,8 @@ static bool limits_fit(const struct tcpm_session_options *options)
            is_limit(options->high_mark) && is_limit(options->low_mark) &&
            is_limit(options->max_queued) && options->connect_rate <= 1000000000 &&
            options->keepalive_s >= 0 && options->keepalive_s <= 32767 &&
-           (options->cork == 0 || options->cork == 1);
+           (options->cork == 0 || options->cork == 1) && options->half_open >= TCPM_NONE &&
+           options->half_open <= 1;
 }
 
 int tcpm_session_create(struct tcpm_engine *engine, const struct tcpm_session_options *given,
@@ -86,6 +87,8 @@ int tcpm_session_create(struct tcpm_engine *engine, const struct tcpm_session_op
     if (options.domain != 0 && options.domain != 4 && options.domain != 6)
         return -EINVAL;
     if (check_times(&options) < 0 || !limits_fit(&options))
+        return -EINVAL;
+    if (options.half_open == 1 && events.eof == NULL)
         return -EINVAL;
     result = tcpm__session_create(engine, &options, session);
     if (result == 0)

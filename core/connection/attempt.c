@@ -5,7 +5,6 @@
 #include "connection/layer.h"
 
 #include <errno.h>
-#include <netinet/tcp.h>
 #include <sys/socket.h>
 
 #define SELF_CONNECT "connection refused: the kernel had connected it to itself"
@@ -249,12 +248,8 @@ static bool connected_to_itself(const struct tcpm__connection *connection)
 
 static void set_keepalive(const struct tcpm__connection *connection)
 {
-    int fd = connection->socket.fd, on = 1, idle_s = (int) connection->session->keepalive_s;
-
-    if (idle_s == 0)
-        return;
-    setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &on, sizeof(on));
-    setsockopt(fd, IPPROTO_TCP, TCP_KEEPIDLE, &idle_s, sizeof(idle_s));
+    if (connection->session->keepalive_s != 0)
+        tcpm__socket_keep_alive(&connection->socket, (int) connection->session->keepalive_s);
 }
 
 static void succeed(struct tcpm__connection *connection)

@@ -176,6 +176,8 @@ int tcpm__connection_create(struct tcpm_session *session,
     connection->input_timeout_ms = (uint32_t) options->input_timeout_ms;
     connection->shutdown_timeout_ms = (uint32_t) options->shutdown_timeout_ms;
     connection->deadline_ms = (uint64_t) options->deadline_ms;
+    if (options->half_open == 1)
+        connection->flags |= TCPM__HALF_OPEN;
     session->phases[TCPM_PHASE_WAITING]++;
     tcpm__session_join(connection);
     tcpm__work_add(engine);
@@ -284,6 +286,8 @@ void tcpm__connection_shutdown(struct tcpm__connection *connection, enum tcpm_re
 {
     if (connection->phase == TCPM_PHASE_SHUTTING)
         return;
+    if (tcpm__has(connection, TCPM__EOF_TOLD) && reason == TCPM_REASON_SHUTDOWN)
+        reason = TCPM_REASON_EOF;
     if (connection->phase != TCPM_PHASE_OPEN) {
         tcpm__connection_end(connection, reason);
         return;

@@ -134,6 +134,8 @@ static void time_out(struct tcpm__connection *connection, enum tcpm_timer timer)
 /* Records or an end that the ready pass is about to deliver. */
 static bool has_own_news(const struct tcpm__connection *connection)
 {
+    if (tcpm__has(connection, TCPM__EOF_TOLD))
+        return connection->code != TCPM_EOF;
     return connection->phase == TCPM_PHASE_OPEN && !tcpm__has(connection, TCPM__PAUSED) &&
            (connection->socket.readable || tcpm__has(connection, TCPM__MORE | TCPM__INPUT_END));
 }
@@ -146,11 +148,28 @@ static bool has_news(struct tcpm__connection *connection, bool deadline)
         return false;
     if (deadline && tcpm__has(connection, TCPM__GRACE))
         return false;
-    if (!has_own_news(connection) && !tcpm__socket_has_news(&connection->socket, false))
+    if (!has_own_news(connection) &&
+        !tcpm__socket_has_news(&connection->socket, tcpm__has(connection, TCPM__EOF_TOLD)))
         return false;
     if (deadline)
         connection->flags |= TCPM__GRACE;
     return true;
+}
+
+/* Output that the peer acknowledges restarts the timeout of the input: that of an upload, which is
+   no silence, and all of a connection that has had its last input. */
+static void count_progress(struct tcpm__connection *connection)
+{
+    uint64_t since_ms;
+
+    if (connection->phase != TCPM_PHASE_OPEN ||
+        !tcpm__has(connection, TCPM__UPLOADING | TCPM__EOF_TOLD) || !tcpm__linger_look(connection))
+        return;
+    if (connection->queue == NULL && tcpm__linger_is_acknowledged(connection))
+        connection->flags &= ~(uint32_t) TCPM__UPLOADING;
+    since_ms = tcpm__socket_since_acknowledged(&connection->socket);
+    if (now_of(connection) - since_ms > connection->stamp_ms)
+        connection->stamp_ms = now_of(connection) - since_ms;
 }
 
 /* When a flush has run out of time the kernel is asked again: after a stall it may have room. */
@@ -200,6 +219,8 @@ static bool take_due(struct tcpm__connection *connection)
     if (tcpm__has(connection, TCPM__ENDING))
         return true;
     deadline = deadline_due(connection) <= now;
+    if (!deadline && timeout_due(connection) <= now)
+        count_progress(connection);
     if (!deadline && timeout_due(connection) > now) {
         tcpm__deadline_arm(connection);
         return false;

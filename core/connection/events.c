@@ -79,13 +79,26 @@ static struct tcpm_error error_of(const struct tcpm__connection *connection)
     };
 }
 
+void tcpm__event_eof(struct tcpm__connection *connection)
+{
+    DELIVER(connection, eof);
+}
+
+static bool tells_eof(const struct tcpm__connection *connection)
+{
+    return connection->reason == TCPM_REASON_EOF && tcpm__events_of(connection)->eof != NULL;
+}
+
 void tcpm__event_cause(struct tcpm__connection *connection)
 {
     struct tcpm_error error;
 
     if (tcpm__has(connection, TCPM__UNTOLD))
         return;
-    if (connection->reason == TCPM_REASON_TIMEOUT) {
+    if (tells_eof(connection)) {
+        if (!tcpm__has(connection, TCPM__EOF_TOLD))
+            tcpm__event_eof(connection);
+    } else if (connection->reason == TCPM_REASON_TIMEOUT) {
         DELIVER(connection, timeout, connection->timed_out);
     } else if (connection->reason == TCPM_REASON_FAILURE) {
         error = error_of(connection);

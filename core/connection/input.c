@@ -339,13 +339,25 @@ void tcpm__input_read(struct tcpm__connection *connection)
 
 /* ---- in the ready pass ---- */
 
+/* The peer's FIN, where the connection goes on sending. A reset that came with it is not announced
+   again. */
+static void go_on_half_open(struct tcpm__connection *connection)
+{
+    tcpm__linger_check_error(connection);
+    if (connection->code != TCPM_EOF)
+        return; /* the next step ends it */
+    connection->flags |= TCPM__EOF_TOLD;
+    tcpm__deadline_start(connection, connection->timeout_ms);
+    tcpm__event_eof(connection);
+}
+
 /* Everything before the end of input has been delivered. */
 static void conclude(struct tcpm__connection *connection)
 {
     bool eof = connection->code == TCPM_EOF;
 
     if (connection->phase == TCPM_PHASE_SHUTTING) {
-        if (eof && connection->reason == TCPM_REASON_EOF)
+        if (eof && (connection->reason == TCPM_REASON_EOF || tcpm__has(connection, TCPM__EOF_TOLD)))
             return; /* known; its queue is being flushed */
         if (eof) {
             connection->code = 0; /* the peer's FIN during our flush is no error */
@@ -354,8 +366,11 @@ static void conclude(struct tcpm__connection *connection)
         }
     } else if (!eof) {
         tcpm__connection_end(connection, TCPM_REASON_ERROR);
-    } else {
+    } else if (!tcpm__has(connection, TCPM__HALF_OPEN) ||
+               tcpm__has(connection, TCPM__OUTPUT_SHUT)) {
         tcpm__connection_shutdown(connection, TCPM_REASON_EOF);
+    } else if (!tcpm__has(connection, TCPM__EOF_TOLD)) {
+        go_on_half_open(connection);
     }
 }
 

@@ -41,6 +41,7 @@ void tcpm__event_initialize(struct tcpm__connection *connection, const char *bin
 void tcpm__event_success(struct tcpm__connection *connection);
 void tcpm__event_input(struct tcpm__connection *connection, const void *record, size_t length);
 void tcpm__event_flushed(struct tcpm__connection *connection);
+void tcpm__event_eof(struct tcpm__connection *connection);
 void tcpm__event_cause(struct tcpm__connection *connection); /* failure, error or timeout */
 void tcpm__event_disconnected(struct tcpm__connection *connection);
 

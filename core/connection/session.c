@@ -72,6 +72,7 @@ int tcpm__session_create(struct tcpm_engine *engine, const struct tcpm_session_o
     session->nodelay = options->no_nodelay == 0;
     session->keepalive_s = options->keepalive_s > 0 ? (uint32_t) options->keepalive_s : 0;
     session->cork = options->cork != 0;
+    session->half_open = options->half_open == 1;
     engine->corking += session->cork;
     tcpm__list_init(&session->parked);
     tcpm__list_init(&session->in_parking);

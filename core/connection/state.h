@@ -56,6 +56,8 @@ enum tcpm__flag {
     TCPM__TELLING = 1u << 24,    /* the last events have begun: the reason stands */
     TCPM__UNTOLD = 1u << 25,     /* neither failure nor error tells the cause */
     TCPM__OWN_EVENTS = 1u << 26, /* the target has handlers of this connection alone */
+    TCPM__HALF_OPEN = 1u << 27,  /* the peer's FIN ends the input only */
+    TCPM__EOF_TOLD = 1u << 28,   /* and it has come: there is output only */
 };
 
 /* What an attempt to connect needs, from tcpm_connect until success or failure. */
@@ -160,7 +162,8 @@ struct tcpm_session {
     uint32_t keepalive_s;
     int family; /* AF_UNSPEC, AF_INET, AF_INET6 */
     bool nodelay;
-    bool cork; /* sends are queued until the ready pass */
+    bool cork;      /* sends are queued until the ready pass */
+    bool half_open; /* as in struct tcpm_session_options */
     bool dying, wants_room;
     uint64_t live, places; /* connections of all phases; those with a place */
     uint64_t phases[TCPM_PHASE_CLOSED + 1];

@@ -8,9 +8,10 @@
  * handlers-from-the-loop  Handlers run from uv_run only, never inside a call of yours. The one
  *                         exception: initialize, inside tcpm_connect. Every function here may be
  *                         called from every handler.
- * one-last-event          initialize (success (input|flushed)*)? (failure|error|timeout)?
- *                         disconnected: for each tcpm_connect that returned 0, disconnected comes
- *                         once, and last. After a negative result: nothing.
+ * one-last-event          initialize (success (input|flushed)* (eof flushed*)?)?
+ *                         (failure|error|timeout)? disconnected: for each tcpm_connect that
+ *                         returned 0, disconnected comes once, and last. After a negative result:
+ *                         nothing.
  * late-id-is-stale        An id is never used again in its engine. Once disconnected has returned:
  *                         -ESTALE, always.
  * copied-unless-borrowed  What you pass is copied before the call returns, unless it says borrowed.
@@ -144,6 +145,9 @@ struct tcpm_events {
     void (*disconnected)(TCPM_ON, enum tcpm_reason reason);    /* the place to release heap */
     void (*room)(struct tcpm_session *session, void *user);    /* see tcpm_has_room */
     void (*stopped)(struct tcpm_session *session, void *user); /* the session's last */
+    /* The peer's FIN: called instead of error(READ, TCPM_EOF), which stays the cause. disconnected
+       follows with the reason EOF, with half_open once the output is shut too. */
+    void (*eof)(TCPM_ON);
 };
 
 /* ---- engine ---- */
@@ -189,9 +193,12 @@ struct tcpm_beat { /* what tcpm_every runs, again and again */
 struct tcpm_session_options {
     size_t size;
     const struct tcpm_events *events;
-    void *user;                  /* borrowed until stopped */
-    int64_t connect_timeout_ms;  /* 30,000; from the start of the attempt, names included */
-    int64_t input_timeout_ms;    /* 300,000; any received byte restarts it */
+    void *user;                 /* borrowed until stopped */
+    int64_t connect_timeout_ms; /* 30,000; from the start of the attempt, names included */
+    /* 300,000; any received byte restarts it. So does the progress of an upload, which begins when
+       the kernel does not take all of a send at once, and ends when the peer has acknowledged all:
+       that is looked at when the time is over. */
+    int64_t input_timeout_ms;
     int64_t shutdown_timeout_ms; /* 30,000; without progress */
     int64_t deadline_ms;         /* none; of the whole connection, from its attempt on */
     /* line; kept, you may free yours. The same one twice is one instance for both directions. */
@@ -202,10 +209,18 @@ struct tcpm_session_options {
     /* Unsent bytes of a connection: 1 MiB, 64 KiB (at most high_mark), 64 MiB. */
     int64_t high_mark, low_mark, max_queued;
     int64_t no_nodelay; /* 0: TCP_NODELAY, set with the second send; nothing holds back the first */
-    int64_t keepalive_s; /* none; until the first probe */
+    /* A peer that is gone is an error (ETIMEDOUT) after about twice so many seconds, also while output
+       waits for it; so is a peer that takes no output for that time. Default: none. */
+    int64_t keepalive_s;
     /* 1: what is sent in one turn of the loop is queued, and goes out together before the loop
        polls for events. Default: each send tries the kernel at once. */
     int64_t cork;
+    /* 1: the peer's FIN ends the input only. After eof, which must be given, the phase stays open:
+       send, output filters, alarms and times go on, what concerns input gives -ESHUTDOWN, and the
+       input timeout is the time in which the peer acknowledges no output. tcpm_shutdown and
+       tcpm_shutdown_output end it with the reason EOF, tcpm_die with DIE, tcpm_reset with SHUTDOWN.
+       Default: the FIN ends the connection once all output is acknowledged. */
+    int64_t half_open;
 };
 TCPM_API int tcpm_session_create(struct tcpm_engine *engine,
                                  const struct tcpm_session_options *options,
@@ -265,6 +280,7 @@ struct tcpm_connect_options {
        of targets is an event like others. address is then any text, or NULL for none; a port that
        is none counts as 0. Default: the target is tried. */
     const char *refused;
+    int64_t half_open; /* 1, or TCPM_NONE for 0. Default: as in the session */
 };
 TCPM_API int tcpm_connect(struct tcpm_session *session, const struct tcpm_connect_options *options,
                           struct tcpm_id *id_or_null);
@@ -346,6 +362,7 @@ struct tcpm_info {
     int64_t timeout_ms;              /* of this phase, as set, not what is left; 0: none */
     int64_t deadline_ms;             /* what is left of it; 0: none */
     struct tcpm_error cause;         /* the first one; code 0: none */
+    enum tcpm_timer timer;           /* the one that ran out; 0: none */
     /* Numeric, "" while there is none. They cost a system call, unless size ends before them. */
     char peer[64], local[64];
 };

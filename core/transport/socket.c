@@ -9,6 +9,7 @@
 
 #include <errno.h>
 #include <linux/sockios.h>
+#include <netinet/tcp.h>
 #include <poll.h>
 #include <sys/epoll.h>
 #include <sys/ioctl.h>
@@ -17,6 +18,10 @@
 
 #define LONE_READ 65536 /* bytes: the only one that is busy stays in the processor's caches */
 #define LONE_MUCH 49152
+
+#define PROBES 4 /* of a peer that may be gone */
+
+#define TICK_MS 10 /* of the kernel's own clock, at most */
 
 static void reset_at_close(const struct tcpm__socket *socket)
 {
@@ -262,6 +267,29 @@ int tcpm__socket_unacknowledged(const struct tcpm__socket *socket)
 
     ioctl(socket->fd, SIOCOUTQ, &bytes);
     return bytes;
+}
+
+/* Probes begin when nothing has come for so many seconds, and go on for as many more. */
+void tcpm__socket_keep_alive(const struct tcpm__socket *socket, int seconds)
+{
+    const int on = 1, count = seconds < PROBES ? seconds : PROBES, interval = seconds / count;
+    const int most_ms = 2 * seconds * 1000;
+
+    setsockopt(socket->fd, SOL_SOCKET, SO_KEEPALIVE, &on, sizeof(on));
+    setsockopt(socket->fd, IPPROTO_TCP, TCP_KEEPIDLE, &seconds, sizeof(seconds));
+    setsockopt(socket->fd, IPPROTO_TCP, TCP_KEEPINTVL, &interval, sizeof(interval));
+    setsockopt(socket->fd, IPPROTO_TCP, TCP_KEEPCNT, &count, sizeof(count));
+    setsockopt(socket->fd, IPPROTO_TCP, TCP_USER_TIMEOUT, &most_ms, sizeof(most_ms));
+}
+
+uint64_t tcpm__socket_since_acknowledged(const struct tcpm__socket *socket)
+{
+    struct tcp_info info = {.tcpi_last_ack_recv = 0};
+    socklen_t size = sizeof(info);
+
+    if (getsockopt(socket->fd, IPPROTO_TCP, TCP_INFO, &info, &size) < 0)
+        return 0;
+    return info.tcpi_last_ack_recv > TICK_MS ? info.tcpi_last_ack_recv - TICK_MS : 0;
 }
 
 bool tcpm__socket_has_news(const struct tcpm__socket *socket, bool input_over)

@@ -77,6 +77,10 @@ bool tcpm__socket_is_drained(const struct tcpm__network *network,
 /* Reading shall go on to the true end, whatever the events have told. */
 void tcpm__socket_read_on(struct tcpm__socket *socket);
 
+/* A peer that is gone is an error (ETIMEDOUT) after about twice so many seconds: when nothing has
+   come from it for that time, or when it has acknowledged nothing of what it was sent. */
+void tcpm__socket_keep_alive(const struct tcpm__socket *socket, int seconds);
+
 /* Whether the kernel has something for us that the loop has not handed out yet. With input_over the
    socket has had its last input: that can only be an error. */
 bool tcpm__socket_has_news(const struct tcpm__socket *socket, bool input_over);
@@ -86,6 +90,9 @@ int tcpm__socket_error(const struct tcpm__socket *socket);
 
 /* Bytes sent that the peer's kernel has not acknowledged, a FIN of ours counts as one. */
 int tcpm__socket_unacknowledged(const struct tcpm__socket *socket);
+
+/* Milliseconds since the peer's kernel has last acknowledged something, or less: never more. */
+uint64_t tcpm__socket_since_acknowledged(const struct tcpm__socket *socket);
 
 void tcpm__socket_finish(const struct tcpm__socket *socket); /* sends FIN; reading goes on */
 

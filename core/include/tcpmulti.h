@@ -209,8 +209,8 @@ struct tcpm_session_options {
     /* Unsent bytes of a connection: 1 MiB, 64 KiB (at most high_mark), 64 MiB. */
     int64_t high_mark, low_mark, max_queued;
     int64_t no_nodelay; /* 0: TCP_NODELAY, set with the second send; nothing holds back the first */
-    /* A peer that is gone is an error (ETIMEDOUT) after about twice so many seconds, also while output
-       waits for it; so is a peer that takes no output for that time. Default: none. */
+    /* A peer that is gone is an error (ETIMEDOUT) after about twice so many seconds, also while
+       output waits for it; so is a peer that takes no output for that time. Default: none. */
     int64_t keepalive_s;
     /* 1: what is sent in one turn of the loop is queued, and goes out together before the loop
        polls for events. Default: each send tries the kernel at once. */

@@ -46,6 +46,16 @@ void tcpm_engine_close(struct tcpm_engine *engine, void (*closed)(void *user), v
     tcpm__engine_close(engine);
 }
 
+int tcpm_engine_close_now(struct tcpm_engine *engine)
+{
+    if (engine == NULL)
+        return -EINVAL;
+    if (engine->handler_depth > 0 || engine->initializing > 0 || engine->passing)
+        return -EBUSY;
+    tcpm__engine_close_now(engine);
+    return 0;
+}
+
 /* ---- session ---- */
 
 static int check_times(struct tcpm_session_options *options)

@@ -114,9 +114,21 @@ void tcpm__engine_close(struct tcpm_engine *engine)
         tcpm__session_die(TCPM__CONTAINER(node, struct tcpm_session, in_engine), true);
 }
 
+/* The loop may be gone: nothing is asked of it from here on. */
+void tcpm__engine_close_now(struct tcpm_engine *engine)
+{
+    engine->passing = true;
+    tcpm__engine_close(engine);
+    tcpm__turn_finish(engine);
+    tcpm__engine_finish(engine);
+}
+
+/* Where somebody has closed all handles of the loop, nothing is left to wait for. */
 void tcpm__engine_finish(struct tcpm_engine *engine)
 {
     engine->network.emptied = free_engine;
     tcpm__network_close(&engine->network);
     tcpm__turn_free(engine);
+    if (engine->network.handles == 0)
+        free_engine(&engine->network);
 }

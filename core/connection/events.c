@@ -41,10 +41,13 @@ void tcpm__event_initialize(struct tcpm__connection *connection, const char *bin
     const struct tcpm_events *events = tcpm__events_of(connection);
     char text[TCPM__ADDRESS_TEXT];
 
-    if (events->initialize != NULL)
-        events->initialize(connection->heap, connection->session, id_of(connection),
-                           tcpm__connection_address(connection, text), connection->port,
-                           bind_address, bind_port);
+    if (events->initialize == NULL)
+        return;
+    tcpm__engine_of(connection)->initializing++;
+    events->initialize(connection->heap, connection->session, id_of(connection),
+                       tcpm__connection_address(connection, text), connection->port, bind_address,
+                       bind_port);
+    tcpm__engine_of(connection)->initializing--;
 }
 
 void tcpm__event_success(struct tcpm__connection *connection)

@@ -106,7 +106,7 @@ void tcpm__turn_tick(struct tcpm_engine *engine)
 /* Since libuv 1.45 timers run after the last pass of a turn, hence the wake. */
 static void take_timer(uv_timer_t *timer)
 {
-    struct tcpm_engine *engine = timer->data;
+    struct tcpm_engine *engine = TCPM__CONTAINER(timer, struct tcpm_engine, handles.timer);
 
     engine->timer_ms = UINT64_MAX;
     engine->deadlines.changed = true; /* it is to be set again, whatever is due */
@@ -156,7 +156,7 @@ static void limit_poll(struct tcpm_engine *engine, bool at_once)
 
 static void take_prepare(uv_prepare_t *prepare)
 {
-    struct tcpm_engine *engine = prepare->data;
+    struct tcpm_engine *engine = TCPM__CONTAINER(prepare, struct tcpm_engine, handles.prepare);
 
     engine->passing = true;
     tcpm__network_begin_turn(&engine->network);
@@ -175,7 +175,7 @@ static void take_prepare(uv_prepare_t *prepare)
    before the next one. */
 static void take_check(uv_check_t *check)
 {
-    struct tcpm_engine *engine = check->data;
+    struct tcpm_engine *engine = TCPM__CONTAINER(check, struct tcpm_engine, handles.check);
 
     engine->passing = true;
     tcpm__network_now(&engine->network);
@@ -186,6 +186,9 @@ static void take_check(uv_check_t *check)
         tcpm__engine_finish(engine); /* dropped posts are freed by the next turn */
 }
 
+/* Handles that take no part in deciding whether the loop has work; check does while there is some.
+   Their data stays NULL: a binding that shares the loop, luv for one, takes what it finds there for
+   its own. */
 void tcpm__turn_init(struct tcpm_engine *engine)
 {
     uv_loop_t *loop = engine->network.loop;
@@ -195,8 +198,8 @@ void tcpm__turn_init(struct tcpm_engine *engine)
     uv_prepare_init(loop, &engine->handles.prepare);
     uv_check_init(loop, &engine->handles.check);
     uv_idle_init(loop, &engine->handles.idle);
-    engine->handles.timer.data = engine->handles.prepare.data = engine;
-    engine->handles.check.data = engine->handles.idle.data = engine;
+    engine->handles.timer.data = engine->handles.prepare.data = NULL;
+    engine->handles.check.data = engine->handles.idle.data = NULL;
     uv_prepare_start(&engine->handles.prepare, take_prepare);
     uv_check_start(&engine->handles.check, take_check);
     uv_unref((uv_handle_t *) &engine->handles.timer);
@@ -205,18 +208,48 @@ void tcpm__turn_init(struct tcpm_engine *engine)
     uv_unref((uv_handle_t *) &engine->handles.idle);
 }
 
-static void take_closed(uv_handle_t *handle)
+void tcpm__turn_finish(struct tcpm_engine *engine)
 {
-    struct tcpm_engine *engine = handle->data;
+    while (!tcpm__list_empty(&engine->sessions) || engine->next_posts.first != NULL) {
+        tcpm__posts_run(engine, &engine->next_posts);
+        ready_pass(engine);
+    }
+}
+
+static void forget_timer(uv_handle_t *timer)
+{
+    struct tcpm_engine *engine = TCPM__CONTAINER(timer, struct tcpm_engine, handles.timer);
+
+    tcpm__network_forget(&engine->network);
+}
+
+static void forget_prepare(uv_handle_t *prepare)
+{
+    struct tcpm_engine *engine = TCPM__CONTAINER(prepare, struct tcpm_engine, handles.prepare);
+
+    tcpm__network_forget(&engine->network);
+}
+
+static void forget_check(uv_handle_t *check)
+{
+    struct tcpm_engine *engine = TCPM__CONTAINER(check, struct tcpm_engine, handles.check);
+
+    tcpm__network_forget(&engine->network);
+}
+
+static void forget_idle(uv_handle_t *idle)
+{
+    struct tcpm_engine *engine = TCPM__CONTAINER(idle, struct tcpm_engine, handles.idle);
 
     tcpm__network_forget(&engine->network);
 }
 
 void tcpm__turn_free(struct tcpm_engine *engine)
 {
-    engine->network.handles += 4;
-    uv_close((uv_handle_t *) &engine->handles.timer, take_closed);
-    uv_close((uv_handle_t *) &engine->handles.prepare, take_closed);
-    uv_close((uv_handle_t *) &engine->handles.check, take_closed);
-    uv_close((uv_handle_t *) &engine->handles.idle, take_closed);
+    struct tcpm__network *network = &engine->network;
+
+    tcpm__network_close_handle(network, (uv_handle_t *) &engine->handles.timer, forget_timer);
+    tcpm__network_close_handle(network, (uv_handle_t *) &engine->handles.prepare, forget_prepare);
+    tcpm__network_close_handle(network, (uv_handle_t *) &engine->handles.check, forget_check);
+    tcpm__network_close_handle(network, (uv_handle_t *) &engine->handles.idle, forget_idle);
 }

@@ -218,6 +218,7 @@ void tcpm__tasks_drop_connection(struct tcpm__connection *connection)
 
 struct tcpm__signal {
     uv_signal_t watcher;
+    struct tcpm__network *network; /* outlives the session */
     struct tcpm__signal *next;
     struct tcpm_session *session;
     struct tcpm_task task;
@@ -233,9 +234,10 @@ static void take_signal(uv_signal_t *watcher, int signum)
 
 static void free_signal(uv_handle_t *handle)
 {
-    struct tcpm__network *network = handle->data;
+    struct tcpm__signal *signal = (struct tcpm__signal *) handle;
+    struct tcpm__network *network = signal->network;
 
-    tcpm__memory_free(network->memory, handle);
+    tcpm__memory_free(network->memory, signal);
     tcpm__network_forget(network);
 }
 
@@ -254,7 +256,10 @@ static void end_signal(struct tcpm__signal **link)
     struct tcpm_task task = signal->task;
 
     *link = signal->next;
-    uv_close((uv_handle_t *) &signal->watcher, free_signal);
+    if (uv_is_closing((uv_handle_t *) &signal->watcher))
+        free_signal((uv_handle_t *) &signal->watcher); /* by who has closed the loop */
+    else
+        uv_close((uv_handle_t *) &signal->watcher, free_signal);
     drop_task(&task);
 }
 
@@ -268,7 +273,8 @@ static int watch_signal(struct tcpm_session *session, int signum, struct tcpm_ta
         tcpm__memory_free(network->memory, signal);
         return result;
     }
-    signal->watcher.data = network;
+    signal->watcher.data = NULL;
+    signal->network = network;
     signal->session = session;
     signal->task = task;
     network->handles++;

@@ -172,6 +172,10 @@ TCPM_API int tcpm_engine_create(struct uv_loop_s *loop,
    for stopped. */
 TCPM_API void tcpm_engine_close(struct tcpm_engine *engine, void (*closed_or_null)(void *user),
                                 void *user);
+/* As tcpm_engine_close, for a host whose loop may not run again, or that has closed all handles of
+   its loop by uv_walk and run it until they were gone: the last events and stopped come inside this
+   call, and then the engine is gone. In a handler: -EBUSY. */
+TCPM_API int tcpm_engine_close_now(struct tcpm_engine *engine);
 TCPM_API int64_t tcpm_now_ns(void); /* CLOCK_MONOTONIC */
 
 /* ---- sessions ---- */

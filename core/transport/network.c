@@ -7,6 +7,7 @@
  */
 #include "transport/network.h"
 
+#include "base/list.h"
 #include "transport/socket.h"
 
 #include <errno.h>
@@ -123,7 +124,7 @@ static void take_alarm(struct tcpm__network *network)
 
 static void take_events(uv_poll_t *poll, int status, int events)
 {
-    struct tcpm__network *network = poll->data;
+    struct tcpm__network *network = TCPM__CONTAINER(poll, struct tcpm__network, poll);
     struct epoll_event batch[EVENTS_PER_TURN];
     int count;
 
@@ -291,7 +292,7 @@ static int watch_set(struct tcpm__network *network, uint64_t limit)
         close_descriptors(network);
         return result;
     }
-    network->poll.data = network;
+    network->poll.data = NULL;
     uv_unref((uv_handle_t *) &network->poll);
     uv_poll_start(&network->poll, UV_READABLE, take_events);
     return 0;
@@ -319,15 +320,23 @@ int tcpm__network_open(struct tcpm__network *network, uv_loop_t *loop,
     return 0;
 }
 
-static void take_closed(uv_handle_t *handle)
+void tcpm__network_close_handle(struct tcpm__network *network, uv_handle_t *handle,
+                                void (*closed)(uv_handle_t *handle))
 {
-    tcpm__network_forget(handle->data);
+    if (uv_is_closing(handle))
+        return;
+    network->handles++;
+    uv_close(handle, closed);
+}
+
+static void take_closed(uv_handle_t *poll)
+{
+    tcpm__network_forget(TCPM__CONTAINER(poll, struct tcpm__network, poll));
 }
 
 void tcpm__network_close(struct tcpm__network *network)
 {
-    network->handles++;
-    uv_close((uv_handle_t *) &network->poll, take_closed);
+    tcpm__network_close_handle(network, (uv_handle_t *) &network->poll, take_closed);
     close_descriptors(network); /* after libuv has let go of them */
 }
 

@@ -82,6 +82,11 @@ int tcpm__network_open(struct tcpm__network *network, uv_loop_t *loop,
 /* Before each poll of the loop. */
 void tcpm__network_begin_turn(struct tcpm__network *network);
 
+/* Closes a handle of the engine's, unless somebody has closed all handles of the loop. closed must
+   call tcpm__network_forget. */
+void tcpm__network_close_handle(struct tcpm__network *network, uv_handle_t *handle,
+                                void (*closed)(uv_handle_t *handle));
+
 /* All sockets are closed. The rest is freed once libuv has let go of it, see emptied. */
 void tcpm__network_close(struct tcpm__network *network);
 void tcpm__network_free(struct tcpm__network *network);

@@ -28,6 +28,7 @@
     X(tcpm_delay_ns)         \
     X(tcpm_die)              \
     X(tcpm_engine_close)     \
+    X(tcpm_engine_close_now) \
     X(tcpm_engine_create)    \
     X(tcpm_error_code)       \
     X(tcpm_error_name)       \

@@ -90,8 +90,31 @@ static void start_all(struct demolition *all)
     free(large);
 }
 
+static void close_unless_closing(uv_handle_t *handle, void *argument)
+{
+    (void) argument;
+    if (!uv_is_closing(handle))
+        uv_close(handle, NULL);
+}
+
+/* How the engine goes: by the loop, inside a call, or inside a call after its loop has ended. */
+enum way { BY_THE_LOOP, NOW, AFTER_THE_LOOP };
+
+static void go(struct demolition *all, enum way way)
+{
+    if (way == AFTER_THE_LOOP) {
+        uv_walk(&all->host.loop, close_unless_closing, NULL);
+        uv_run(&all->host.loop, UV_RUN_DEFAULT);
+        assert_int_equal(uv_loop_close(&all->host.loop), 0);
+    }
+    if (way == BY_THE_LOOP)
+        tcpm_engine_close(all->host.engine, on_closed, all);
+    else
+        assert_int_equal(tcpm_engine_close_now(all->host.engine), 0);
+}
+
 /* Closed after so many events, from a handler; after so many turns, from outside, if 0. */
-static void demolish(unsigned events, int turns)
+static void demolish(unsigned events, int turns, enum way way)
 {
     struct demolition *all = calloc(1, sizeof *all);
 
@@ -103,17 +126,21 @@ static void demolish(unsigned events, int turns)
     start_all(all);
     for (int turn = 0; turn < turns; turn++)
         uv_run(&all->host.loop, UV_RUN_NOWAIT);
-    if (events == 0)
-        tcpm_engine_close(all->host.engine, on_closed, all);
     others_stop(&all->others);
-    host_run(&all->host);
-    assert_int_equal(all->closed, 1);
+    if (events == 0)
+        go(all, way);
+    if (way != AFTER_THE_LOOP)
+        host_run(&all->host);
+    assert_int_equal(all->closed, way == BY_THE_LOOP);
     for (size_t i = 0; i < COUNT(all->tracks); i++)
         assert_int_equal(all->tracks[i].count[EVENT_DISCONNECTED], 1);
     assert_int_equal(all->drops, 4 + (int) COUNT(all->tracks) / 10);
     for (size_t i = 0; i < COUNT(all->peers); i++)
         peer_stop(all->peers[i]);
-    host_loop_close(&all->host);
+    if (way == AFTER_THE_LOOP)
+        assert_int_equal(host_descriptors(), all->host.descriptors);
+    else
+        host_loop_close(&all->host);
     free(all);
 }
 
@@ -121,15 +148,15 @@ static void test_teardown_after_any_number_of_turns(void **state)
 {
     (void) state;
     for (int turns = 0; turns < 12; turns++)
-        demolish(0, turns);
-    demolish(0, 100);
+        demolish(0, turns, BY_THE_LOOP);
+    demolish(0, 100, BY_THE_LOOP);
 }
 
 static void test_teardown_after_any_number_of_events(void **state)
 {
     (void) state;
     for (unsigned events = 1; events < 200; events += 1 + events / 4)
-        demolish(COUNT(((struct demolition *) 0)->tracks) + events, 0);
+        demolish(COUNT(((struct demolition *) 0)->tracks) + events, 0, BY_THE_LOOP);
 }
 
 static void die_in_turn(struct track *track, enum event event)
@@ -188,10 +215,51 @@ static void test_a_graceful_end_delivers_what_was_sent(void **state)
     host_close(&host);
 }
 
+static void test_close_now_delivers_all_last_events_inside_the_call(void **state)
+{
+    (void) state;
+    for (int turns = 0; turns < 12; turns++)
+        demolish(0, turns, NOW);
+}
+
+static void test_close_now_after_a_loop_that_was_closed_with_all_its_handles(void **state)
+{
+    (void) state;
+    for (int turns = 0; turns < 12; turns++)
+        demolish(0, turns, AFTER_THE_LOOP);
+}
+
+static void close_now_in_a_handler(struct track *track, enum event event)
+{
+    assert_int_equal(tcpm_engine_close_now(track->user), -EBUSY);
+    if (event == EVENT_SUCCESS)
+        assert_int_equal(tcpm_shutdown(track->session, track->id), 0);
+}
+
+static void test_close_now_is_refused_in_a_handler(void **state)
+{
+    struct host host;
+    struct track track = {.hook = close_now_in_a_handler};
+
+    (void) state;
+    host_open(&host, NULL);
+    track.user = host.engine;
+    struct peer *peer = peer_start("recv all", NULL);
+    track_connect(&track, track_session(&host, NULL), peer_port(peer));
+    host_run(&host);
+    assert_log(&track, "initialize success disconnected(shutdown)");
+    assert_int_equal(tcpm_engine_close_now(NULL), -EINVAL);
+    peer_stop(peer);
+    host_close(&host);
+}
+
 static const struct CMUnitTest tests[] = {
     cmocka_unit_test(test_teardown_after_any_number_of_turns),
     cmocka_unit_test(test_teardown_after_any_number_of_events),
     cmocka_unit_test(test_a_graceful_end_delivers_what_was_sent),
+    cmocka_unit_test(test_close_now_delivers_all_last_events_inside_the_call),
+    cmocka_unit_test(test_close_now_after_a_loop_that_was_closed_with_all_its_handles),
+    cmocka_unit_test(test_close_now_is_refused_in_a_handler),
 };
 
 RUN_TESTS(tests)

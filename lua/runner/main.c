@@ -111,13 +111,13 @@ static int call_reported(lua_State *L, const struct runner *runner, int argument
     end = tcpm__runner_signals_caught(&runner->signals) != 0 ? strchr(message, '\n') : NULL;
     if (end != NULL)
         lua_pushlstring(L, message, (size_t) (end - message));
-    tcpm__runner_report(lua_tostring(L, -1));
+    tcpm__runner_report_error(L);
     return RUNNER_ERROR;
 }
 
 static int report_load(lua_State *L)
 {
-    tcpm__runner_report(lua_tostring(L, -1));
+    tcpm__runner_report_error(L);
     return RUNNER_ERROR;
 }
 
@@ -133,6 +133,14 @@ static int run_chunks(lua_State *L, const struct runner *runner)
     return status;
 }
 
+/* From a file, not from standard input. */
+static bool has_script(const struct runner *runner)
+{
+    int script = runner->options.script;
+
+    return script < runner->argc && strcmp(runner->argv[script], "-") != 0;
+}
+
 static int run_script(lua_State *L, const struct runner *runner)
 {
     const struct tcpm__runner_options *options = &runner->options;
@@ -141,7 +149,7 @@ static int run_script(lua_State *L, const struct runner *runner)
 
     if (options->script >= runner->argc)
         return RUNNER_DONE;
-    if (strcmp(path, "-") == 0)
+    if (!has_script(runner))
         path = NULL;
     if (tcpm__runner_source_load(L, path, options->allow_bytecode) != 0)
         return report_load(L);
@@ -166,6 +174,8 @@ static int run_protected(lua_State *L)
     struct runner *runner = lua_touserdata(L, 1);
 
     luaL_openlibs(L);
+    if (has_script(runner))
+        tcpm__runner_source_beside(L, runner->argv[runner->options.script]);
     if (!runner->options.allow_bytecode)
         tcpm__runner_source_refuse_bytecode(L);
     open_module(L, &runner->peer);

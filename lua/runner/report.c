@@ -10,33 +10,38 @@
 #include <lauxlib.h>
 #include <lua.h>
 
-/* The error value as a string, in place: what it says of itself, or else what it is. */
-static const char *describe_error(struct lua_State *L)
+/* Replaces the error value by a string: what it says of itself, or else what it is. */
+static void describe_error(struct lua_State *L)
 {
-    if (!lua_isstring(L, 1)) {
-        if (luaL_callmeta(L, 1, "__tostring") && lua_isstring(L, -1))
-            lua_replace(L, 1);
-        else {
-            lua_pushfstring(L, "(error object is a %s value)", luaL_typename(L, 1));
-            lua_replace(L, 1);
-        }
+    if (lua_isstring(L, 1)) {
+        lua_tostring(L, 1);
+        return;
     }
-    lua_settop(L, 1);
-    return lua_tostring(L, 1);
+    if (luaL_getmetafield(L, 1, "__tostring")) {
+        lua_pushvalue(L, 1);
+        if (lua_pcall(L, 1, 1, 0) != 0 || !lua_isstring(L, -1))
+            lua_pushfstring(L, "(error object is a %s value)", luaL_typename(L, 1));
+    } else {
+        lua_pushfstring(L, "(error object is a %s value)", luaL_typename(L, 1));
+    }
+    lua_replace(L, 1);
 }
 
 int tcpm__runner_traceback(struct lua_State *L)
 {
-    const char *message = describe_error(L);
-
+    describe_error(L);
+    lua_settop(L, 1);
     /* The module's fatal errors bring the traceback of the handler that raised them. */
-    if (strstr(message, "\nstack traceback:") == NULL)
-        luaL_traceback(L, L, message, 1);
+    if (strstr(lua_tostring(L, 1), "\nstack traceback:") != NULL)
+        return 1;
+    luaL_traceback(L, L, "", 1); /* a message may hold NUL bytes, which it would end at */
+    lua_concat(L, 2);
     return 1;
 }
 
-/* Bytes of the UTF-8 sequence that text begins with, if it is one that a terminal may get: no
-   control characters, neither below U+0020 nor U+0080 to U+009F. 0: it is not. */
+/* Bytes of the UTF-8 sequence that text, which a NUL byte ends, begins with, if it is one that a
+   terminal may get: no control characters, neither below U+0020 nor U+0080 to U+009F. 0: it is
+   not. */
 static size_t printable_sequence(const char *text)
 {
     const unsigned char *s = (const unsigned char *) text;
@@ -53,12 +58,13 @@ static size_t printable_sequence(const char *text)
     return s[0] == 0xc2 && s[1] < 0xa0 ? 0 : length;
 }
 
-void tcpm__runner_report(const char *text)
+void tcpm__runner_report_bytes(const char *text, size_t size)
 {
+    const char *end = text + size;
     size_t length;
 
     fputs(RUNNER_NAME ": ", stderr);
-    for (; *text != '\0'; text += length) {
+    for (; text < end; text += length) {
         length = printable_sequence(text);
         if (length > 0)
             fwrite(text, 1, length, stderr);
@@ -68,4 +74,17 @@ void tcpm__runner_report(const char *text)
         }
     }
     fputc('\n', stderr);
+}
+
+void tcpm__runner_report(const char *text)
+{
+    tcpm__runner_report_bytes(text, strlen(text));
+}
+
+void tcpm__runner_report_error(struct lua_State *L)
+{
+    size_t size;
+    const char *text = lua_tolstring(L, -1, &size);
+
+    tcpm__runner_report_bytes(text, size);
 }

@@ -72,13 +72,18 @@ _Noreturn void tcpm__runner_signals_die(int signum); /* at once, by this signal 
 
 /* ---- report.c: errors for people ---- */
 int tcpm__runner_traceback(struct lua_State *L); /* message handler: any value to a traceback */
-void tcpm__runner_report(const char *text);      /* to standard error, safe for a terminal */
+/* To standard error, safe for a terminal; the last: the string on the stack's top. */
+void tcpm__runner_report_bytes(const char *text, size_t size); /* text[size] is NUL */
+void tcpm__runner_report(const char *text);
+void tcpm__runner_report_error(struct lua_State *L);
 
 /* ---- source.c: Lua text ---- */
 void tcpm__runner_source_refuse_bytecode(struct lua_State *L); /* in load, loadfile, require, … */
 /* Pushes the script, or a message: 0, or an error of lua_load. NULL: standard input. */
 int tcpm__runner_source_load(struct lua_State *L, const char *path, bool allow_bytecode);
 int tcpm__runner_source_load_chunk(struct lua_State *L, const char *chunk, bool allow_bytecode);
+/* require finds what lies beside the script before anything else. */
+void tcpm__runner_source_beside(struct lua_State *L, const char *script);
 void tcpm__runner_source_arguments(struct lua_State *L, const struct tcpm__runner_options *options,
                                    int argc, char **argv);
 

@@ -5,7 +5,10 @@
  */
 #include "runner.h"
 
+#include <limits.h>
+#include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include <lauxlib.h>
 #include <lua.h>
@@ -105,6 +108,34 @@ int tcpm__runner_source_load_chunk(struct lua_State *L, const char *chunk, bool 
     int status = luaL_loadbufferx(L, chunk, strlen(chunk), "=(-e)", allow_bytecode ? "bt" : "t");
 
     return explain_bytecode(L, status, "-e");
+}
+
+/* Puts the directory of path in front of where require looks. Stack: the table package on top. */
+static void push_front(lua_State *L, const char *path)
+{
+    const char *slash = strrchr(path, '/');
+
+    if (slash == NULL)
+        lua_pushliteral(L, ".");
+    else
+        lua_pushlstring(L, path, (size_t) (slash - path));
+    lua_getfield(L, -2, "path");
+    lua_pushfstring(L, "%s/?.lua;%s/?/init.lua;%s", lua_tostring(L, -2), lua_tostring(L, -2),
+                    lua_tostring(L, -1));
+    lua_setfield(L, -4, "path");
+    lua_pop(L, 2);
+}
+
+void tcpm__runner_source_beside(struct lua_State *L, const char *script)
+{
+    char target[PATH_MAX];
+
+    lua_getglobal(L, "package");
+    /* A link in a folder of programs: its modules lie where the script itself does. */
+    if (readlink(script, target, sizeof target) > 0 && realpath(script, target) != NULL)
+        push_front(L, target);
+    push_front(L, script);
+    lua_pop(L, 1);
 }
 
 /* As in lua: the script at 0, its arguments behind it, all that stood in front of it below. */

@@ -172,6 +172,32 @@ case("handles that an error leaves are closed at the end", function()
     error "left"]]), 1, "", "left")
 end)
 
+case("luv required in a coroutine that is collected calls back on the main state", function()
+  expect(run [[
+    local tcpmulti = require "tcpmulti"
+    local timer, thread
+    for _, make in ipairs { coroutine.wrap, function(f)
+      local t = coroutine.create(f)
+      return function() assert(coroutine.resume(t)) end
+    end } do
+      package.loaded.luv = nil
+      make(function()
+        local uv = require "luv"
+        timer = uv.new_timer()
+        timer:start(1, 0, function()
+          thread = coroutine.running()
+          timer:close()
+        end)
+      end)()
+      for _ = 1, 10 do
+        collectgarbage()
+        coroutine.wrap(function() return ("x"):rep(1000) end)()
+      end
+      tcpmulti.run()
+      print(thread)
+    end]], 0, "nil\nnil\n", "")
+end)
+
 case("luv.walk sees luv's handles only, and may close them", function()
   expect(run(beside .. [[
     local timer, pipe = uv.new_timer(), uv.new_pipe(false)

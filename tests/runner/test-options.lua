@@ -73,6 +73,30 @@ case("an error value of any type is described", function()
     "", "described")
 end)
 
+case("an error value whose __tostring raises, or gives no string, is described", function()
+  for _, body in ipairs { "error 'inner'", "return {}", "return nil" } do
+    expect(chunk("error(setmetatable({}, { __tostring = function() " .. body .. " end }))"), 1, "",
+      "(error object is a table value)\nstack traceback:")
+  end
+end)
+
+case("NUL bytes in a message hide nothing", function()
+  expect(chunk "error('a\\0b', 0)", 1, "", "tcpmulti-lua: a\\x00b\nstack traceback:")
+  expect(chunk "x = 'a\\0b' x = = 1", 1, "", "unexpected symbol")
+end)
+
+case("a practice peer that cannot be forked: why", function()
+  local another = "" -- root has no such limit
+  if harness.run("id", { "-u" }).output() == "0\n" then
+    another = "setpriv --reuid 65534 --clear-groups"
+    local reachable = harness.run("sh", { "-c", another .. " test -x " .. support.runner })
+    if reachable.code ~= 0 then return end
+  end
+  local command = ("ulimit -u 1; exec %s \"$0\" --peer echo -e ''"):format(another)
+  expect(harness.run("bash", { "-c", command, support.runner }),
+    1, "", "the practice peer cannot start: Resource temporarily unavailable")
+end)
+
 case("error messages are safe to print on a terminal", function()
   local failed = chunk [[error("\27[31mred\r\155 \194\155 \195\164 end", 0)]]
   expect(failed, 1, "", "\\x1b[31mred\\x0d\\x9b \\xc2\\x9b \195\164 end")

@@ -1,0 +1,98 @@
+-- require in a script: modules in the script's directory, and the packages that the README names.
+local harness = require "scripts.harness"
+local support = require "runner.support"
+local expect = support.expect
+
+-- A directory with a script, and modules beside it.
+local function project(text)
+  local path = support.script(text, "main.lua")
+  local directory = path:match "^(.*)/"
+  harness.run("mkdir", { directory .. "/parts", directory .. "/other" })
+  harness.write_file(directory .. "/mymodule.lua", "return 'my module ' .. ...")
+  harness.write_file(directory .. "/parts/init.lua", "return 'parts of ' .. ...")
+  harness.write_file(directory .. "/parts/one.lua", "return 'one of ' .. ...")
+  return directory, path
+end
+
+local require_all = [[
+  print(require "mymodule", require "parts", require "parts.one")
+  print(package.path:find(%q, 1, true))]]
+local all = "my module mymodule\tparts of parts\tone of parts.one\n"
+
+harness.case("a module beside the script is found, from wherever it is started", function()
+  local directory, path = project ""
+  local front = ("%s/?.lua;%s/?/init.lua;"):format(directory, directory)
+  harness.write_file(path, require_all:format(front))
+  expect(support.run({ path }, { cwd = "/" }), 0, all .. ("1\t%d\n"):format(#front), "")
+end)
+
+harness.case("a script that is named without a directory, or by a relative one", function()
+  local directory = project(require_all:format("./?.lua;./?/init.lua;"))
+  expect(support.run({ "main.lua" }, { cwd = directory }), 0, all .. "1\t21\n", "")
+  local run = support.run({ "../main.lua" }, { cwd = directory .. "/other" })
+  expect(run, 0, nil, "")
+  harness.contains(run.output(), all)
+end)
+
+harness.case("a script behind a link finds its own modules", function()
+  local directory = project(require_all:format "x")
+  harness.run("ln", { "-s", "../main.lua", directory .. "/other/tool" })
+  expect(support.run({ directory .. "/other/tool" }, { cwd = "/" }), 0, all .. "nil\n", "")
+end)
+
+harness.case("what lies beside comes before LUA_PATH, and the built-in before both", function()
+  local directory, path = project [[
+    print(require "mymodule", require "elsewhere", type(require "tcpmulti".create))]]
+  harness.write_file(directory .. "/tcpmulti.lua", "error 'never'")
+  harness.write_file(directory .. "/other/mymodule.lua", "error 'never'")
+  harness.write_file(directory .. "/other/elsewhere.lua", "return 'else'")
+  local run = harness.run("env", { ("LUA_PATH=%s/other/?.lua"):format(directory), support.runner,
+    path })
+  expect(run, 0, "my module mymodule\telse\tfunction\n", "")
+end)
+
+harness.case("a chunk before the script finds them too", function()
+  local _, path = project "print 'script'"
+  expect(support.run({ "-e", "print(require 'mymodule')", path }, { cwd = "/" }), 0,
+    "my module mymodule\nscript\n", "")
+end)
+
+harness.case("from standard input and -e: what lies in the current directory, as luajit", function()
+  local directory = project ""
+  local text = "print(require 'mymodule', package.path)"
+  local paths = harness.run("luajit", { "-e", "print(package.path)" }, { cwd = directory })
+  local expected = "my module mymodule\t" .. paths.output()
+  if paths.output():sub(1, 8) ~= "./?.lua;" then -- LUA_PATH may be without it
+    expected, text = "my module mymodule\n", "package.path = './?.lua' print(require 'mymodule')"
+  end
+  expect(support.run({ "-" }, { cwd = directory, stdin = text }), 0, expected, "")
+  expect(support.run({ "-e", text }, { cwd = directory }), 0, expected, "")
+end)
+
+harness.case("a module that is not there: all places are named", function()
+  local directory, path = project "require 'no.such'"
+  local run = support.run { path }
+  expect(run, 1, "", directory .. "/no/such.lua'")
+  harness.contains(run.errors(), directory .. "/no/such/init.lua'")
+end)
+
+-- ---- the lines of the README ----
+
+local readme = assert(io.open(os.getenv("TCPMULTI_SOURCE") .. "/README.md")):read "*a"
+local section = readme:match "\n### Modules\n(.-)\n### "
+local count = 0
+local row = "\n| (%w[^|\n]-) | ([^|\n]+) | `([^|\n]+)` | `([^|\n]+)` |"
+for what, package, line, prints in section:gmatch(row) do
+  count = count + 1
+  harness.case("the README's line: " .. what, function()
+    local module = line:match 'require "([%w.]+)"'
+    local optional = package:find "from Debian 13 on"
+    if optional and harness.run("luajit", { "-e", "require '" .. module .. "'" }).code ~= 0 then
+      return
+    end
+    expect(support.chunk(line), 0, prints:gsub(" ", "\t") .. "\n", "")
+  end)
+end
+harness.case("the README has such lines", function() harness.equal(4, count) end)
+
+harness.main(30)

@@ -10,6 +10,7 @@ local check = {}
 core.check = check
 
 local MAX_SECONDS = 4294967
+local MIN_PERIOD = 0.0001
 local MAX_WHOLE = 2 ^ 53
 local MAX_NAME = 64 -- no name of ours is as long, and what is longer would take time to compare
 local MAX_NAMED = 3 -- unknown options that one message names
@@ -201,11 +202,27 @@ end
 -- Any value: what remains is for another to check.
 function check.any(value) return value end
 
--- The time until an alarm, in milliseconds, rounded up: what is past is due at once, as in POE.
--- nil for what is no time.
-function check.delay(value)
+-- The time until an alarm, in nanoseconds, rounded up: what is past is due at once, as in POE. nil
+-- for what is no time.
+function check.nanoseconds(value)
   if type(value) ~= "number" or value ~= value or value > MAX_SECONDS then return nil end
-  local ms = math.max(math.ceil(value * 1000 - 1e-6), 0)
+  return math.max(math.ceil(value * 1e9), 0)
+end
+
+-- The time between two beats, in nanoseconds.
+function check.period(value)
+  if type(value) == "number" and value >= MIN_PERIOD and value <= MAX_SECONDS then
+    return math.floor(value * 1e9 + 0.5)
+  end
+  return nil, format("a number of seconds from %.4f to %d (49 days)", MIN_PERIOD, MAX_SECONDS)
+end
+
+-- A time in milliseconds, rounded up.
+function check.milliseconds(value)
+  if type(value) ~= "number" or not (value >= 0 and value <= MAX_SECONDS) then
+    return nil, format("a number of seconds from 0 to %d (49 days)", MAX_SECONDS)
+  end
+  local ms = math.ceil(value * 1000 - 1e-6)
   return value > 0 and ms < 1 and 1 or ms
 end
 
@@ -220,7 +237,7 @@ function core.unknown_error(name, known)
   return format("unknown error name %s%s", check.describe(name), check.hint(nearest))
 end
 
--- What is wrong with a time that check.delay refuses, or an option of this kind.
+-- What is wrong with a time that check.nanoseconds refuses, or an option of this kind.
 function check.wrong_time(value)
   if type(value) == "number" and value > MAX_SECONDS then
     return format("the time must be at most %d seconds (49 days), not %s", MAX_SECONDS,
@@ -253,8 +270,8 @@ end
 
 -- A timeout in the core's terms: milliseconds, -1 for none.
 function check.seconds(value)
-  local ms = check.delay(value)
-  if not ms or value < 0 then
+  local ms = check.milliseconds(value)
+  if not ms then
     return nil, format("a number of seconds from 0 (none) to %d (49 days)", MAX_SECONDS)
   end
   return ms == 0 and -1 or ms

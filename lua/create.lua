@@ -61,6 +61,9 @@ local connect_options = {
   heap = check.table,
 }
 
+local run_options = { seconds = check.milliseconds }
+local RUN_EXAMPLE = "{ seconds = 5 }"
+
 check.add_place("create", session_options)
 check.add_place("connect", connect_options)
 check.add_place("create's options: options = { trace = true }", flags)
@@ -196,4 +199,18 @@ core[CHECK_CONNECT] = function(options)
   if not o then error(message, 3) end
   return o.heap, o.remote_address, o.remote_port, o.bind_address, o.bind_port, o.connect_timeout,
     o.input_timeout, o.shutdown_timeout, o.deadline, o.input_filter, o.output_filter
+end
+
+-- ---- run{…} ----
+
+-- Likewise. Milliseconds, -1 for no limit.
+function core.read_run(options)
+  if options == tcpmulti then error(check.colon "run", 3) end
+  if type(options) ~= "table" then
+    error(format("tcpmulti.run: a table of options expected, like %s, not %s", RUN_EXAMPLE,
+      check.describe(options)), 3)
+  end
+  local o, message = check.read("tcpmulti.run", options, run_options, RUN_EXAMPLE)
+  if not o then error(message, 3) end
+  return o.seconds or -1
 end

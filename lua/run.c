@@ -6,8 +6,15 @@
 #include "runtime.h"
 
 #include <errno.h>
+#include <stdlib.h>
 #include <string.h>
 #include <uv.h>
+
+/* How long run may take, where that is said. */
+struct limit {
+    uv_timer_t timer; /* first: its close callback frees the whole */
+    bool over;
+};
 
 /* Sessions that have nothing left to wait for end: _stop, and what that starts. */
 static bool end_idle_sessions(struct runtime *rt)
@@ -21,15 +28,33 @@ static bool end_idle_sessions(struct runtime *rt)
     return any;
 }
 
-/* Until nothing is left, stop was called, or a fatal error has ended everything. */
-static void run_loop(struct runtime *rt)
+static bool goes_on(const struct runtime *rt, const struct limit *limit)
 {
-    while (rt->fatal == NULL && !rt->stopped) {
+    return rt->fatal == NULL && !rt->stopped && (limit == NULL || !limit->over);
+}
+
+/* The time is over: all sessions end, those too that are made meanwhile. What else the loop has
+   does not hold it. */
+static void run_out(struct runtime *rt)
+{
+    while (rt->fatal == NULL && !rt->stopped && rt->unstopped > 0) {
+        end_idle_sessions(rt);
+        uv_run(rt->loop, UV_RUN_ONCE);
+    }
+}
+
+/* Until nothing is left, stop was called, the time is over, or a fatal error has ended everything.
+ */
+static void run_loop(struct runtime *rt, const struct limit *limit)
+{
+    while (goes_on(rt, limit)) {
         if (uv_run(rt->loop, UV_RUN_DEFAULT) != 0)
             break;
-        if (rt->fatal != NULL || rt->stopped || !end_idle_sessions(rt))
+        if (!goes_on(rt, limit) || !end_idle_sessions(rt))
             break;
     }
+    if (limit != NULL && limit->over)
+        run_out(rt);
     /* what a fatal error has ended is still being closed */
     while (rt->fatal != NULL && rt->unstopped > 0 && uv_run(rt->loop, UV_RUN_ONCE) != 0)
         ;
@@ -42,6 +67,42 @@ static int raise_fatal(lua_State *L, struct runtime *rt)
     lua_pushstring(L, message);
     tcpm__lua_message_free(message);
     return lua_error(L);
+}
+
+static void on_limit(uv_timer_t *timer)
+{
+    ((struct limit *) timer)->over = true;
+    uv_stop(timer->loop);
+}
+
+static void free_limit(uv_handle_t *timer)
+{
+    free(timer);
+}
+
+/* The loop's milliseconds are rounded down, hence one more: never early. */
+static struct limit *start_limit(struct runtime *rt, double ms)
+{
+    struct limit *limit = calloc(1, sizeof *limit);
+    if (limit == NULL)
+        return NULL;
+    uv_timer_init(rt->loop, &limit->timer);
+    uv_unref((uv_handle_t *) &limit->timer);
+    uv_update_time(rt->loop);
+    uv_timer_start(&limit->timer, on_limit, (uint64_t) ms + 1, 0);
+    return limit;
+}
+
+/* Reads the options of run at index 1. Milliseconds; -1: no limit. */
+static double read_limit(lua_State *L)
+{
+    lua_settop(L, 1);
+    if (lua_isnil(L, 1))
+        return -1;
+    lua_getfield(L, lua_upvalueindex(UP_CORE), "read_run");
+    lua_insert(L, 1);
+    lua_call(L, 1, 1);
+    return lua_tonumber(L, 1);
 }
 
 /* tcpmulti.run */
@@ -57,8 +118,13 @@ int tcpm__lua_module_run(lua_State *L)
         return luaL_error(L, "tcpmulti.run: not from inside a handler or while it is running");
     if (!lua_pushthread(L))
         return luaL_error(L, "tcpmulti.run: not in a coroutine, handlers run on the main state");
+    lua_pop(L, 1);
+    double ms = read_limit(L);
     lua_settop(L, 0);
     luaL_checkstack(L, LUA_MINSTACK, "for handlers");
+    struct limit *limit = ms < 0 ? NULL : start_limit(rt, ms);
+    if (ms >= 0 && limit == NULL)
+        return luaL_error(L, "tcpmulti.run: not enough memory");
     lua_rawgeti(L, lua_upvalueindex(UP_PLACES), OWN_TRACEBACK);
     lua_rawgeti(L, lua_upvalueindex(UP_PLACES), OWN_TRAMPOLINE);
     rt->ran = true;
@@ -68,11 +134,20 @@ int tcpm__lua_module_run(lua_State *L)
     struct entry entry = tcpm__lua_enter(rt, L);
     rt->owner = NULL;
     rt->framed = true;
-    run_loop(rt);
+    run_loop(rt, limit);
+    bool over = limit != NULL && limit->over && !rt->stopped;
+    if (limit != NULL)
+        uv_close((uv_handle_t *) &limit->timer, free_limit);
     tcpm__lua_leave(rt, entry);
     rt->owner = owner;
     rt->running = false;
-    return rt->fatal == NULL ? 0 : raise_fatal(L, rt);
+    if (rt->fatal != NULL)
+        return raise_fatal(L, rt);
+    if (!over)
+        return 0;
+    lua_pushboolean(L, 1);
+    lua_pushliteral(L, "time");
+    return 2;
 }
 
 /* tcpmulti.stop */

@@ -1,7 +1,7 @@
--- Sessions beyond their connections: named states, what is queued for them, alarms, aliases,
--- signals and standard input. The core runs tasks; the names are kept here.
+-- Sessions beyond their connections: named states, what is queued for them, aliases, signals and
+-- standard input. The core runs tasks; the names are kept here. Alarms: alarms.lua.
 --
--- A task is a table: state, the arguments from 1 to n, and for alarms their number and time.
+-- A task is a table: state, and the arguments from 1 to n.
 local core, tcpmulti = ...
 local check = core.check
 local format, gsub = string.format, string.gsub
@@ -138,17 +138,15 @@ local function run(session, private, state, ...)
   return nil, format("no state named '%s'", name_of(state)), "ESRCH"
 end
 
--- The task of an alarm is over: forgets its name and number.
-local function forget(private, task)
-  local names = task.names
-  if names and names[task.state] == task then names[task.state] = nil end
-  private.alarms[task.alarm] = nil
-end
-
-core[DISPATCH] = function(session, task, cheap)
+-- subject: the connection of an alarm, or when a beat was due, or nil.
+core[DISPATCH] = function(session, task, subject, ticks)
   local private = session[PRIVATE]
-  if task.alarm then forget(private, task) end
-  if cheap then return run(session, private, task.state, cheap, unpack(task, 1, task.n)) end
+  if ticks then
+    task.due = subject
+    return run(session, private, task.state, subject, ticks, unpack(task, 1, task.n))
+  end
+  if task.alarm then core.forget_alarm(private, task) end
+  if subject then return run(session, private, task.state, subject, unpack(task, 1, task.n)) end
   return run(session, private, task.state, unpack(task, 1, task.n))
 end
 
@@ -198,6 +196,15 @@ local function check_known(session, state, name)
   local problem = missing_state(session, state)
   if problem then error(format("%s: %s", name, problem), 3) end
 end
+
+-- For alarms.lua; they raise at the line that has called the caller.
+core.state_checks = {
+  session = check_session,
+  state = check_state,
+  known = check_known,
+  is_known = is_known,
+  name_of = name_of,
+}
 
 local function post(session, state, ...)
   return core.post(session, { state = state, n = select("#", ...), ... })
@@ -304,145 +311,6 @@ function methods.alias_remove(session, name)
   end
   return true
 end
-
--- ---- alarms ----
-
-local function check_delay(seconds, name)
-  local ms = check.delay(seconds)
-  if not ms then
-    error(format("%s: %s", name, check.wrong_time(seconds)), 3)
-  end
-  return ms
-end
-
--- Starts an alarm; gives its number, or nil, message, errname.
-local function start(session, names, seconds, ms, task)
-  local number, message, errname = core.delay(session, ms, task)
-  if not number then return nil, message, errname end
-  task.alarm, task.names, task.time = number, names, core.time() + seconds
-  session[PRIVATE].alarms[number] = task
-  return number
-end
-
--- Removes the alarm of a task. False: it has gone off, or has been dropped.
-local function remove(session, task)
-  forget(session[PRIVATE], task)
-  return core.remove(session, task.alarm)
-end
-
-function methods.delay(session, state, seconds, ...)
-  check_session(session, "delay")
-  check_state(state, "delay")
-  local ms = seconds ~= nil and check_delay(seconds, "delay")
-  check_known(session, state, "delay")
-  local names = session[PRIVATE].names
-  local earlier = names[state]
-  local removed = earlier and remove(session, earlier)
-  if not ms then
-    if removed then return true end
-    return nil, format("no alarm of state '%s'", name_of(state)), "ESRCH"
-  end
-  local task = { state = state, n = select("#", ...), ... }
-  local number, message, errname = start(session, names, seconds, ms, task)
-  if not number then return nil, message, errname end
-  names[state] = task
-  return true
-end
-
-function methods.delay_set(session, state, seconds, ...)
-  check_session(session, "delay_set")
-  check_state(state, "delay_set")
-  local ms = check_delay(seconds, "delay_set")
-  check_known(session, state, "delay_set")
-  return start(session, nil, seconds, ms, { state = state, n = select("#", ...), ... })
-end
-
-function methods.alarm_set(session, state, epoch, ...)
-  check_session(session, "alarm_set")
-  check_state(state, "alarm_set")
-  local seconds = type(epoch) == "number" and epoch - core.time() or epoch
-  local ms = check.delay(seconds)
-  if not ms then error("alarm_set: " .. check.wrong_epoch(epoch), 2) end
-  check_known(session, state, "alarm_set")
-  return start(session, nil, seconds, ms, { state = state, n = select("#", ...), ... })
-end
-
-local function no_alarm(number)
-  return nil, format("no alarm %s", check.describe(number)), "ESRCH"
-end
-
-function methods.delay_adjust(session, number, seconds)
-  check_session(session, "delay_adjust")
-  local ms = check_delay(seconds, "delay_adjust")
-  local task = number ~= nil and session[PRIVATE].alarms[number]
-  if not task or not core.adjust(session, task.alarm, ms) then return no_alarm(number) end
-  task.time = core.time() + seconds
-  return true
-end
-
-function methods.alarm_remove(session, number)
-  check_session(session, "alarm_remove")
-  local task = number ~= nil and session[PRIVATE].alarms[number]
-  if not task or not remove(session, task) then return no_alarm(number) end
-  return task.state, task.time, unpack(task, 1, task.n)
-end
-
-function methods.alarm_remove_all(session)
-  check_session(session, "alarm_remove_all")
-  local list, removed = {}, {}
-  for _, task in pairs(session[PRIVATE].alarms) do list[#list + 1] = task end
-  table.sort(list, function(a, b) return a.time < b.time end)
-  for _, task in ipairs(list) do
-    if remove(session, task) then
-      removed[#removed + 1] = { task.state, task.time, unpack(task, 1, task.n) }
-    end
-  end
-  return removed
-end
-
--- Alarms of connections. The names of one are kept alive by its alarms only: [cheap] = names.
-local names_of = setmetatable({}, { __mode = "kv" })
-
-local session_of, phase_of = core.cheap_methods.session, core.cheap_methods.phase
-local fetch = methods.fetch
-
-local function check_cheap(cheap, name)
-  if cheap == tcpmulti then error(check.colon(name), 3) end
-  if type(cheap) ~= "table" or type(rawget(cheap, 0)) ~= "number" or rawget(cheap, 0) < 0 then
-    error(format("%s: connection heap expected (a dot instead of a colon?), not %s", name,
-      check.describe(cheap)), 3)
-  end
-end
-
-local function cheap_delay(cheap, state, seconds, ...)
-  check_cheap(cheap, "delay")
-  check_state(state, "delay")
-  local ms = seconds ~= nil and check_delay(seconds, "delay")
-  local session, message, errname = session_of(cheap)
-  if not session then return nil, message, errname end
-  if not is_known(session, state) and phase_of(cheap) ~= "shutting" then
-    check_known(session, state, "delay")
-  end
-  cheap = fetch(session, cheap)
-  local names = names_of[cheap] or {}
-  local earlier = names[state]
-  local removed = earlier and remove(session, earlier)
-  if not ms then
-    if removed then return true end
-    return nil, format("no alarm of state '%s'", name_of(state)), "ESRCH"
-  end
-  local task = { state = state, n = select("#", ...), ... }
-  local number
-  number, message, errname = core.cheap_delay(cheap, ms, task)
-  if not number then return nil, message, errname end
-  task.alarm, task.names, task.time = number, names, core.time() + seconds
-  names[state] = task
-  names_of[cheap] = names
-  return true
-end
-
-core.cheap_methods.delay = cheap_delay
-tcpmulti.delay = cheap_delay
 
 -- ---- signals and standard input ----
 

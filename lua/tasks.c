@@ -15,6 +15,7 @@ struct task {
     struct session *session;
     uint64_t id; /* of its connection; 0: the session's */
     int anchor;
+    double due, ticks; /* of a beat that is running; else 0 */
 };
 
 /* Signals that s:sig watches; each has a task that stays. */
@@ -29,6 +30,12 @@ static void run_dispatch(lua_State *L, struct call *call)
     lua_rawgeti(L, lua_upvalueindex(UP_CORE), PART_DISPATCH);
     lua_rawgeti(L, lua_upvalueindex(UP_PLACES), task->session->base + PLACE_OBJECT);
     lua_rawgeti(L, lua_upvalueindex(UP_ANCHORS), task->anchor);
+    if (task->ticks > 0) {
+        lua_pushnumber(L, task->due);
+        lua_pushnumber(L, task->ticks);
+        lua_call(L, 4, 0);
+        return;
+    }
     if (task->id == 0)
         lua_pushnil(L);
     else
@@ -68,6 +75,18 @@ static void run_signal(struct tcpm_session *core, void *user, void *argument)
     (void) core;
     (void) user;
     dispatch(argument);
+}
+
+/* The state may remove the beat, and the task with it. */
+static void run_beat(struct tcpm_session *core, void *user, void *argument, int64_t due_ns,
+                     uint64_t ticks)
+{
+    struct task task = *(const struct task *) argument;
+    (void) core;
+    (void) user;
+    task.due = (double) due_ns / 1e9;
+    task.ticks = (double) ticks;
+    dispatch(&task);
 }
 
 /* Takes the Lua table at index for the core. NULL: no memory. */
@@ -111,24 +130,31 @@ static int core_post(lua_State *L)
     return result < 0 ? task_failure(L, session, result) : tcpm__lua_result(L, 0);
 }
 
-/* A number, or nil, message, errname. */
-static int start_alarm(lua_State *L, struct session *session, uint64_t id, double ms, int index)
+/* The number of an alarm that has been started; or its task is dropped: nil, message, errname. */
+static int alarm_result(lua_State *L, struct task *task, int result, struct tcpm_alarm alarm)
 {
-    struct task *task = make_task(L, session, id, index);
-    if (task == NULL)
-        return tcpm__lua_failure(L, -ENOMEM);
-    struct tcpm_task core = {.run = run_task, .drop = drop_task, .argument = task};
-    struct tcpm_alarm alarm;
-    int result = tcpm_delay(session->core, (struct tcpm_id){id}, (int64_t) ms, core, &alarm);
+    struct session *session = task->session;
+    bool own = task->id == 0;
     if (result < 0) {
         drop_task(task);
-        return id == 0 ? task_failure(L, session, result) : tcpm__lua_failure(L, result);
+        return own ? task_failure(L, session, result) : tcpm__lua_failure(L, result);
     }
     lua_pushnumber(L, (lua_Number) alarm.n);
     return 1;
 }
 
-/* core.delay(session, ms, task) -> alarm number, or nil, message, errname. */
+static int start_alarm(lua_State *L, struct session *session, uint64_t id, double ns, int index)
+{
+    struct task *task = make_task(L, session, id, index);
+    if (task == NULL)
+        return tcpm__lua_failure(L, -ENOMEM);
+    struct tcpm_task core = {.run = run_task, .drop = drop_task, .argument = task};
+    struct tcpm_alarm alarm = {0};
+    int result = tcpm_delay_ns(session->core, (struct tcpm_id){id}, (int64_t) ns, core, &alarm);
+    return alarm_result(L, task, result, alarm);
+}
+
+/* core.delay(session, ns, task) -> alarm number, or nil, message, errname. */
 static int core_delay(lua_State *L)
 {
     struct session *session = tcpm__lua_session(L, tcpm__lua_runtime(L), 1);
@@ -137,7 +163,7 @@ static int core_delay(lua_State *L)
     return start_alarm(L, session, 0, luaL_checknumber(L, 2), 3);
 }
 
-/* core.cheap_delay(cheap, ms, task) -> the same. */
+/* core.cheap_delay(cheap, ns, task) -> the same. */
 static int core_cheap_delay(lua_State *L)
 {
     struct slot *slot = tcpm__lua_slot_at(L, tcpm__lua_runtime(L), 1);
@@ -146,19 +172,35 @@ static int core_cheap_delay(lua_State *L)
     return start_alarm(L, slot->session, slot->id, luaL_checknumber(L, 2), 3);
 }
 
+/* core.every(session, ns, task) -> the same. */
+static int core_every(lua_State *L)
+{
+    struct session *session = tcpm__lua_session(L, tcpm__lua_runtime(L), 1);
+    if (session == NULL)
+        return tcpm__lua_session_over(L, NULL);
+    int64_t ns = (int64_t) luaL_checknumber(L, 2);
+    struct task *task = make_task(L, session, 0, 3);
+    if (task == NULL)
+        return tcpm__lua_failure(L, -ENOMEM);
+    struct tcpm_beat core = {.run = run_beat, .drop = drop_task, .argument = task};
+    struct tcpm_alarm alarm = {0};
+    int result = tcpm_every(session->core, ns, core, &alarm);
+    return alarm_result(L, task, result, alarm);
+}
+
 static struct tcpm_alarm check_alarm(lua_State *L, int index)
 {
     return (struct tcpm_alarm){(uint64_t) luaL_checknumber(L, index)};
 }
 
-/* core.adjust(session, alarm, ms) -> true, or nil, message, errname. */
+/* core.adjust(session, alarm, ns) -> true, or nil, message, errname. */
 static int core_adjust(lua_State *L)
 {
     struct session *session = tcpm__lua_session(L, tcpm__lua_runtime(L), 1);
     if (session == NULL)
         return tcpm__lua_session_over(L, NULL);
-    int64_t ms = (int64_t) luaL_checknumber(L, 3);
-    return tcpm__lua_result(L, tcpm_delay_adjust(session->core, check_alarm(L, 2), ms));
+    int64_t ns = (int64_t) luaL_checknumber(L, 3);
+    return tcpm__lua_result(L, tcpm_delay_adjust_ns(session->core, check_alarm(L, 2), ns));
 }
 
 /* core.remove(session, alarm) -> true, or nil, message, errname. */
@@ -297,12 +339,7 @@ static int core_sig(lua_State *L)
 }
 
 const luaL_Reg tcpm__lua_task_functions[] = {
-    {"post", core_post},
-    {"delay", core_delay},
-    {"cheap_delay", core_cheap_delay},
-    {"adjust", core_adjust},
-    {"remove", core_remove},
-    {"sig", core_sig},
-    {"signals", core_signals},
-    {NULL, NULL},
+    {"post", core_post},   {"delay", core_delay},     {"cheap_delay", core_cheap_delay},
+    {"every", core_every}, {"adjust", core_adjust},   {"remove", core_remove},
+    {"sig", core_sig},     {"signals", core_signals}, {NULL, NULL},
 };

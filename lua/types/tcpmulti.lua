@@ -211,13 +211,22 @@ function Session:delay_set(state, seconds, ...) end
 ---@return integer? alarm, string? message, tcpmulti.errname? errname
 function Session:alarm_set(state, epoch, ...) end
 
+-- Beats at multiples of so many seconds from now, without drift. The state gets (session, due,
+-- ticks, …): due, by tcpmulti.now(), is when the beat was to come; ticks says how many beats the
+-- call stands for, 1 or more: where some were missed, due is the last one's.
+---@param state tcpmulti.state
+---@param seconds number 0.0001 to 49 days.
+---@param ... any
+---@return integer? alarm, string? message, tcpmulti.errname? errname
+function Session:every(state, seconds, ...) end
+
 ---@param alarm integer
 ---@param seconds number From now.
----@return true? ok, string? message, tcpmulti.errname? errname ESRCH: no such alarm of this session.
+---@return true? ok, string? message, tcpmulti.errname? errname ESRCH: no such alarm of this session; EINVAL: it is a beat.
 function Session:delay_adjust(alarm, seconds) end
 
 ---@param alarm integer
----@return tcpmulti.state? state, number|string time_or_message The clock's time at which it was due.
+---@return tcpmulti.state? state, number|string time_or_message The clock's time at which it was due, or the beat would have come.
 ---@return any ... Its arguments, or "ESRCH".
 function Session:alarm_remove(alarm) end
 
@@ -387,8 +396,11 @@ function tcpmulti.call(destination, state, ...) end
 
 -- Runs the loop until nothing is left to do: no connection, alarm, queued state or standard input
 -- of any session, no active luv handle; then all sessions end. Raises what was fatal. May be called
--- again; not from inside a handler, not in a coroutine, and not in a host.
-function tcpmulti.run() end
+-- again; not from inside a handler, not in a coroutine, and not in a host. With seconds: then every
+-- session dies in order, whatever luv's handles do, and run gives true, "time".
+---@param options? { seconds?: number }
+---@return true? ok, "time"? reason
+function tcpmulti.run(options) end
 
 -- Ends run after the current turn of the loop. Nothing is closed; run again goes on.
 function tcpmulti.stop() end

@@ -98,6 +98,35 @@ static int call_delay(struct tcpm_session *session, struct tcpm_id id)
     return result;
 }
 
+static int call_delay_ns(struct tcpm_session *session, struct tcpm_id id)
+{
+    struct tcpm_alarm alarm = {0};
+    int result = tcpm_delay_ns(session, id, 150000, (struct tcpm_task){.run = run_nothing}, &alarm);
+
+    if (result == 0)
+        assert_int_equal(tcpm_delay_adjust_ns(session, alarm, 100000), 0);
+    return result;
+}
+
+static void beat_nothing(struct tcpm_session *session, void *user, void *argument, int64_t due_ns,
+                         uint64_t ticks)
+{
+    (void) session;
+    (void) user;
+    (void) argument;
+    (void) due_ns;
+    (void) ticks;
+}
+
+static int call_every(struct tcpm_session *session, struct tcpm_id id)
+{
+    struct tcpm_alarm alarm = {0};
+    int result = tcpm_every(session, 100000, (struct tcpm_beat){.run = beat_nothing}, &alarm);
+
+    (void) id;
+    return result < 0 ? result : tcpm_alarm_remove(session, alarm);
+}
+
 static int call_post(struct tcpm_session *session, struct tcpm_id id)
 {
     (void) id;
@@ -148,11 +177,13 @@ const struct call calls[] = {
     {"pause", tcpm_pause, 0, SHUT, SHUT, STALE},
     {"resume", tcpm_resume, 0, SHUT, SHUT, STALE},
     {"delay", call_delay, 0, SHUT, SHUT, STALE},
+    {"delay_ns", call_delay_ns, 0, SHUT, SHUT, STALE},
     {"pending", call_pending, 0, 0, 0, 0},
     {"input_next", call_input_next, 0, 0, 0, STALE},
     {"info", call_info, 0, 0, 0, 0},
     {"heap_set", call_heap_set, STALE, STALE, STALE, STALE},
     {"post", call_post, 0, 0, 0, 0},
+    {"every", call_every, 0, 0, 0, 0},
     {"stats", call_stats, 0, 0, 0, 0},
     {"next", call_next, 0, 0, 0, 0},
     {"has_room", call_room, 0, 0, 0, 0},

@@ -106,6 +106,8 @@ static void add_task(struct chaos *chaos, struct tcpm_session *session, struct t
         return;
     if (draw(chaos, 2) == 0)
         result = tcpm_post(session, task);
+    else if (draw(chaos, 2) == 0)
+        result = tcpm_delay_ns(session, id, (int64_t) draw(chaos, 50000000), task, &alarm);
     else
         result = tcpm_delay(session, id, (int64_t) draw(chaos, 50), task, &alarm);
     chaos->posted += result == 0;

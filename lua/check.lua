@@ -277,6 +277,12 @@ function check.seconds(value)
   return ms == 0 and -1 or ms
 end
 
+-- Attempts a second, fractions too: the core takes the nanoseconds between two of them.
+function check.rate(value)
+  if type(value) == "number" and value >= 1e-6 and value <= 1e9 then return value end
+  return nil, "a number from 0.000001 to 1000000000"
+end
+
 function check.whole(lowest, highest)
   local expected = highest and format("a whole number from %d to %d", lowest, highest)
     or format("a whole number, %d or more", lowest)

@@ -31,7 +31,7 @@ local session_options = {
   output_filter = check.any,
   domain = check.choice { any = 0, inet = 4, inet6 = 6 },
   max_connections = check.whole(1),
-  connect_rate = check.whole(1, 1000000000),
+  connect_rate = check.rate,
   high_mark = check.whole(1),
   low_mark = check.whole(1),
   max_queued = check.whole(1),
@@ -139,6 +139,7 @@ local function read_create(options)
   end
   o.no_nodelay = o.nodelay == false and 1 or 0
   o.cork = o.cork and 1 or 0
+  o.connect_interval = o.connect_rate and math.floor(1e9 / o.connect_rate + 0.5)
   if o.alias and core.find_alias(o.alias) then
     return nil, format("tcpmulti.create: alias '%s' is taken", o.alias)
   end

@@ -114,7 +114,7 @@ static void read_options(lua_State *L, int index, struct tcpm_session_options *o
         .output_filter = field_filter(L, index, "output_filter"),
         .domain = field_integer(L, index, "domain"),
         .max_connections = field_integer(L, index, "max_connections"),
-        .connect_rate = field_integer(L, index, "connect_rate"),
+        .connect_interval_ns = field_integer(L, index, "connect_interval"),
         .high_mark = field_integer(L, index, "high_mark"),
         .low_mark = field_integer(L, index, "low_mark"),
         .max_queued = field_integer(L, index, "max_queued"),

@@ -10,12 +10,16 @@ enum { TAKE_LIMIT = 1 << 30 };
 
 /* ---- connect ---- */
 
-static int check_address(struct tcpm_connect_options *options)
+/* *quad is set if the address is one. */
+static int check_address(struct tcpm_connect_options *options, struct in_addr *quad, bool *is_quad)
 {
     union tcpm__address bind;
     int port = (int) options->port;
 
-    if (options->address == NULL || !tcpm__address_acceptable(options->address))
+    if (options->address == NULL)
+        return -EINVAL;
+    *is_quad = tcpm__address_parse_quad(options->address, quad);
+    if (!*is_quad && !tcpm__address_acceptable(options->address))
         return -EINVAL;
     if (options->port == 0 && options->service != NULL) {
         port = tcpm__address_service(options->service);
@@ -91,6 +95,8 @@ int tcpm_connect(struct tcpm_session *session, const struct tcpm_connect_options
     struct tcpm_connect_options options;
     struct tcpm_events events;
     struct tcpm__connection *connection;
+    struct in_addr quad;
+    bool is_quad = false;
     int result = tcpm__options_read(given, &options, sizeof(options));
 
     if (result < 0)
@@ -98,7 +104,7 @@ int tcpm_connect(struct tcpm_session *session, const struct tcpm_connect_options
     if (options.refused != NULL)
         clear_target(&options);
     else
-        result = check_address(&options);
+        result = check_address(&options, &quad, &is_quad);
     if (session == NULL || result < 0 || inherit(session, &options) < 0)
         return -EINVAL;
     if (options.events != NULL) {
@@ -112,7 +118,7 @@ int tcpm_connect(struct tcpm_session *session, const struct tcpm_connect_options
         return -EINVAL;
     if (session->dying)
         return -ESHUTDOWN;
-    result = tcpm__connection_create(session, &options, &connection);
+    result = tcpm__connection_create(session, &options, is_quad ? &quad : NULL, &connection);
     if (result < 0)
         return result;
     if (id != NULL)

@@ -9,6 +9,7 @@
 #define CONNECT_TIMEOUT_MS  30000
 #define INPUT_TIMEOUT_MS    300000
 #define SHUTDOWN_TIMEOUT_MS 30000
+#define INTERVAL_MAX_NS     (INT64_C(1000000) * (UINT32_MAX - 1)) /* 49 days */
 
 int64_t tcpm_now_ns(void)
 {
@@ -68,11 +69,18 @@ static int check_times(struct tcpm_session_options *options)
     return 0;
 }
 
+static bool pace_fits(const struct tcpm_session_options *options)
+{
+    return is_limit(options->connect_rate) && options->connect_rate <= 1000000000 &&
+           is_limit(options->connect_interval_ns) &&
+           options->connect_interval_ns <= INTERVAL_MAX_NS &&
+           (options->connect_rate <= 0 || options->connect_interval_ns <= 0);
+}
+
 static bool limits_fit(const struct tcpm_session_options *options)
 {
-    return is_limit(options->max_connections) && is_limit(options->connect_rate) &&
-           is_limit(options->high_mark) && is_limit(options->low_mark) &&
-           is_limit(options->max_queued) && options->connect_rate <= 1000000000 &&
+    return is_limit(options->max_connections) && is_limit(options->high_mark) &&
+           is_limit(options->low_mark) && is_limit(options->max_queued) && pace_fits(options) &&
            options->keepalive_s >= 0 && options->keepalive_s <= 32767 &&
            (options->cork == 0 || options->cork == 1) && options->half_open >= TCPM_NONE &&
            options->half_open <= 1;
@@ -175,7 +183,9 @@ int tcpm_tally(struct tcpm_session *session, size_t index, struct tcpm_tally_ent
 
 int tcpm_has_room(struct tcpm_session *session)
 {
-    if (session == NULL || session->dying)
-        return 0;
+    if (session == NULL)
+        return -EINVAL;
+    if (session->dying)
+        return -ESHUTDOWN;
     return tcpm__admission_ask_room(session) ? 1 : 0;
 }

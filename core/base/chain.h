@@ -23,6 +23,21 @@ static inline struct tcpm__chain_link *tcpm__chain_link_at(const struct tcpm__po
     return (struct tcpm__chain_link *) (void *) ((char *) tcpm__pool_at(pool, slot) + offset);
 }
 
+/* The item in the slot, whose link this is, comes behind the one in the slot after; 0: first. */
+static inline void tcpm__chain_insert(const struct tcpm__pool *pool, struct tcpm__chain *chain,
+                                      struct tcpm__chain_link *link, uint32_t slot, uint32_t after,
+                                      size_t offset)
+{
+    uint32_t *before = after == 0 ? &chain->first : &tcpm__chain_link_at(pool, after, offset)->next;
+
+    *link = (struct tcpm__chain_link){.next = *before, .prev = after};
+    *before = slot;
+    if (link->next == 0)
+        chain->last = slot;
+    else
+        tcpm__chain_link_at(pool, link->next, offset)->prev = slot;
+}
+
 static inline void tcpm__chain_append(const struct tcpm__pool *pool, struct tcpm__chain *chain,
                                       struct tcpm__chain_link *link, uint32_t slot, size_t offset)
 {

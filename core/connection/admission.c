@@ -1,13 +1,19 @@
 /*
- * Who may have a socket, and when. A connect that finds no place waits: in the engine's queue,
- * oldest first, and when its turn comes but its own session is at a limit, in the session's.
+ * Who may have a socket, and when. A connect that may not start waits in its session, and all
+ * requests are numbered in the order in which they are made. The engine knows the sessions whose
+ * own limits let their oldest connect start, by that connect's number: so the oldest connect of all
+ * that may start is found at once, and a session at its limit holds up no other.
  *
  * What always holds: sockets stay under the ceiling; nobody overtakes an older connect that could
- * start; a session at its limit holds up no other.
+ * start; a session has its turn set exactly while a connect of it waits that its limits let start.
  */
 #include "connection/layer.h"
 
 #include <errno.h>
+
+#define LINK offsetof(struct tcpm__connection, in_queue)
+
+#define PROBE_NS 200000000 /* after running out of descriptors, and while that lasts */
 
 /* ---- places ---- */
 
@@ -16,203 +22,276 @@ static bool engine_has_place(const struct tcpm_engine *engine)
     return engine->places < engine->ceiling;
 }
 
-/* The token bucket holds a tenth of a second, so that attempts come evenly. */
-static void refill_tokens(struct tcpm__limits *limits, uint64_t now_ms)
+static bool session_has_place(const struct tcpm_session *session)
 {
-    double size = limits->rate < 10 ? 1.0 : (double) limits->rate / 10;
-
-    limits->tokens += (double) (now_ms - limits->refilled_ms) * (double) limits->rate / 1000;
-    if (limits->tokens > size)
-        limits->tokens = size;
-    limits->refilled_ms = now_ms;
+    return session->places < session->limits.max_connections;
 }
 
-/* The alarm has no task: it lets waiting connects in when it goes off. */
-static void await_refill(struct tcpm_session *session)
+static bool pace_allows(const struct tcpm_session *session)
 {
-    double missing = 1.0 - session->limits.tokens;
-    uint64_t wait_ms = (uint64_t) (missing * 1000 / (double) session->limits.rate) + 1;
+    const struct tcpm__pace *pace = &session->limits.pace;
 
-    if (session->refill.timer.place != 0)
+    return pace->interval_ns == 0 ||
+           tcpm__pace_allows(pace, tcpm__network_now_ns(&session->engine->network));
+}
+
+/* Whether a connect would start at once. */
+static bool can_start(const struct tcpm_session *session)
+{
+    const struct tcpm_engine *engine = session->engine;
+
+    return engine->admission.turns.count == 0 && session->waiting.first == 0 &&
+           engine_has_place(engine) && session_has_place(session) && pace_allows(session);
+}
+
+/* ---- turns ---- */
+
+static void set_alarm(struct tcpm_engine *engine, struct tcpm__alarm *alarm, uint64_t due_ns)
+{
+    if (alarm->timer.place != 0)
         return;
-    session->refill.session = session;
-    tcpm__heap_set(&session->engine->alarms, &session->refill.timer,
-                   (session->engine->network.now_ms + wait_ms) * 1000000);
-    tcpm__turn_wake(session->engine);
+    tcpm__heap_set(&engine->alarms, &alarm->timer, due_ns);
+    tcpm__turn_wake(engine);
 }
 
-static bool session_has_place(struct tcpm_session *session)
+/* Somebody waits for a place. Where there would be more, but for the descriptors that were missing,
+   it is time for another try, or will be. */
+static void await_probe(struct tcpm_engine *engine)
 {
-    struct tcpm__limits *limits = &session->limits;
-
-    if (session->places >= limits->max_connections)
-        return false;
-    if (limits->rate == 0)
-        return true;
-    refill_tokens(limits, session->engine->network.now_ms);
-    if (limits->tokens >= 1)
-        return true;
-    await_refill(session);
-    return false;
+    if (engine->ceiling < engine->max_connections && !engine_has_place(engine))
+        set_alarm(engine, &engine->admission.probe, engine->admission.short_ns + PROBE_NS);
 }
 
-static void take_place(struct tcpm__connection *connection)
+static struct tcpm__connection *connection_at(const struct tcpm_engine *engine, uint32_t slot)
+{
+    return tcpm__pool_at(&engine->connections, slot);
+}
+
+/* By which a connect waits. */
+static uint64_t number_of(const struct tcpm__connection *connection)
+{
+    return tcpm__has(connection, TCPM__BEGUN) ? connection->rare.attempt->number
+                                              : connection->timer.due_ms;
+}
+
+static void set_turn(struct tcpm_session *session)
+{
+    struct tcpm_engine *engine = session->engine;
+    uint64_t number = number_of(connection_at(engine, session->waiting.first));
+
+    if (session->turn.place == 0 || session->turn.due_ns != number)
+        tcpm__heap_set(&engine->admission.turns, &session->turn, number);
+    await_probe(engine);
+}
+
+static void set_room(struct tcpm_session *session)
+{
+    struct tcpm_engine *engine = session->engine;
+
+    if (tcpm__list_empty(&session->in_rooms))
+        tcpm__list_append(&engine->admission.rooms, &session->in_rooms);
+    await_probe(engine);
+}
+
+/* After any change of what the session waits for, or of what its limits allow. */
+static void settle(struct tcpm_session *session)
+{
+    bool waits = session->waiting.first != 0 && !session->dying;
+    bool may_start = (waits || session->wants_room) && session_has_place(session);
+
+    if (may_start && !pace_allows(session)) {
+        set_alarm(session->engine, &session->refill, session->limits.pace.next_ns);
+        may_start = false;
+    }
+    if (waits && may_start)
+        set_turn(session);
+    else
+        tcpm__heap_remove(&session->engine->admission.turns, &session->turn);
+    if (!waits && may_start)
+        set_room(session);
+    else
+        tcpm__list_remove(&session->in_rooms);
+}
+
+/* ---- the connects that wait ---- */
+
+static void join_queue(struct tcpm__connection *connection, uint32_t after)
 {
     struct tcpm_session *session = connection->session;
 
-    connection->flags |= TCPM__PLACED;
-    session->places++;
-    session->engine->places++;
-    if (session->limits.rate != 0)
-        session->limits.tokens -= 1;
-}
-
-/* After running out of descriptors the ceiling comes up again with each one that is given back. */
-static void give_place(struct tcpm__connection *connection)
-{
-    struct tcpm_engine *engine = tcpm__engine_of(connection);
-
-    connection->flags &= ~(uint32_t) TCPM__PLACED;
-    connection->session->places--;
-    engine->places--;
-    if (engine->ceiling < engine->max_connections)
-        engine->ceiling++;
-}
-
-/* ---- queues: a connection that waits is linked by its timer's link ---- */
-
-static struct tcpm__connection *first_of(const struct tcpm__list *queue)
-{
-    return TCPM__CONTAINER(queue->next, struct tcpm__connection, timer.link);
+    connection->flags |= TCPM__QUEUED;
+    tcpm__chain_insert(&session->engine->connections, &session->waiting, &connection->in_queue,
+                       tcpm__pool_slot(connection), after, LINK);
 }
 
 static void leave_queue(struct tcpm__connection *connection)
 {
     struct tcpm_session *session = connection->session;
 
-    tcpm__list_remove(&connection->timer.link);
-    connection->timer.link = (struct tcpm__list){NULL, NULL};
-    if (tcpm__list_empty(&session->parked))
-        tcpm__list_remove(&session->in_parking);
+    connection->flags &= ~(uint32_t) TCPM__QUEUED;
+    if (session->waits_again == tcpm__pool_slot(connection))
+        session->waits_again = connection->in_queue.prev;
+    tcpm__chain_remove(&session->engine->connections, &session->waiting, &connection->in_queue,
+                       LINK);
 }
 
-static void park(struct tcpm__connection *connection)
+/* The slot behind which a connect with this number belongs. Those that come back are older than
+   those that have not yet started, and most come back in order, hence the search from the last. */
+static uint32_t place_of(const struct tcpm_session *session, uint64_t number)
+{
+    const struct tcpm_engine *engine = session->engine;
+    uint32_t slot = session->waits_again, next;
+
+    while (slot != 0 && number_of(connection_at(engine, slot)) > number)
+        slot = connection_at(engine, slot)->in_queue.prev;
+    for (;;) {
+        next = slot == 0 ? session->waiting.first : connection_at(engine, slot)->in_queue.next;
+        if (next == 0 || number_of(connection_at(engine, next)) > number)
+            return slot;
+        slot = next;
+    }
+}
+
+/* ---- starting ---- */
+
+static void start(struct tcpm__connection *connection, uint64_t number)
 {
     struct tcpm_session *session = connection->session;
 
-    leave_queue(connection);
-    tcpm__list_append(&session->parked, &connection->timer.link);
-    if (tcpm__list_empty(&session->in_parking))
-        tcpm__list_append(&session->engine->parking, &session->in_parking);
+    connection->flags |= TCPM__PLACED;
+    session->places++;
+    session->engine->places++;
+    if (session->limits.pace.interval_ns != 0)
+        tcpm__pace_take(&session->limits.pace, tcpm__network_now_ns(&session->engine->network));
+    tcpm__attempt_start(connection, number);
 }
 
-static void start(struct tcpm__connection *connection)
+static void give_place(struct tcpm__connection *connection)
 {
-    take_place(connection);
-    tcpm__attempt_start(connection);
-}
+    struct tcpm_session *session = connection->session;
 
-static bool somebody_waits(const struct tcpm_engine *engine)
-{
-    return !tcpm__list_empty(&engine->waiting) || !tcpm__list_empty(&engine->parking);
+    connection->flags &= ~(uint32_t) TCPM__PLACED;
+    session->places--;
+    session->engine->places--;
+    if (session->waiting.first != 0 || session->wants_room)
+        settle(session);
 }
 
 void tcpm__admission_request(struct tcpm__connection *connection)
 {
     struct tcpm_session *session = connection->session;
-    struct tcpm_engine *engine = session->engine;
+    uint64_t number = ++session->engine->admission.requests;
 
-    if (!somebody_waits(engine) && engine_has_place(engine) && session_has_place(session)) {
-        start(connection);
+    if (can_start(session)) {
+        start(connection, number);
         return;
     }
-    tcpm__list_append(&engine->waiting, &connection->timer.link);
-    if (engine_has_place(engine))
-        tcpm__admission_run(engine);
+    connection->timer.due_ms = number;
+    join_queue(connection, session->waiting.last);
+    settle(session);
 }
 
-void tcpm__admission_retry(struct tcpm__connection *connection)
+static void start_oldest(struct tcpm_engine *engine)
 {
-    struct tcpm_engine *engine = tcpm__engine_of(connection);
+    struct tcpm__heap_item *turn = tcpm__heap_expire(&engine->admission.turns, UINT64_MAX);
+    struct tcpm_session *session = TCPM__CONTAINER(turn, struct tcpm_session, turn);
+    struct tcpm__connection *connection = connection_at(engine, session->waiting.first);
+    uint64_t number = number_of(connection);
 
-    tcpm__deadline_cancel(connection);
-    connection->deadline_ms = (uint64_t) tcpm__deadline_left(connection); /* it goes on then */
-    give_place(connection);
-    engine->ceiling = engine->places;
-    tcpm__connection_set_phase(connection, TCPM_PHASE_WAITING);
-    tcpm__list_append(engine->waiting.next, &connection->timer.link); /* in front of all others */
-}
-
-void tcpm__admission_leave(struct tcpm__connection *connection)
-{
-    if (tcpm__has(connection, TCPM__PLACED))
-        give_place(connection);
-    else if (connection->phase == TCPM_PHASE_WAITING)
-        leave_queue(connection);
-}
-
-static void run_parked(struct tcpm_engine *engine)
-{
-    struct tcpm__list *node = engine->parking.next, *next;
-
-    for (; node != &engine->parking && engine_has_place(engine); node = next) {
-        struct tcpm_session *session = TCPM__CONTAINER(node, struct tcpm_session, in_parking);
-
-        next = node->next;
-        while (!tcpm__list_empty(&session->parked) && engine_has_place(engine) &&
-               session_has_place(session)) {
-            struct tcpm__connection *connection = first_of(&session->parked);
-
-            leave_queue(connection);
-            start(connection);
-        }
-    }
-}
-
-static void run_waiting(struct tcpm_engine *engine)
-{
-    while (!tcpm__list_empty(&engine->waiting) && engine_has_place(engine)) {
-        struct tcpm__connection *connection = first_of(&engine->waiting);
-
-        if (session_has_place(connection->session)) {
-            leave_queue(connection);
-            start(connection);
-        } else {
-            park(connection);
-        }
-    }
+    leave_queue(connection);
+    start(connection, number);
+    settle(session);
 }
 
 void tcpm__admission_run(struct tcpm_engine *engine)
 {
-    if (!somebody_waits(engine))
+    while (engine->admission.turns.count > 0 && engine_has_place(engine))
+        start_oldest(engine);
+}
+
+void tcpm__admission_leave(struct tcpm__connection *connection)
+{
+    if (tcpm__has(connection, TCPM__PLACED)) {
+        give_place(connection);
+    } else if (tcpm__has(connection, TCPM__QUEUED)) {
+        leave_queue(connection);
+        settle(connection->session);
+    }
+}
+
+/* ---- when there is no descriptor ---- */
+
+/* It waits again, where it would stand had it never started. That attempt does not count. */
+void tcpm__admission_retry(struct tcpm__connection *connection, uint64_t number)
+{
+    struct tcpm_session *session = connection->session;
+    struct tcpm_engine *engine = session->engine;
+    struct tcpm__attempt *attempt = tcpm__attempt_get(connection);
+
+    if (attempt == NULL) {
+        tcpm__connection_fail(connection, TCPM_OP_SOCKET, -ENOMEM, NULL);
         return;
-    run_parked(engine);
-    run_waiting(engine);
+    }
+    attempt->number = number;
+    tcpm__pace_give(&session->limits.pace);
+    give_place(connection);
+    engine->ceiling = engine->places;
+    engine->admission.short_ns = engine->network.now_ns;
+    engine->admission.probing = false;
+    tcpm__connection_set_phase(connection, TCPM_PHASE_WAITING);
+    tcpm__deadline_cancel(connection);
+    tcpm__deadline_arm(connection);
+    join_queue(connection, place_of(session, number));
+    session->waits_again = tcpm__pool_slot(connection);
+    settle(session);
+}
+
+/* One more than now, and two more with each descriptor that is found, until one is missing. */
+static void raise_ceiling(struct tcpm_engine *engine, uint64_t by)
+{
+    uint64_t left = engine->max_connections - engine->ceiling;
+
+    engine->ceiling += left < by ? left : by;
+}
+
+void tcpm__admission_succeed(struct tcpm_engine *engine)
+{
+    raise_ceiling(engine, 2);
+}
+
+static void probe(struct tcpm_engine *engine)
+{
+    if (engine->admission.turns.count == 0 && tcpm__list_empty(&engine->admission.rooms))
+        return; /* nobody waits */
+    engine->admission.probing = true;
+    engine->admission.short_ns = engine->network.now_ns;
+    if (!engine_has_place(engine))
+        raise_ceiling(engine, 1);
+    if (engine->ceiling < engine->max_connections)
+        set_alarm(engine, &engine->admission.probe, engine->network.now_ns + PROBE_NS);
+}
+
+void tcpm__admission_wake(struct tcpm_engine *engine, struct tcpm_session *session)
+{
+    if (session != NULL)
+        settle(session);
+    else
+        probe(engine);
 }
 
 /* ---- room ---- */
-
-/* Connects of other sessions that wait for their own limits are not in the way. */
-bool tcpm__admission_has_room(struct tcpm_session *session)
-{
-    struct tcpm_engine *engine = session->engine;
-
-    return !session->dying && tcpm__list_empty(&engine->waiting) &&
-           tcpm__list_empty(&session->parked) && engine_has_place(engine) &&
-           session_has_place(session);
-}
 
 bool tcpm__admission_ask_room(struct tcpm_session *session)
 {
     struct tcpm_engine *engine = session->engine;
 
-    if (tcpm__admission_has_room(session))
+    if (can_start(session))
         return true;
-    if (!session->wants_room && !session->dying && session->events.room != NULL) {
+    if (!session->wants_room && session->events.room != NULL) {
         session->wants_room = true;
         engine->rooms_wanted++;
         tcpm__work_add(engine);
+        settle(session);
     }
     return false;
 }
@@ -223,18 +302,19 @@ void tcpm__admission_forget_room(struct tcpm_session *session)
         return;
     session->wants_room = false;
     session->engine->rooms_wanted--;
+    tcpm__list_remove(&session->in_rooms);
     tcpm__work_done(session->engine);
 }
 
+/* A session that asks again, and is told to wait, is behind the others. */
 void tcpm__admission_announce_room(struct tcpm_engine *engine)
 {
-    struct tcpm__list *node = engine->sessions.next;
+    const struct tcpm__list *rooms = &engine->admission.rooms;
 
-    for (; node != &engine->sessions && engine->rooms_wanted > 0; node = node->next) {
-        struct tcpm_session *session = TCPM__CONTAINER(node, struct tcpm_session, in_engine);
+    while (!tcpm__list_empty(rooms) && engine->admission.turns.count == 0 &&
+           engine_has_place(engine)) {
+        struct tcpm_session *session = TCPM__CONTAINER(rooms->next, struct tcpm_session, in_rooms);
 
-        if (!session->wants_room || !tcpm__admission_has_room(session))
-            continue;
         tcpm__admission_forget_room(session);
         tcpm__handler_enter(engine);
         session->events.room(session, session->user);

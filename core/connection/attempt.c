@@ -82,6 +82,8 @@ static int try_address(struct tcpm__connection *connection, const union tcpm__ad
     result = tcpm__socket_open(&tcpm__engine_of(connection)->network, &connection->socket, family);
     if (result < 0)
         return result;
+    if (tcpm__engine_of(connection)->admission.probing)
+        tcpm__admission_succeed(tcpm__engine_of(connection));
     *op = TCPM_OP_BIND;
     result = bind_socket(connection, family);
     if (result == 0) {
@@ -99,9 +101,7 @@ static int try_address(struct tcpm__connection *connection, const union tcpm__ad
 /* Out of descriptors: others of ours may give one back. */
 static bool can_wait_again(const struct tcpm__connection *connection, int code)
 {
-    const struct tcpm_engine *engine = tcpm__engine_of(connection);
-
-    return (code == -EMFILE || code == -ENFILE) && engine->places > 1;
+    return (code == -EMFILE || code == -ENFILE) && tcpm__engine_of(connection)->network.sockets > 0;
 }
 
 /* ---- several addresses ---- */
@@ -117,7 +117,7 @@ static void try_next(struct tcpm__connection *connection, enum tcpm_op op, int c
             return;
         if (can_wait_again(connection, code)) {
             attempt->next--;
-            tcpm__admission_retry(connection);
+            tcpm__admission_retry(connection, attempt->number);
             return;
         }
     }
@@ -157,21 +157,24 @@ static void take_lookup(void *owner, int status, const union tcpm__address *addr
 
 /* ---- from the start ---- */
 
-static void start_lookup(struct tcpm__connection *connection, const char *name)
+static void start_lookup(struct tcpm__connection *connection, const char *name, uint64_t number)
 {
     struct tcpm_engine *engine = tcpm__engine_of(connection);
     struct tcpm__attempt *attempt = tcpm__attempt_get(connection);
     int result = -ENOMEM;
 
-    if (attempt != NULL)
+    if (attempt != NULL) {
+        attempt->number = number;
         result = tcpm__lookup_start(&engine->network, name, connection->port,
                                     connection->session->family, take_lookup, connection,
                                     &attempt->lookup);
+    }
     if (result < 0)
         tcpm__connection_fail(connection, TCPM_OP_RESOLVE, result, NULL);
 }
 
-static void start_numeric(struct tcpm__connection *connection, const union tcpm__address *address)
+static void start_numeric(struct tcpm__connection *connection, const union tcpm__address *address,
+                          uint64_t number)
 {
     int family = connection->session->family, code;
     enum tcpm_op op;
@@ -182,12 +185,12 @@ static void start_numeric(struct tcpm__connection *connection, const union tcpm_
     }
     code = try_address(connection, address, &op);
     if (code < 0 && can_wait_again(connection, code))
-        tcpm__admission_retry(connection);
+        tcpm__admission_retry(connection, number);
     else if (code < 0)
         tcpm__connection_fail(connection, op, code, NULL);
 }
 
-void tcpm__attempt_start(struct tcpm__connection *connection)
+void tcpm__attempt_start(struct tcpm__connection *connection, uint64_t number)
 {
     const struct tcpm__attempt *attempt = attempt_of(connection);
     union tcpm__address address;
@@ -204,9 +207,9 @@ void tcpm__attempt_start(struct tcpm__connection *connection)
     else
         form = tcpm__address_parse(connection->address.target->text, connection->port, &address);
     if (form == 1)
-        start_numeric(connection, &address);
+        start_numeric(connection, &address, number);
     else if (form == 0)
-        start_lookup(connection, connection->address.target->text);
+        start_lookup(connection, connection->address.target->text, number);
     else
         tcpm__connection_fail(connection, TCPM_OP_RESOLVE, form,
                               form == -EINVAL ? "not an IPv6 address, or no such interface" : NULL);

@@ -14,7 +14,7 @@
 #define CYCLE_MS     500     /* of all together, if that leaves less; then at least one read each */
 #define MOST_TURN_NS 4000000 /* of a turn, for all that are behind the first */
 
-#define LINK offsetof(struct tcpm__connection, in_backlog)
+#define LINK offsetof(struct tcpm__connection, in_queue)
 
 static struct tcpm__connection *connection_at(const struct tcpm_engine *engine, uint32_t slot)
 {
@@ -35,7 +35,7 @@ void tcpm__backlog_add(struct tcpm__connection *connection)
         engine->backlog.slice_began_ms = engine->network.now_ms;
     }
     connection->flags |= TCPM__IN_BACKLOG;
-    tcpm__chain_append(&engine->connections, &engine->backlog.chain, &connection->in_backlog,
+    tcpm__chain_append(&engine->connections, &engine->backlog.chain, &connection->in_queue,
                        tcpm__pool_slot(connection), LINK);
     tcpm__turn_wake(engine);
 }
@@ -49,7 +49,7 @@ void tcpm__backlog_leave(struct tcpm__connection *connection)
     if (connection == first_of(engine))
         engine->backlog.slice_began_ms = engine->network.now_ms;
     connection->flags &= ~(uint32_t) TCPM__IN_BACKLOG;
-    tcpm__chain_remove(&engine->connections, &engine->backlog.chain, &connection->in_backlog, LINK);
+    tcpm__chain_remove(&engine->connections, &engine->backlog.chain, &connection->in_queue, LINK);
     engine->backlog.count--;
 }
 
@@ -65,7 +65,7 @@ static struct tcpm__connection *next_to_read(const struct tcpm_engine *engine)
 
     if (first == NULL || may_read(engine, first))
         return first;
-    second = connection_at(engine, first->in_backlog.next);
+    second = connection_at(engine, first->in_queue.next);
     return may_read(engine, second) ? second : NULL;
 }
 

@@ -30,15 +30,14 @@ static int keep_events(struct tcpm__connection *connection, const struct tcpm_ev
 /* A dotted quad without handlers of its own, the common case, needs no target. 0.0.0.0 has a peer
    that the kernel chooses. */
 static int keep_target(struct tcpm__connection *connection,
-                       const struct tcpm_connect_options *options)
+                       const struct tcpm_connect_options *options, const struct in_addr *quad)
 {
     const struct tcpm__memory *memory = &tcpm__engine_of(connection)->memory;
     struct tcpm__target *target;
     size_t size;
 
-    if (options->events == NULL &&
-        tcpm__address_parse_quad(options->address, &connection->address.quad) &&
-        connection->address.quad.s_addr != INADDR_ANY) {
+    if (options->events == NULL && quad != NULL && quad->s_addr != INADDR_ANY) {
+        connection->address.quad = *quad;
         connection->flags |= TCPM__QUAD;
         return 0;
     }
@@ -108,6 +107,30 @@ void tcpm__connection_set_phase(struct tcpm__connection *connection, enum tcpm_p
 
 /* ---- creation ---- */
 
+#define LINK offsetof(struct tcpm__connection, in_session)
+
+static void join_session(struct tcpm__connection *connection)
+{
+    struct tcpm_session *session = connection->session;
+
+    session->live++;
+    tcpm__chain_append(&session->engine->connections, &session->connections,
+                       &connection->in_session, tcpm__pool_slot(connection), LINK);
+}
+
+/* A walk that stands at it stands at the one before it then. */
+static void leave_session(struct tcpm__connection *connection)
+{
+    struct tcpm_session *session = connection->session;
+
+    tcpm__chain_remove(&session->engine->connections, &session->connections,
+                       &connection->in_session, LINK);
+    if (session->walked_slot == tcpm__pool_slot(connection))
+        session->walked_slot = connection->in_session.prev;
+    if (--session->live == 0 && session->dying)
+        tcpm__list_append(&session->engine->dead, &session->in_dead);
+}
+
 static void destroy(struct tcpm__connection *connection)
 {
     struct tcpm_session *session = connection->session;
@@ -121,7 +144,7 @@ static void destroy(struct tcpm__connection *connection)
     free_target(connection);
     tcpm__connection_forget_cause(connection);
     session->phases[connection->phase]--;
-    tcpm__session_leave(connection);
+    leave_session(connection);
     tcpm__pool_give(&engine->connections, connection);
     tcpm__work_done(engine);
 }
@@ -158,7 +181,7 @@ static int keep_bind(struct tcpm__connection *connection,
 }
 
 int tcpm__connection_create(struct tcpm_session *session,
-                            const struct tcpm_connect_options *options,
+                            const struct tcpm_connect_options *options, const struct in_addr *quad,
                             struct tcpm__connection **ret)
 {
     struct tcpm_engine *engine = session->engine;
@@ -179,9 +202,9 @@ int tcpm__connection_create(struct tcpm_session *session,
     if (options->half_open == 1)
         connection->flags |= TCPM__HALF_OPEN;
     session->phases[TCPM_PHASE_WAITING]++;
-    tcpm__session_join(connection);
+    join_session(connection);
     tcpm__work_add(engine);
-    result = keep_target(connection, options);
+    result = keep_target(connection, options, quad);
     if (result == 0)
         result = keep_bind(connection, options);
     if (result == 0)
@@ -244,8 +267,7 @@ void tcpm__connection_end(struct tcpm__connection *connection, enum tcpm_reason 
         return;
     if (connection->phase == TCPM_PHASE_WAITING)
         tcpm__admission_leave(connection);
-    else
-        tcpm__deadline_cancel(connection);
+    tcpm__deadline_cancel(connection);
     connection->flags |= TCPM__ENDING;
     connection->reason = reason & 15;
     if (connection->phase != TCPM_PHASE_SHUTTING)

@@ -25,9 +25,16 @@ static bool timeout_stands_still(const struct tcpm__connection *connection)
     return connection->phase == TCPM_PHASE_OPEN && tcpm__has(connection, TCPM__PAUSED);
 }
 
+/* The timeout of an attempt begins with it; where it has to wait for another one, so does that. */
+static bool timeout_rests(const struct tcpm__connection *connection)
+{
+    return connection->timeout_ms == 0 || connection->phase == TCPM_PHASE_WAITING ||
+           timeout_stands_still(connection);
+}
+
 static uint64_t timeout_due(const struct tcpm__connection *connection)
 {
-    if (connection->timeout_ms == 0 || timeout_stands_still(connection))
+    if (timeout_rests(connection))
         return UINT64_MAX;
     return tcpm__due_after(connection->stamp_ms, connection->timeout_ms);
 }
@@ -53,7 +60,7 @@ void tcpm__deadline_arm(struct tcpm__connection *connection)
 {
     uint64_t due = earlier(timeout_due(connection), deadline_due(connection));
 
-    if (connection->phase == TCPM_PHASE_WAITING || tcpm__has(connection, TCPM__ENDING))
+    if ((connection->flags & (TCPM__BEGUN | TCPM__ENDING)) != TCPM__BEGUN)
         return;
     due = earlier(due, next_look(connection));
     if (due == UINT64_MAX)
@@ -83,20 +90,21 @@ void tcpm__deadline_begin(struct tcpm__connection *connection)
 {
     struct tcpm__network *network = &tcpm__engine_of(connection)->network;
 
-    if (connection->deadline_ms != 0)
+    if (connection->deadline_ms != 0 && !tcpm__has(connection, TCPM__BEGUN))
         connection->deadline_ms =
             tcpm__due_after(tcpm__network_now(network), connection->deadline_ms);
+    connection->flags |= TCPM__BEGUN;
     tcpm__deadline_start(connection, connection->timeout_ms);
 }
 
 void tcpm__deadline_set(struct tcpm__connection *connection, uint64_t ms)
 {
     struct tcpm__network *network = &tcpm__engine_of(connection)->network;
-    bool runs = connection->phase != TCPM_PHASE_WAITING;
 
     connection->flags &= ~(uint32_t) TCPM__GRACE;
-    connection->deadline_ms =
-        ms != 0 && runs ? tcpm__due_after(tcpm__network_now(network), ms) : ms;
+    connection->deadline_ms = ms != 0 && tcpm__has(connection, TCPM__BEGUN)
+                                  ? tcpm__due_after(tcpm__network_now(network), ms)
+                                  : ms;
     tcpm__deadline_arm(connection);
 }
 
@@ -104,7 +112,7 @@ int64_t tcpm__deadline_left(const struct tcpm__connection *connection)
 {
     uint64_t least = tcpm__due_after(tcpm__engine_of(connection)->network.now_ms, 0);
 
-    if (connection->deadline_ms == 0 || connection->phase == TCPM_PHASE_WAITING)
+    if (connection->deadline_ms == 0 || !tcpm__has(connection, TCPM__BEGUN))
         return (int64_t) connection->deadline_ms;
     return connection->deadline_ms > least ? (int64_t) (connection->deadline_ms - least) : 1;
 }
@@ -118,7 +126,7 @@ static enum tcpm_timer timer_of_phase(enum tcpm_phase phase)
 
 static enum tcpm_op op_of_phase(enum tcpm_phase phase)
 {
-    if (phase == TCPM_PHASE_CONNECTING)
+    if (phase <= TCPM_PHASE_CONNECTING)
         return TCPM_OP_CONNECT;
     return phase == TCPM_PHASE_OPEN ? TCPM_OP_READ : TCPM_OP_WRITE;
 }

@@ -50,14 +50,24 @@ static void init_parts(struct tcpm_engine *engine)
 {
     tcpm__pool_init(&engine->connections, &engine->memory, sizeof(struct tcpm__connection));
     tcpm__pool_init(&engine->alarm_pool, &engine->memory, sizeof(struct tcpm__alarm));
-    tcpm__wheel_init(&engine->deadlines, engine->network.now_ms);
+    tcpm__wheel_init(&engine->deadlines, tcpm__clock_ns() / 1000000);
     tcpm__heap_init(&engine->alarms, &engine->memory);
     tcpm__list_init(&engine->sessions);
-    tcpm__list_init(&engine->waiting);
-    tcpm__list_init(&engine->parking);
+    tcpm__list_init(&engine->dead);
+    tcpm__list_init(&engine->admission.rooms);
+    tcpm__heap_init(&engine->admission.turns, &engine->memory);
     tcpm__posts_init(&engine->posts);
     tcpm__posts_init(&engine->next_posts);
     tcpm__out_init(&engine->out, &engine->memory);
+}
+
+static void free_parts(struct tcpm_engine *engine)
+{
+    tcpm__pool_free(&engine->connections);
+    tcpm__pool_free(&engine->alarm_pool);
+    tcpm__heap_free(&engine->alarms);
+    tcpm__heap_free(&engine->admission.turns);
+    tcpm__out_free(&engine->out);
 }
 
 int tcpm__engine_create(struct uv_loop_s *loop, const struct tcpm_engine_options *options,
@@ -73,13 +83,16 @@ int tcpm__engine_create(struct uv_loop_s *loop, const struct tcpm_engine_options
     engine->trace = options->trace;
     engine->trace_user = options->user;
     set_limits(engine, options);
-    result = tcpm__network_open(&engine->network, loop, &engine->memory,
-                                tcpm__connection_socket_events(), descriptor_limit());
+    init_parts(engine);
+    result = tcpm__heap_join(&engine->alarms); /* the probe of admission */
+    if (result == 0)
+        result = tcpm__network_open(&engine->network, loop, &engine->memory,
+                                    tcpm__connection_socket_events(), descriptor_limit());
     if (result < 0) {
+        free_parts(engine);
         tcpm__memory_free(&memory, engine);
         return result;
     }
-    init_parts(engine);
     tcpm__turn_init(engine);
     *ret = engine;
     return 0;
@@ -92,10 +105,7 @@ static void free_engine(struct tcpm__network *network)
     void (*closed)(void *user) = engine->closed;
     void *closed_user = engine->closed_user;
 
-    tcpm__pool_free(&engine->connections);
-    tcpm__pool_free(&engine->alarm_pool);
-    tcpm__heap_free(&engine->alarms);
-    tcpm__out_free(&engine->out);
+    free_parts(engine);
     tcpm__network_free(&engine->network);
     tcpm__memory_free(&memory, engine);
     if (closed != NULL)

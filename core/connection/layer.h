@@ -62,8 +62,9 @@ void tcpm__turn_tick(struct tcpm_engine *engine);
 
 /* ---- connection.c: life and phases ---- */
 const struct tcpm__socket_events *tcpm__connection_socket_events(void);
+/* quad: the address of the options, where it is one; else NULL. */
 int tcpm__connection_create(struct tcpm_session *session,
-                            const struct tcpm_connect_options *options,
+                            const struct tcpm_connect_options *options, const struct in_addr *quad,
                             struct tcpm__connection **connection);
 void tcpm__connection_set_phase(struct tcpm__connection *connection, enum tcpm_phase phase);
 void tcpm__connection_cause(struct tcpm__connection *connection, enum tcpm_op op, int code,
@@ -90,16 +91,19 @@ void tcpm__connection_peer(const struct tcpm__connection *connection, union tcpm
 
 /* ---- admission.c: who may have a socket ---- */
 void tcpm__admission_request(struct tcpm__connection *connection); /* starts it, or lets it wait */
-void tcpm__admission_retry(struct tcpm__connection *connection);   /* no descriptor: waits again */
-void tcpm__admission_leave(struct tcpm__connection *connection);   /* gives place or turn back */
+/* There was no descriptor: it waits again. */
+void tcpm__admission_retry(struct tcpm__connection *connection, uint64_t number);
+void tcpm__admission_succeed(struct tcpm_engine *engine);        /* there was one, while probing */
+void tcpm__admission_leave(struct tcpm__connection *connection); /* gives place or turn back */
 void tcpm__admission_run(struct tcpm_engine *engine); /* starts those whose turn has come */
 void tcpm__admission_announce_room(struct tcpm_engine *engine);
-bool tcpm__admission_has_room(struct tcpm_session *session);
-bool tcpm__admission_ask_room(struct tcpm_session *session); /* and room will come if not */
+bool tcpm__admission_ask_room(struct tcpm_session *session); /* false: room will come */
 void tcpm__admission_forget_room(struct tcpm_session *session);
+/* The session's pace allows an attempt; NULL: the ceiling may be tried. */
+void tcpm__admission_wake(struct tcpm_engine *engine, struct tcpm_session *session);
 
 /* ---- attempt.c: from the address to success or failure ---- */
-void tcpm__attempt_start(struct tcpm__connection *connection);
+void tcpm__attempt_start(struct tcpm__connection *connection, uint64_t number);
 void tcpm__attempt_connected(struct tcpm__connection *connection, int status);
 struct tcpm__attempt *
 tcpm__attempt_get(struct tcpm__connection *connection); /* or NULL: no memory */
@@ -190,8 +194,6 @@ int tcpm__signal_set(struct tcpm_session *session, int signum, struct tcpm_task 
 /* ---- session.c ---- */
 int tcpm__session_create(struct tcpm_engine *engine, const struct tcpm_session_options *options,
                          struct tcpm_session **session);
-void tcpm__session_join(struct tcpm__connection *connection);
-void tcpm__session_leave(struct tcpm__connection *connection);
 /* The connection made after that one which has this id; 0 begins; NULL ends. */
 struct tcpm__connection *tcpm__session_next(struct tcpm_session *session, uint64_t after);
 void tcpm__session_die(struct tcpm_session *session, bool reset);

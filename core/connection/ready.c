@@ -140,7 +140,7 @@ static void set_timer(struct tcpm_engine *engine)
 static bool has_more(const struct tcpm_engine *engine)
 {
     return engine->ready != NULL || engine->next_posts.first != NULL || engine->backlog.count > 0 ||
-           engine->closing;
+           !tcpm__list_empty(&engine->dead) || engine->closing;
 }
 
 /* How long the next poll may take; an active idle handle makes it return at once. */

@@ -13,12 +13,19 @@ static uint64_t limit_of(int64_t option, uint64_t standard)
     return option == 0 ? standard : (uint64_t) option;
 }
 
+/* Between two attempts; 0: no limit. */
+static uint64_t interval_of(const struct tcpm_session_options *options)
+{
+    if (options->connect_rate > 0)
+        return 1000000000 / (uint64_t) options->connect_rate;
+    return options->connect_interval_ns > 0 ? (uint64_t) options->connect_interval_ns : 0;
+}
+
 static void set_limits(struct tcpm_session *session, const struct tcpm_session_options *options)
 {
     session->limits.max_connections = limit_of(options->max_connections, UINT64_MAX);
-    session->limits.rate = options->connect_rate > 0 ? (uint64_t) options->connect_rate : 0;
-    session->limits.tokens = 1;
-    session->limits.refilled_ms = tcpm__network_now(&session->engine->network);
+    tcpm__pace_init(&session->limits.pace, interval_of(options),
+                    tcpm__network_now_ns(&session->engine->network));
     session->high_mark = limit_of(options->high_mark, 1048576);
     session->low_mark = limit_of(options->low_mark, 65536);
     if (session->low_mark > session->high_mark)
@@ -44,6 +51,25 @@ static int keep_filters(struct tcpm_session *session, const struct tcpm_session_
     return 0;
 }
 
+/* Of connects that wait, and of alarms. */
+static int join_heaps(struct tcpm_engine *engine)
+{
+    int result = tcpm__heap_join(&engine->admission.turns);
+
+    if (result < 0)
+        return result;
+    result = tcpm__heap_join(&engine->alarms);
+    if (result < 0)
+        tcpm__heap_leave(&engine->admission.turns);
+    return result;
+}
+
+static void leave_heaps(struct tcpm_engine *engine)
+{
+    tcpm__heap_leave(&engine->alarms);
+    tcpm__heap_leave(&engine->admission.turns);
+}
+
 int tcpm__session_create(struct tcpm_engine *engine, const struct tcpm_session_options *options,
                          struct tcpm_session **ret)
 {
@@ -54,15 +80,12 @@ int tcpm__session_create(struct tcpm_engine *engine, const struct tcpm_session_o
         return -ENOMEM;
     session->engine = engine;
     session->user = options->user;
+    result = join_heaps(engine);
+    if (result < 0)
+        goto fail;
     result = keep_filters(session, options);
-    if (result == 0)
-        result = tcpm__heap_join(&engine->alarms);
-    if (result < 0) {
-        tcpm_filter_free(session->input_filter);
-        tcpm_filter_free(session->output_filter);
-        tcpm__memory_free(&engine->memory, session);
-        return result;
-    }
+    if (result < 0)
+        goto fail_heaps;
     set_limits(session, options);
     session->connect_timeout_ms = (uint32_t) options->connect_timeout_ms;
     session->input_timeout_ms = (uint32_t) options->input_timeout_ms;
@@ -74,42 +97,25 @@ int tcpm__session_create(struct tcpm_engine *engine, const struct tcpm_session_o
     session->cork = options->cork != 0;
     session->half_open = options->half_open == 1;
     engine->corking += session->cork;
-    tcpm__list_init(&session->parked);
-    tcpm__list_init(&session->in_parking);
+    tcpm__list_init(&session->in_rooms);
+    tcpm__list_init(&session->in_dead);
     tcpm__list_init(&session->alarms);
     session->refill.session = session;
     tcpm__list_append(&engine->sessions, &session->in_engine);
     *ret = session;
     return 0;
+fail_heaps:
+    leave_heaps(engine);
+fail:
+    tcpm__memory_free(&engine->memory, session);
+    return result;
 }
 
 /* ---- its connections ---- */
 
-#define LINK offsetof(struct tcpm__connection, in_session)
-
 static struct tcpm__connection *connection_at(const struct tcpm_session *session, uint32_t slot)
 {
     return slot == 0 ? NULL : tcpm__pool_at(&session->engine->connections, slot);
-}
-
-void tcpm__session_join(struct tcpm__connection *connection)
-{
-    struct tcpm_session *session = connection->session;
-
-    session->live++;
-    tcpm__chain_append(&session->engine->connections, &session->connections,
-                       &connection->in_session, tcpm__pool_slot(connection), LINK);
-}
-
-void tcpm__session_leave(struct tcpm__connection *connection)
-{
-    struct tcpm_session *session = connection->session;
-
-    session->live--;
-    tcpm__chain_remove(&session->engine->connections, &session->connections,
-                       &connection->in_session, LINK);
-    if (session->walked_slot == tcpm__pool_slot(connection))
-        session->walked_slot = connection->in_session.prev;
 }
 
 /* The slot behind which a walk goes on; 0: the walk begins. The place of a connection that has
@@ -165,6 +171,8 @@ void tcpm__session_die(struct tcpm_session *session, bool reset)
         tcpm__tasks_drop_session(session);
         tcpm__admission_forget_room(session);
         tcpm__heap_remove(&engine->alarms, &session->refill.timer);
+        if (session->live == 0)
+            tcpm__list_append(&engine->dead, &session->in_dead);
     }
     end_connections(session, reset);
 }
@@ -174,6 +182,7 @@ static void stop(struct tcpm_session *session)
     struct tcpm_engine *engine = session->engine;
 
     tcpm__list_remove(&session->in_engine);
+    tcpm__list_remove(&session->in_dead);
     engine->dying--;
     engine->corking -= session->cork;
     if (session->events.stopped != NULL) {
@@ -182,7 +191,7 @@ static void stop(struct tcpm_session *session)
         tcpm__handler_leave(engine);
     }
     tcpm__tasks_drop_session(session);
-    tcpm__heap_leave(&engine->alarms);
+    leave_heaps(engine);
     tcpm_filter_free(session->input_filter);
     tcpm_filter_free(session->output_filter);
     tcpm__tally_free(&session->tally, &engine->memory);
@@ -192,13 +201,9 @@ static void stop(struct tcpm_session *session)
 
 void tcpm__session_stop_dead(struct tcpm_engine *engine)
 {
-    struct tcpm__list *node = engine->sessions.next, *next;
+    struct tcpm__list dead;
 
-    for (; node != &engine->sessions && engine->dying > 0; node = next) {
-        struct tcpm_session *session = TCPM__CONTAINER(node, struct tcpm_session, in_engine);
-
-        next = node->next;
-        if (session->dying && session->live == 0)
-            stop(session);
-    }
+    tcpm__list_take(&engine->dead, &dead);
+    while (!tcpm__list_empty(&dead))
+        stop(TCPM__CONTAINER(dead.next, struct tcpm_session, in_dead));
 }

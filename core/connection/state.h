@@ -13,6 +13,7 @@
 #include "base/chain.h"
 #include "base/heap.h"
 #include "base/list.h"
+#include "base/pace.h"
 #include "base/pool.h"
 #include "base/tally.h"
 #include "base/wheel.h"
@@ -58,11 +59,14 @@ enum tcpm__flag {
     TCPM__OWN_EVENTS = 1u << 26, /* the target has handlers of this connection alone */
     TCPM__HALF_OPEN = 1u << 27,  /* the peer's FIN ends the input only */
     TCPM__EOF_TOLD = 1u << 28,   /* and it has come: there is output only */
+    TCPM__BEGUN = 1u << 29,  /* it has had a place: its deadline runs, also while it waits again */
+    TCPM__QUEUED = 1u << 30, /* waits in its session; not yet in initialize */
 };
 
 /* What an attempt to connect needs, from tcpm_connect until success or failure. */
 struct tcpm__attempt {
     struct tcpm__lookup *lookup;
+    uint64_t number;          /* of the request, by which it waits again */
     union tcpm__address bind; /* AF_UNSPEC: none */
     uint16_t bind_port;       /* for any local address; 0: none */
     uint32_t next, count;     /* addresses to try */
@@ -73,13 +77,14 @@ struct tcpm__connection {
     uint64_t id; /* the pool's */
     struct tcpm_session *session;
     void *heap;
-    struct tcpm__chain_link in_session, in_backlog;
-    uint32_t next_ready;      /* a slot, like all links of connections; 0: the last */
-    uint32_t alarms;          /* slot of the first in the pool of alarms; 0: none */
-    struct tcpm__timer timer; /* the earliest of its deadlines or before; link: while waiting, its
-                                 place in the queue */
+    struct tcpm__chain_link in_session;
+    struct tcpm__chain_link in_queue; /* of its session while it waits; in the backlog while open */
+    uint32_t next_ready;              /* a slot, like all links of connections; 0: the last */
+    uint32_t alarms;                  /* slot of the first in the pool of alarms; 0: none */
+    struct tcpm__timer timer; /* the earliest of its deadlines or before; due_ms: until the attempt
+                                 has begun, the number of the request */
     uint64_t stamp_ms;    /* the timeout of this phase runs from here; paused: how long it ran */
-    uint64_t deadline_ms; /* of the whole connection; 0: none; while waiting: how long it will be */
+    uint64_t deadline_ms; /* of the whole connection; 0: none; until begun: how long it will be */
     struct tcpm__codec *in, *out;
     struct tcpm__buffer *input; /* received, not yet a record */
     struct tcpm__buffer *queue; /* taken, not yet sent */
@@ -136,9 +141,7 @@ struct tcpm__alarm {
 
 struct tcpm__limits {
     uint64_t max_connections; /* UINT64_MAX: none */
-    uint64_t rate;            /* attempts a second; 0: none */
-    double tokens;            /* attempts that may start now */
-    uint64_t refilled_ms;
+    struct tcpm__pace pace;
 };
 
 struct tcpm_session {
@@ -148,13 +151,15 @@ struct tcpm_session {
     void *user;
     struct tcpm_filter *input_filter, *output_filter;
     struct tcpm__limits limits;
-    struct tcpm__list parked;       /* its connects that wait for its own limits */
-    struct tcpm__list in_parking;   /* sessions with such connects */
+    struct tcpm__chain waiting;  /* its connects that wait, oldest first */
+    uint32_t waits_again;        /* slot of the last that came back to them; 0: none there */
+    struct tcpm__heap_item turn; /* set while its limits let the oldest of them start: its number */
+    struct tcpm__list in_rooms, in_dead;
     struct tcpm__chain connections; /* oldest first */
     uint64_t walked_id;             /* what tcpm_next gave last */
     uint32_t walked_slot; /* of that connection; once it has ended, of the one before it; or 0 */
     struct tcpm__list alarms;
-    struct tcpm__alarm refill; /* when limits.rate allows the next attempt */
+    struct tcpm__alarm refill; /* when the pace allows the next attempt */
     struct tcpm__signal *signals;
     uint32_t connect_timeout_ms, input_timeout_ms, shutdown_timeout_ms;
     uint32_t deadline_ms;
@@ -215,11 +220,18 @@ struct tcpm_engine {
     uint32_t corking;             /* sessions with the option cork */
     uint32_t rooms_wanted, dying; /* sessions that wait for room; that wait for their last event */
     struct tcpm__list sessions;
-    struct tcpm__list waiting; /* connects that wait for a place, oldest first */
-    struct tcpm__list parking; /* sessions with connects that wait for the session's limits */
-    uint64_t ceiling;          /* descriptors that connections may have now */
-    uint64_t max_connections;  /* the ceiling as configured */
-    uint64_t places;           /* connections that have one: from the attempt to the close */
+    struct tcpm__list dead; /* sessions that are dying and have no connection left */
+    struct {
+        struct tcpm__heap turns;  /* of sessions, that of the oldest connect first */
+        struct tcpm__list rooms;  /* sessions that want room and would start a connect now */
+        uint64_t requests;        /* numbers them */
+        struct tcpm__alarm probe; /* when the ceiling is tried one higher */
+        uint64_t short_ns;        /* when there was last no descriptor */
+        bool probing;             /* no descriptor has been missed since the probe */
+    } admission;
+    uint64_t ceiling;                 /* descriptors that connections may have now */
+    uint64_t max_connections;         /* the ceiling as configured */
+    uint64_t places;                  /* connections that have one: from the attempt to the close */
     uint64_t max_memory, memory_used; /* bytes received or unsent */
     struct tcpm__chunk {
         struct tcpm__connection *connection; /* whose input is being delivered */

@@ -185,10 +185,10 @@ static void run_beat(struct tcpm__alarm *alarm, uint64_t now_ns)
     tcpm__handler_leave(session->engine);
 }
 
-static void run_alarm(struct tcpm__alarm *alarm, uint64_t now_ns)
+static void run_alarm(struct tcpm_engine *engine, struct tcpm__alarm *alarm, uint64_t now_ns)
 {
-    if (alarm == &alarm->session->refill)
-        tcpm__admission_run(alarm->session->engine);
+    if (alarm->session == NULL || alarm == &alarm->session->refill)
+        tcpm__admission_wake(engine, alarm->session);
     else if (alarm->beat != NULL)
         run_beat(alarm, now_ns);
     else
@@ -203,7 +203,7 @@ void tcpm__alarm_expire(struct tcpm_engine *engine)
     struct tcpm__heap_item *item;
 
     while ((item = tcpm__heap_expire(&engine->alarms, now_ns)) != NULL)
-        run_alarm(TCPM__CONTAINER(item, struct tcpm__alarm, timer), now_ns);
+        run_alarm(engine, TCPM__CONTAINER(item, struct tcpm__alarm, timer), now_ns);
 }
 
 void tcpm__tasks_drop_connection(struct tcpm__connection *connection)

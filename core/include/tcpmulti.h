@@ -209,7 +209,7 @@ struct tcpm_session_options {
     struct tcpm_filter *input_filter, *output_filter;
     int64_t domain;          /* 0: any, 4 or 6 */
     int64_t max_connections; /* sockets of this session at once; none */
-    int64_t connect_rate;    /* attempts a second; none */
+    int64_t connect_rate;    /* attempts a second; none. For less than one: connect_interval_ns */
     /* Unsent bytes of a connection: 1 MiB, 64 KiB (at most high_mark), 64 MiB. */
     int64_t high_mark, low_mark, max_queued;
     int64_t no_nodelay; /* 0: TCP_NODELAY, set with the second send; nothing holds back the first */
@@ -225,6 +225,9 @@ struct tcpm_session_options {
        tcpm_shutdown_output end it with the reason EOF, tcpm_die with DIE, tcpm_reset with SHUTDOWN.
        Default: the FIN ends the connection once all output is acknowledged. */
     int64_t half_open;
+    /* From one attempt to the next, at most 49 days; what is made later than that catches up, by up
+       to 20 ms. Instead of connect_rate: both are -EINVAL. Default: none. */
+    int64_t connect_interval_ns;
 };
 TCPM_API int tcpm_session_create(struct tcpm_engine *engine,
                                  const struct tcpm_session_options *options,
@@ -258,9 +261,10 @@ struct tcpm_tally_entry {
    0: there are no more. A connection is counted before its disconnected. Without memory for a new
    kind of end that end is not counted. */
 TCPM_API int tcpm_tally(struct tcpm_session *session, size_t index, struct tcpm_tally_entry *entry);
-/* 1: a connect now would start at once. 0: it would wait; then the event room comes once, from the
-   loop, when a place is free and no connect of any session waits for it. Until then that event is
-   work: it keeps uv_run running. */
+/* 1: a connect that follows at once would start at once. 0: it would wait; then the event room
+   comes once, from the loop, when a place is free that the session's own limits let it take, and no
+   connect of any session waits for it. Until then that event is work: it keeps uv_run running.
+   -ESHUTDOWN: the session is dying. */
 TCPM_API int tcpm_has_room(struct tcpm_session *session);
 
 /* ---- connections ---- */

@@ -19,43 +19,43 @@
 
 bool tcpm__address_acceptable(const char *text)
 {
-    size_t length = 0;
+    const char *at = text;
 
-    for (; text[length] != '\0'; length++) {
-        unsigned char byte = (unsigned char) text[length];
-
-        if (byte <= ' ' || byte == 0x7f || length >= NAME_MAX_BYTES)
-            return false;
-    }
-    return length > 0;
+    while ((unsigned char) *at > ' ' && *at != 0x7f)
+        at++;
+    return *at == '\0' && at > text && at - text <= NAME_MAX_BYTES;
 }
 
 /* 0 to 255 without a leading zero, which some read as octal; *text moves behind it. -1: none. */
 static int parse_octet(const char **text)
 {
-    const char *start = *text;
-    int value = 0;
+    const char *at = *text;
+    int first = *at++ - '0', value = first;
 
-    while (isdigit((unsigned char) **text) && *text - start < 3)
-        value = value * 10 + (*(*text)++ - '0');
-    if (*text == start || value > 255 || (*start == '0' && *text - start > 1))
+    if (first < 0 || first > 9)
         return -1;
+    for (int digit = *at - '0'; digit >= 0 && digit <= 9 && value < 100; digit = *at - '0') {
+        value = value * 10 + digit;
+        at++;
+    }
+    if (value > 255 || (first == 0 && at - *text > 1))
+        return -1;
+    *text = at;
     return value;
 }
 
 bool tcpm__address_parse_quad(const char *text, struct in_addr *quad)
 {
-    unsigned char octets[4];
+    uint32_t bytes = 0;
 
     for (int i = 0; i < 4; i++) {
         int value = parse_octet(&text);
 
-        if (value < 0 || *text != (i < 3 ? '.' : '\0'))
+        if (value < 0 || *text++ != (i < 3 ? '.' : '\0'))
             return false;
-        octets[i] = (unsigned char) value;
-        text++;
+        bytes = bytes << 8 | (uint32_t) value;
     }
-    memcpy(quad, octets, sizeof(octets));
+    quad->s_addr = htonl(bytes);
     return true;
 }
 

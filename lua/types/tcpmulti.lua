@@ -52,7 +52,7 @@ local tcpmulti = {}
 ---@field output_filter? tcpmulti.filterspec For the other.
 ---@field domain? "inet"|"inet6"|"any" Which addresses a name may have. Default "any".
 ---@field max_connections? integer Sockets of this session at once; further connects wait in order. Default: none.
----@field connect_rate? integer Attempts per second. Default: none.
+---@field connect_rate? number Attempts per second, fractions too: 0.1 is one in ten seconds. Default: none.
 ---@field high_mark? integer More than so much queued by one connection is "full". Default 1 MiB.
 ---@field low_mark? integer After "full", flushed comes at so much, at most high_mark. Default 64 KiB.
 ---@field max_queued? integer More is refused with ENOBUFS. Default 64 MiB.

@@ -190,7 +190,8 @@ static void test_room_is_announced_when_a_place_is_free(void **state)
         assert_log(&source.tracks[i], "initialize success error(read,EOF) disconnected(eof)");
     assert_int_equal(tcpm_has_room(session), 1);
     assert_int_equal(tcpm_die(session), 0);
-    assert_int_equal(tcpm_has_room(session), 0);
+    assert_int_equal(tcpm_has_room(session), -ESHUTDOWN);
+    assert_int_equal(tcpm_has_room(NULL), -EINVAL);
     host_run(&host);
     peer_stop(peer);
     host_close(&host);

@@ -301,6 +301,9 @@ static void test_session_options_that_cannot_be(void **state)
         {.events = track_events(), .max_queued = INT64_MIN},
         {.events = track_events(), .keepalive_s = -1},
         {.events = track_events(), .cork = 2},
+        {.events = track_events(), .connect_interval_ns = -2},
+        {.events = track_events(), .connect_interval_ns = INT64_MAX},
+        {.events = track_events(), .connect_interval_ns = 1000, .connect_rate = 1},
     };
     struct host host;
     struct tcpm_session *session = NULL;

@@ -49,6 +49,20 @@ static void append(struct model *model)
                        offsetof(struct item, link));
 }
 
+static void insert_at(struct model *model, size_t place)
+{
+    struct item *item = tcpm__pool_take(&model->pool);
+    uint32_t after = place == 0 ? 0 : tcpm__pool_slot(model->order[place - 1]);
+
+    assert_non_null(item);
+    memmove(&model->order[place + 1], &model->order[place],
+            (model->count - place) * sizeof model->order[0]);
+    model->order[place] = item;
+    model->count++;
+    tcpm__chain_insert(&model->pool, &model->chain, &item->link, tcpm__pool_slot(item), after,
+                       offsetof(struct item, link));
+}
+
 static void remove_at(struct model *model, size_t place)
 {
     struct item *item = model->order[place];
@@ -71,6 +85,8 @@ static void test_a_chain_does_what_an_array_does(void **state)
     for (int step = 0; step < 20000; step++) {
         if (model.count == ITEMS || (model.count > 0 && random_below(&random, 2) == 0))
             remove_at(&model, random_below(&random, model.count));
+        else if (random_below(&random, 2) == 0)
+            insert_at(&model, random_below(&random, model.count + 1));
         else
             append(&model);
         assert_same_both_ways(&model);

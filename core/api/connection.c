@@ -14,6 +14,7 @@ enum { TAKE_LIMIT = 1 << 30 };
 static int check_address(struct tcpm_connect_options *options, struct in_addr *quad, bool *is_quad)
 {
     union tcpm__address bind;
+    const char *why;
     int port = (int) options->port;
 
     if (options->address == NULL)
@@ -28,7 +29,8 @@ static int check_address(struct tcpm_connect_options *options, struct in_addr *q
     if (options->port < 1 || options->port > 65535 || options->bind_port < 0 ||
         options->bind_port > 65535)
         return -EINVAL;
-    if (options->bind_address != NULL && tcpm__address_parse(options->bind_address, 0, &bind) != 1)
+    if (options->bind_address != NULL &&
+        tcpm__address_parse(options->bind_address, 0, &bind, &why) != 1)
         return -EINVAL;
     return 0;
 }

@@ -170,7 +170,8 @@ static void start_lookup(struct tcpm__connection *connection, const char *name, 
                                     &attempt->lookup);
     }
     if (result < 0)
-        tcpm__connection_fail(connection, TCPM_OP_RESOLVE, result, NULL);
+        tcpm__connection_fail(connection, TCPM_OP_RESOLVE, result,
+                              result == -EINVAL ? "no name of a host: no UTF-8" : NULL);
 }
 
 static void start_numeric(struct tcpm__connection *connection, const union tcpm__address *address,
@@ -194,6 +195,7 @@ void tcpm__attempt_start(struct tcpm__connection *connection, uint64_t number)
 {
     const struct tcpm__attempt *attempt = attempt_of(connection);
     union tcpm__address address;
+    const char *why = NULL;
     int form = 1;
 
     tcpm__connection_set_phase(connection, TCPM_PHASE_CONNECTING);
@@ -205,14 +207,14 @@ void tcpm__attempt_start(struct tcpm__connection *connection, uint64_t number)
     if (tcpm__has(connection, TCPM__QUAD))
         tcpm__connection_peer(connection, &address);
     else
-        form = tcpm__address_parse(connection->address.target->text, connection->port, &address);
+        form =
+            tcpm__address_parse(connection->address.target->text, connection->port, &address, &why);
     if (form == 1)
         start_numeric(connection, &address, number);
     else if (form == 0)
         start_lookup(connection, connection->address.target->text, number);
     else
-        tcpm__connection_fail(connection, TCPM_OP_RESOLVE, form,
-                              form == -EINVAL ? "not an IPv6 address, or no such interface" : NULL);
+        tcpm__connection_fail(connection, TCPM_OP_RESOLVE, form, why);
 }
 
 /* ---- success ---- */

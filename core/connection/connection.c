@@ -170,11 +170,13 @@ static int keep_bind(struct tcpm__connection *connection,
     if (options->refused != NULL || (options->bind_address == NULL && options->bind_port == 0))
         return 0;
     struct tcpm__attempt *attempt = tcpm__attempt_get(connection);
+    const char *why;
 
     if (attempt == NULL)
         return -ENOMEM;
     if (options->bind_address != NULL)
-        tcpm__address_parse(options->bind_address, (unsigned) options->bind_port, &attempt->bind);
+        tcpm__address_parse(options->bind_address, (unsigned) options->bind_port, &attempt->bind,
+                            &why);
     else
         attempt->bind_port = (uint16_t) options->bind_port;
     return 0;

@@ -16,6 +16,7 @@
 #include "tcpmulti.h"
 
 #define NAME_MAX_BYTES 253 /* of a host name, RFC 1035 less its length bytes */
+#define NO_SCOPE       (-1)
 
 bool tcpm__address_acceptable(const char *text)
 {
@@ -80,20 +81,6 @@ void tcpm__address_make_quad(struct in_addr quad, unsigned port, union tcpm__add
     tcpm__address_set_port(address, port);
 }
 
-/* Resolvers read 127.1, 0x7f.1 and 017700000001 as addresses; a name's last label is never a
-   number (RFC 3696 section 2). */
-static bool looks_numeric(const char *text)
-{
-    const char *label = strrchr(text, '.');
-    char *end;
-
-    label = label == NULL ? text : label + 1;
-    if (!isdigit((unsigned char) *label))
-        return false;
-    strtoul(label, &end, 0);
-    return *end == '\0' || strspn(label, "0123456789") == strlen(label);
-}
-
 /* The scope of a link-local address: an interface by name or number. */
 static int parse_scope(const char *scope, uint32_t *ret)
 {
@@ -109,6 +96,7 @@ static int parse_scope(const char *scope, uint32_t *ret)
     return number == 0 ? -EINVAL : 0;
 }
 
+/* 1; 0: none; NO_SCOPE: one with a wrong scope. */
 static int parse_inet6(const char *text, unsigned port, union tcpm__address *address)
 {
     char copy[TCPM__ADDRESS_TEXT];
@@ -120,7 +108,7 @@ static int parse_inet6(const char *text, unsigned port, union tcpm__address *add
         length -= 2;
     }
     if (length >= sizeof(copy))
-        return -EINVAL;
+        return 0;
     memcpy(copy, text, length);
     copy[length] = '\0';
     scope = strchr(copy, '%');
@@ -129,23 +117,25 @@ static int parse_inet6(const char *text, unsigned port, union tcpm__address *add
     *address = (union tcpm__address){.in6 = {.sin6_family = AF_INET6}};
     address->in6.sin6_port = htons((uint16_t) port);
     if (inet_pton(AF_INET6, copy, &address->in6.sin6_addr) != 1)
-        return -EINVAL;
+        return 0;
     if (scope != NULL && parse_scope(scope, &address->in6.sin6_scope_id) < 0)
-        return -EINVAL;
+        return NO_SCOPE;
     return 1;
 }
 
-int tcpm__address_parse(const char *text, unsigned port, union tcpm__address *address)
+int tcpm__address_parse(const char *text, unsigned port, union tcpm__address *address,
+                        const char **why)
 {
     struct in_addr quad;
+    int form = 0;
 
     if (tcpm__address_parse_quad(text, &quad)) {
         tcpm__address_make_quad(quad, port, address);
         return 1;
     }
     if (strchr(text, ':') != NULL || text[0] == '[')
-        return parse_inet6(text, port, address);
-    return looks_numeric(text) ? TCPM_ENOTFOUND : 0;
+        form = parse_inet6(text, port, address);
+    return form == 1 ? form : tcpm__address_refuse(text, form == NO_SCOPE, why);
 }
 
 void tcpm__address_print(const union tcpm__address *address, char text[TCPM__ADDRESS_TEXT])

@@ -9,9 +9,14 @@
 
 #define TCPM__ADDRESS_TEXT 64 /* bytes that any numeric address with its scope fits in */
 
-/* 1: numeric, *address is filled in; 0: a name. Neither can be: -EINVAL (an unknown scope, one
-   bracket alone), or TCPM_ENOTFOUND for something like 127.1 that resolvers would guess at. */
-int tcpm__address_parse(const char *text, unsigned port, union tcpm__address *address);
+/* 1: numeric, *address is filled in; 0: a name. What is neither: *why is a static text that says so,
+   and the result TCPM_ENOTFOUND for something like 127.1 that resolvers would guess at, or -EINVAL
+   (an unknown scope, one bracket alone, a URL). */
+int tcpm__address_parse(const char *text, unsigned port, union tcpm__address *address,
+                        const char **why);
+
+/* The last part of it, for what is not numeric. scope_is_wrong: it would be, with another scope. */
+int tcpm__address_refuse(const char *text, bool scope_is_wrong, const char **why);
 
 /* Dotted quads, the common case, without the detours of the general functions. */
 bool tcpm__address_parse_quad(const char *text, struct in_addr *quad); /* false: it is none */

@@ -252,6 +252,40 @@ function cases.arguments_of_connect_are_explained()
   }
 end
 
+-- These are no misuse: a list of targets may contain anything.
+function cases.addresses_that_are_none_fail_and_say_why()
+  local expected = {
+    ["http://localhost/"] = "EINVAL a URL: give the name of the host alone",
+    ["localhost/x"] = "EINVAL no name of a host",
+    ["127.0.0.1:80"] = "EINVAL an address with a port: give the port by itself",
+    ["localhost:80"] = "EINVAL an address with a port: give the port by itself",
+    ["[::1]:80"] = "EINVAL an address with a port: give the port by itself",
+    ["::1]"] = "EINVAL not an IPv6 address: one bracket alone",
+    ["[::1"] = "EINVAL not an IPv6 address: one bracket alone",
+    ["fe80::1%nosuch"] = "EINVAL an IPv6 address with a scope that is no network interface",
+    ["127.0.0.300"] = "ENOTFOUND not an IPv4 address: one of its numbers is above 255",
+    ["127.1"] = "ENOTFOUND not an IPv4 address, which has four numbers",
+    ["1.2.3"] = "ENOTFOUND not an IPv4 address, which has four numbers",
+    ["127。1"] = "ENOTFOUND not an IPv4 address: its dots and digits have to be those of ASCII",
+    ["\255\254"] = "EINVAL no name of a host: no UTF-8",
+  }
+  local told, wanted = {}, 0
+  local session = support.session {
+    on_success = function(cheap) error("connected to " .. cheap:addr()) end,
+    on_failure = function(cheap, op, _, text, _, errname)
+      told[cheap:addr()] = errname .. " " .. text
+      lu.assertEquals(op, "resolve")
+    end,
+  }
+  for address in pairs(expected) do
+    wanted = wanted + 1
+    session:connect(address, 80)
+  end
+  support.run()
+  for address, words in pairs(expected) do lu.assertStrContains(told[address], words) end
+  lu.assertTrue(wanted > 10)
+end
+
 function cases.other_wrong_values_are_named()
   check_lines {
     { "t.create()", "a table of options expected, not nil" },

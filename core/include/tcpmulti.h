@@ -25,8 +25,9 @@
  *                         uv_loop_close is 0 after tcpm_engine_close's closed.
  *
  * Results are 0 (or 1 where it says so), or negative: -errno or a TCPM_ERRORS code. What a call
- * cannot accept is -EINVAL, before anything has changed. Times are milliseconds, at most 2^32 - 2
- * (49 days); sizes are bytes; numbers have the host's byte order.
+ * cannot accept is -EINVAL, before anything has changed: NULL for a pointer that is not called
+ * ..._or_null, a struct whose size is none, a time out of range, and what each call says. Times are
+ * milliseconds, at most 2^32 - 2 (49 days); sizes are bytes; numbers have the host's byte order.
  *
  * Structs that begin with size grow at their end only: set size to sizeof, the rest to zero.
  * Shorter than the library's: read as if completed with zeros. Longer: accepted if the unknown part
@@ -164,6 +165,7 @@ struct tcpm_engine_options {
     void (*trace)(const char *line, void *user);
     void *user; /* for these two; borrowed until closed */
 };
+/* -EINVAL: a limit below TCPM_NONE. */
 TCPM_API int tcpm_engine_create(struct uv_loop_s *loop,
                                 const struct tcpm_engine_options *options_or_null,
                                 struct tcpm_engine **engine);
@@ -229,6 +231,9 @@ struct tcpm_session_options {
        to 20 ms. Instead of connect_rate: both are -EINVAL. Default: none. */
     int64_t connect_interval_ns;
 };
+/* -EINVAL: no events; a domain that is not 0, 4 or 6; a limit below TCPM_NONE; a connect_rate above
+   1,000,000,000; keepalive_s below 0 or above 32,767; cork that is not 0 or 1; half_open that is
+   not 0, 1 or TCPM_NONE, or 1 without eof. */
 TCPM_API int tcpm_session_create(struct tcpm_engine *engine,
                                  const struct tcpm_session_options *options,
                                  struct tcpm_session **session);
@@ -290,6 +295,11 @@ struct tcpm_connect_options {
     const char *refused;
     int64_t half_open; /* 1, or TCPM_NONE for 0. Default: as in the session */
 };
+/* -EINVAL: an address of another length, or with a control character or a space in it; a port or
+   bind_port out of range; a service that is neither decimal nor in /etc/services; a bind_address
+   that is not numeric; events with room or stopped; half_open as above. -ESHUTDOWN: the session is
+   dying. Everything else is an event: an address that is none (a URL, "127.1", "[::1]:80") is
+   failure with RESOLVE, and its message says what is wrong. */
 TCPM_API int tcpm_connect(struct tcpm_session *session, const struct tcpm_connect_options *options,
                           struct tcpm_id *id_or_null);
 /* One record. 0: taken. 1: taken, and more than high_mark is queued now. Negative: nothing was
@@ -301,7 +311,7 @@ struct tcpm_record {
     const void *bytes;
     size_t length;
 };
-/* Several records, all or none; count 0 is -EINVAL. */
+/* Several records, all or none. -EINVAL: count 0, or bytes NULL with a length. */
 TCPM_API int tcpm_send_many(struct tcpm_session *session, struct tcpm_id id,
                             const struct tcpm_record *records, size_t count);
 
@@ -428,8 +438,13 @@ struct tcpm_block_options {
 };
 /* Bytes as they come, at most 32 KiB in a record. */
 TCPM_API int tcpm_filter_stream(struct tcpm_filter **filter);
+/* -EINVAL: ends that are none; an input_literal besides ends, or an empty one; a literal of more
+   than 4,096 bytes; a negative max_length that is not TCPM_NONE. */
 TCPM_API int tcpm_filter_line(const struct tcpm_line_options *options_or_null,
                               struct tcpm_filter **filter);
+/* -EINVAL: not exactly one of block_size and length; a block_size above max_length, or with offset,
+   adjust or header; a length that is none of these; an offset without header, below 0 or above
+   65,536; a header that is not 0 or 1; an adjust beyond 32 bits; max_length as above. */
 TCPM_API int tcpm_filter_block(const struct tcpm_block_options *options,
                                struct tcpm_filter **filter);
 /* max_length 0: 16 MiB. */

@@ -204,7 +204,8 @@ static inline void tcpm__lua_leave(struct runtime *rt, struct entry entry)
 struct slot *tcpm__lua_slot(const struct runtime *rt, uint64_t id); /* NULL: not live */
 /* The live connection that the value at index names, an id or a cheap; else NULL. */
 struct slot *tcpm__lua_slot_at(lua_State *L, struct runtime *rt, int index);
-/* Raises if the value at index 1 never was a cheap. */
+/* Whether the value at index 1 is or was a cheap; raises if not. */
+bool tcpm__lua_is_cheap(lua_State *L);
 void tcpm__lua_check_cheap(lua_State *L);
 /* The live connection of the cheap at index 1: for what only looks, and for what changes it, which
    must not come from inside its own filter. NULL: *code says why; where there is none: -ESTALE. */
@@ -278,6 +279,9 @@ void tcpm__lua_exception_later(struct session *session, uint64_t id, char *messa
 void tcpm__lua_report_pending(struct session *session, struct slot *slot);
 void tcpm__lua_fatal_error(struct runtime *rt, char *message); /* takes message over */
 
+/* ---- cheap.c ---- */
+int tcpm__lua_cheap_tostring(lua_State *L); /* of their metatable */
+
 /* ---- connect.c ---- */
 struct connecting {
     lua_State *L;
@@ -317,8 +321,9 @@ int tcpm__lua_filter_make(lua_State *L); /* core.filter(kind, options) -> a buil
 int tcpm__lua_filter_pair(lua_State *L, struct runtime *rt, const struct session *session_or_null,
                           int input, int output, struct filter_pair *pair);
 void tcpm__lua_filter_pair_free(struct filter_pair *pair);
-int tcpm__lua_filter_collect(lua_State *L); /* __gc of built-in filters */
-int tcpm__lua_is_filter(lua_State *L);      /* core.is_filter */
+int tcpm__lua_filter_collect(lua_State *L);  /* __gc of built-in filters */
+int tcpm__lua_filter_tostring(lua_State *L); /* __tostring */
+int tcpm__lua_is_filter(lua_State *L);       /* core.is_filter */
 bool tcpm__lua_is_filter_at(lua_State *L, int index);
 
 /* ---- codec.c ---- */
@@ -328,8 +333,9 @@ int tcpm__lua_codec_open(lua_State *L); /* clone of built-in filters */
 int tcpm__lua_module_run(lua_State *L);  /* tcpmulti.run */
 int tcpm__lua_module_stop(lua_State *L); /* tcpmulti.stop */
 int tcpm__lua_escape(lua_State *L);      /* tcpmulti.escape, core.escape */
-int tcpm__lua_warn(lua_State *L);        /* core.warn */
-int tcpm__lua_time(lua_State *L);        /* core.time */
+void tcpm__lua_push_escaped(lua_State *L, const char *bytes, size_t length);
+int tcpm__lua_warn(lua_State *L); /* core.warn */
+int tcpm__lua_time(lua_State *L); /* core.time */
 
 /* ---- the functions of the module, listed beside their code ---- */
 extern const luaL_Reg tcpm__lua_module_functions[];

@@ -6,6 +6,7 @@
 #include "lua_filter.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <string.h>
 
 /* ---- its end ---- */
@@ -123,6 +124,11 @@ static const char *find_ended(lua_State *L, size_t *length)
     return lua_type(L, -1) == LUA_TSTRING ? lua_tolstring(L, -1, length) : NULL;
 }
 
+static unsigned ended_port(const char *ended)
+{
+    return (unsigned) (unsigned char) ended[0] << 8 | (unsigned char) ended[1];
+}
+
 static int cheap_addr(lua_State *L)
 {
     struct tcpm_info info;
@@ -149,7 +155,45 @@ static int cheap_port(lua_State *L)
     const char *ended = find_ended(L, &length);
     if (ended == NULL)
         return tcpm__lua_stale(L);
-    lua_pushinteger(L, (unsigned char) ended[0] << 8 | (unsigned char) ended[1]);
+    lua_pushinteger(L, (lua_Integer) ended_port(ended));
+    return 1;
+}
+
+/* Pushes address:port, an IPv6 address in brackets. */
+static void push_target(lua_State *L, const char *address, size_t length, unsigned port)
+{
+    bool brackets = memchr(address, ':', length) != NULL && address[0] != '[';
+    tcpm__lua_push_escaped(L, address, length);
+    lua_pushfstring(L, brackets ? "[%s]:%d" : "%s:%d", lua_tostring(L, -1), (int) port);
+    lua_remove(L, -2);
+}
+
+/* Also of what has ended, and of what never was a connection: it never raises. */
+int tcpm__lua_cheap_tostring(lua_State *L)
+{
+    struct tcpm_info info;
+    lua_settop(L, 1);
+    if (!tcpm__lua_is_cheap(L)) {
+        lua_pushliteral(L, "tcpmulti connection (none)");
+        return 1;
+    }
+    lua_rawgeti(L, 1, 0);
+    char id[32];
+    size_t length;
+    snprintf(id, sizeof id, "%.0f", lua_tonumber(L, -1));
+    if (read_info(tcpm__lua_slot_at(L, tcpm__lua_runtime(L), 1), &info) == 0) {
+        push_target(L, info.address, strlen(info.address), info.port);
+        lua_pushfstring(L, "tcpmulti connection %s to %s (%s)", id, lua_tostring(L, -1),
+                        tcpm_phase_name(info.phase));
+        return 1;
+    }
+    const char *ended = find_ended(L, &length);
+    if (ended == NULL) {
+        lua_pushfstring(L, "tcpmulti connection %s (closed)", id);
+        return 1;
+    }
+    push_target(L, ended + 2, length - 2, ended_port(ended));
+    lua_pushfstring(L, "tcpmulti connection %s to %s (closed)", id, lua_tostring(L, -1));
     return 1;
 }
 

@@ -9,6 +9,11 @@ local format, sub = string.format, string.sub
 local combinators = {}
 core.combinators = combinators
 
+-- What tostring says of a filter.
+local function named(name)
+  return function() return "tcpmulti filter " .. name end
+end
+
 -- ---- values that wait ----
 
 local function push(queue, ...)
@@ -52,9 +57,10 @@ end
 -- ---- map and grep ----
 
 -- The class of both: on_get(function, record) gives the records that one becomes.
-local function function_stage(on_get)
+local function function_stage(name, on_get)
   local class = {}
   class.__index = class
+  class.__tostring = named(name)
 
   function class:feed(record) push(self.input, record) end
 
@@ -92,12 +98,12 @@ local function function_stage(on_get)
   end
 end
 
-combinators.map = function_stage(function(change, record)
+combinators.map = function_stage("map", function(change, record)
   if change then return change(record) end
   return record
 end)
 
-combinators.grep = function_stage(function(keep, record)
+combinators.grep = function_stage("grep", function(keep, record)
   if not keep or keep(record) then return record end
 end)
 
@@ -105,6 +111,7 @@ end)
 
 local record_block = {}
 record_block.__index = record_block
+record_block.__tostring = named "record_block"
 
 function record_block:feed(record) push(self.input, record) end
 
@@ -149,6 +156,7 @@ end
 
 local stack = {}
 stack.__index = stack
+stack.__tostring = named "stack"
 
 function stack:feed(bytes) self.stages[1]:feed(bytes) end
 
@@ -213,6 +221,7 @@ function combinators.stack(stages) return stack.clone { stages = stages } end
 
 local codec_block = {}
 codec_block.__index = codec_block
+codec_block.__tostring = named "block"
 
 local MAX_LENGTH = 16777216
 local MAX_HEADER = 64 -- no length field needs more

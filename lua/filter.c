@@ -53,14 +53,30 @@ static int make_block(lua_State *L, struct tcpm_filter **ret)
     return tcpm_filter_block(&options, ret);
 }
 
+/* What the userdata holds; others of its readers know the first member only. */
+struct built_in {
+    struct tcpm_filter *core;
+    const char *kind;
+};
+
+static const char *static_kind(const char *kind)
+{
+    static const char *const kinds[] = {"line", "block", "netstring"};
+    for (size_t i = 0; i < sizeof kinds / sizeof *kinds; i++)
+        if (strcmp(kinds[i], kind) == 0)
+            return kinds[i];
+    return "stream";
+}
+
 /* core.filter(kind, options) -> userdata, or nil, message, errname. */
 int tcpm__lua_filter_make(lua_State *L)
 {
     const char *kind = luaL_checkstring(L, 1);
     luaL_checktype(L, 2, LUA_TTABLE);
-    struct tcpm_filter **box = lua_newuserdata(L, sizeof *box);
+    struct built_in *filter = lua_newuserdata(L, sizeof *filter);
+    struct tcpm_filter **box = &filter->core;
     int result;
-    *box = NULL;
+    *filter = (struct built_in){.kind = static_kind(kind)};
     lua_rawgeti(L, lua_upvalueindex(UP_PLACES), OWN_FILTER_METATABLE);
     lua_setmetatable(L, -2);
     if (strcmp(kind, "line") == 0)
@@ -86,6 +102,14 @@ bool tcpm__lua_is_filter_at(lua_State *L, int index)
 int tcpm__lua_is_filter(lua_State *L)
 {
     lua_pushboolean(L, tcpm__lua_is_filter_at(L, 1));
+    return 1;
+}
+
+int tcpm__lua_filter_tostring(lua_State *L)
+{
+    const struct built_in *filter =
+        tcpm__lua_is_filter_at(L, 1) ? lua_touserdata(L, 1) : &(struct built_in){.kind = "(none)"};
+    lua_pushfstring(L, "tcpmulti filter %s", filter->kind);
     return 1;
 }
 

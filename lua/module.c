@@ -14,15 +14,8 @@ static int module_now(lua_State *L)
     return 1;
 }
 
-/* Bytes as text that is safe on a terminal and inside a JSON string. */
-int tcpm__lua_escape(lua_State *L)
+void tcpm__lua_push_escaped(lua_State *L, const char *bytes, size_t length)
 {
-    size_t length;
-    tcpm__lua_check_dot(L);
-    if (!lua_isstring(L, 1))
-        return luaL_error(L, "tcpmulti.escape: a string expected, not %s",
-                          tcpm__lua_describe(L, 1));
-    const char *bytes = lua_tolstring(L, 1, &length);
     luaL_Buffer buffer;
     luaL_buffinit(L, &buffer);
     for (size_t i = 0; i < length; i++) {
@@ -37,6 +30,18 @@ int tcpm__lua_escape(lua_State *L)
         }
     }
     luaL_pushresult(&buffer);
+}
+
+/* Bytes as text that is safe on a terminal and inside a JSON string. */
+int tcpm__lua_escape(lua_State *L)
+{
+    size_t length;
+    tcpm__lua_check_dot(L);
+    if (!lua_isstring(L, 1))
+        return luaL_error(L, "tcpmulti.escape: a string expected, not %s",
+                          tcpm__lua_describe(L, 1));
+    const char *bytes = lua_tolstring(L, 1, &length);
+    tcpm__lua_push_escaped(L, bytes, length);
     return 1;
 }
 

@@ -177,8 +177,12 @@ static void fill_own_places(lua_State *L, struct runtime *rt)
     lua_createtable(L, 0, 2);
     lua_pushvalue(L, AT_METHODS);
     lua_setfield(L, -2, "__index");
+    push_closure(L, tcpm__lua_cheap_tostring);
+    lua_setfield(L, -2, "__tostring");
     set_place(L, OWN_CHEAP_METATABLE);
-    lua_createtable(L, 0, 3);
+    lua_createtable(L, 0, 4);
+    push_closure(L, tcpm__lua_filter_tostring);
+    lua_setfield(L, -2, "__tostring");
     lua_pushcfunction(L, tcpm__lua_filter_collect);
     lua_setfield(L, -2, "__gc");
     push_closure(L, tcpm__lua_codec_open);
@@ -235,12 +239,19 @@ static void load_part(lua_State *L, const struct tcpm__lua_part *part)
 static void fill_core(lua_State *L)
 {
     static const luaL_Reg functions[] = {
-        {"create", tcpm__lua_create},       {"abandon", tcpm__lua_abandon},
-        {"state", tcpm__lua_state},         {"as", tcpm__lua_as},
-        {"stdin", tcpm__lua_stdin},         {"filter", tcpm__lua_filter_make},
-        {"is_filter", tcpm__lua_is_filter}, {"warn", tcpm__lua_warn},
-        {"time", tcpm__lua_time},           {"describe", tcpm__lua_core_describe},
-        {"escape", tcpm__lua_escape},       {NULL, NULL},
+        {"create", tcpm__lua_create},
+        {"abandon", tcpm__lua_abandon},
+        {"state", tcpm__lua_state},
+        {"as", tcpm__lua_as},
+        {"stdin", tcpm__lua_stdin},
+        {"filter", tcpm__lua_filter_make},
+        {"is_filter", tcpm__lua_is_filter},
+        {"warn", tcpm__lua_warn},
+        {"time", tcpm__lua_time},
+        {"describe", tcpm__lua_core_describe},
+        {"escape", tcpm__lua_escape},
+        {"cheap_tostring", tcpm__lua_cheap_tostring},
+        {NULL, NULL},
     };
     for (int part = PART_CHECK_CONNECT; part <= PART_FILTER; part++) {
         lua_pushboolean(L, 0);

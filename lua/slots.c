@@ -39,7 +39,7 @@ struct slot *tcpm__lua_slot_at(lua_State *L, struct runtime *rt, int index)
     return (double) id == number ? tcpm__lua_slot(rt, id) : NULL;
 }
 
-void tcpm__lua_check_cheap(lua_State *L)
+bool tcpm__lua_is_cheap(lua_State *L)
 {
     double number = 0;
     if (lua_istable(L, 1)) {
@@ -48,7 +48,12 @@ void tcpm__lua_check_cheap(lua_State *L)
             number = lua_tonumber(L, -1);
         lua_pop(L, 1);
     }
-    if (!(number > 0)) /* a session has a number too, below 0 */
+    return number > 0; /* a session has a number too, below 0 */
+}
+
+void tcpm__lua_check_cheap(lua_State *L)
+{
+    if (!tcpm__lua_is_cheap(L))
         tcpm__lua_misuse(L, 1, "connection heap");
 }
 

@@ -18,11 +18,12 @@ core.session_metatable = session_metatable
 local count_of = methods.count
 
 function session_metatable.__tostring(session)
-  local private = session[PRIVATE]
+  local private = type(session) == "table" and session[PRIVATE]
   if not private then return "tcpmulti session (none)" end
-  return format("tcpmulti session %s (%s, %.0f connections)",
-    private.alias and check.escape(private.alias) or format("%.0f", private.number),
-    core.state(session), (count_of(session)))
+  local name = private.alias and check.escape(private.alias) or format("%.0f", private.number)
+  local count = count_of(session)
+  return format("tcpmulti session %s (%s, %.0f connection%s)", name, core.state(session), count,
+    count == 1 and "" or "s")
 end
 
 -- A session's fields are the script's own, but for those that only create reads.
@@ -347,6 +348,7 @@ end
 -- With options.assert, a field that would hide a method is an error.
 core.strict_metatable = {
   __index = core.cheap_methods,
+  __tostring = core.cheap_tostring,
   __newindex = function(cheap, key, value)
     if core.cheap_methods[key] ~= nil then
       error(format("field '%s' hides a method of the connection", key), 2)

@@ -338,4 +338,55 @@ function cases.fields_of_a_session_stay_the_scripts()
   support.run()
 end
 
+function cases.tostring_tells_what_a_value_is()
+  local seen = {}
+  local session
+  session = support.session {
+    alias = "tell\ttale",
+    on_success = function(cheap)
+      seen.open = tostring(cheap)
+      seen.one = tostring(session)
+      cheap:shutdown()
+    end,
+    on_disconnected = function(cheap) seen.last = tostring(cheap) end,
+  }
+  local port = support.peer("count"):port()
+  local cheap, id = session:connect(HOST, port)
+  lu.assertEquals(tostring(cheap), ("tcpmulti connection %d to %s:%d (connecting)"):format(id, HOST,
+    port))
+  cheap.id, cheap.addr, cheap[1], cheap.tostring = 1, {}, 2, 3
+  support.run()
+  local target = ("tcpmulti connection %d to %s:%d "):format(id, HOST, port)
+  lu.assertEquals(seen, { open = target .. "(open)", last = target .. "(closed)",
+    one = [[tcpmulti session tell\u0009tale (live, 1 connection)]] })
+  lu.assertEquals(tostring(cheap), target .. "(closed)")
+  lu.assertStrMatches(tostring(session), ".*%(stopped, 0 connections%)")
+  lu.assertStrMatches(tostring(tcpmulti.create {}), "tcpmulti session %d+ %(live, 0 connections%)")
+  local strict = support.session { options = { assert = true } }:connect("fe80::1%nosuch", 9)
+  lu.assertStrMatches(tostring(strict), "tcpmulti connection %d+ to %[fe80::1%%nosuch%]:9 .*")
+  for name, filter in pairs {
+    line = tcpmulti.filters.line(), stream = tcpmulti.filters.stream(),
+    map = tcpmulti.filters.map(print), grep = tcpmulti.filters.grep(print),
+    stack = tcpmulti.filters.stack { "line" },
+    record_block = tcpmulti.filters.record_block(4),
+    netstring = tcpmulti.filters.netstring(),
+    block = tcpmulti.filters.block { length_codec = { print, print } },
+  } do lu.assertEquals(tostring(filter), "tcpmulti filter " .. name) end
+  support.run()
+end
+
+function cases.tostring_by_hand_never_raises()
+  local values = { 5, "x", {}, { [0] = 5 }, { [0] = "x" }, print, io.stdout, true }
+  local session = support.session()
+  local cheap = session:connect(HOST, support.refused())
+  local fields = setmetatable({}, getmetatable(cheap))
+  for _, one in ipairs { session, cheap, tcpmulti.filters.line(), tcpmulti.filters.map(print) } do
+    local f = getmetatable(one).__tostring
+    lu.assertIsString(f())
+    for _, value in ipairs(values) do lu.assertIsString(f(value)) end
+    for _, value in ipairs { session, cheap, fields } do lu.assertIsString(f(value)) end
+  end
+  support.run()
+end
+
 support.main(cases)

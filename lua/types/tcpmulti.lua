@@ -257,6 +257,8 @@ function Session:stdin(state, max_length) end
 -- connection. [0] holds the id. Methods live in the metatable; each is a function of the module as
 -- well, so that a field of the same name hides nothing: tcpmulti.send(cheap, …).
 --
+-- tostring(cheap) gives its id, target and phase, also after the end.
+--
 -- In on_failure, on_error and on_timeout, after shutdown and in the phase "shutting", calls that
 -- change it answer nil, "shutting down", "ESHUTDOWN"; in on_disconnected and later ESTALE.
 ---@class tcpmulti.Cheap

@@ -1,5 +1,5 @@
--- README.md names everything that a user can reach, so that it cannot fall behind. (Its examples
--- are built and run by the tests of the installed tree.)
+-- README.md names everything that a user can reach, so that it cannot fall behind. (Its first
+-- examples are built and run by the tests of the installed tree.)
 local harness = require "scripts.harness"
 local source = os.getenv("TCPMULTI_SOURCE")
 
@@ -77,6 +77,29 @@ harness.case("every error of the library's own, every phase, reason, timer and o
     end
     check_words(words, "words")
   end
+end)
+
+-- The example in Lua that has these words, as a script that runs beside an echoing peer.
+local function run_example(words)
+  for text in readme:gmatch "```lua\n(.-)```\n" do
+    if text:find(words, 1, true) then
+      local name = os.tmpname()
+      harness.write_file(name, text)
+      local result = harness.run(arg[1], { "--peer", "echo", name })
+      os.remove(name)
+      harness.equal(0, result.code, "exit status " .. result.errors())
+      return result.output()
+    end
+  end
+  error("the README has no example with " .. words)
+end
+
+harness.case("the short style: one on_disconnected, and its cause", function()
+  local output = run_example "cheap:cause()"
+  harness.contains(output, "tcpmulti connection 2097153 to 127.0.0.1:")
+  harness.contains(output, " (closed)\thello\n")
+  harness.contains(output, "to 127.0.0.1:1 (closed)\tfailure\tconnect\tECONNREFUSED\t")
+  harness.contains(output, "failure\tresolve\tEINVAL\tan address with a port")
 end)
 
 harness.case("every script, and only files that exist", function()

@@ -9,9 +9,9 @@
 
 #define TCPM__ADDRESS_TEXT 64 /* bytes that any numeric address with its scope fits in */
 
-/* 1: numeric, *address is filled in; 0: a name. What is neither: *why is a static text that says so,
-   and the result TCPM_ENOTFOUND for something like 127.1 that resolvers would guess at, or -EINVAL
-   (an unknown scope, one bracket alone, a URL). */
+/* 1: numeric, *address is filled in; 0: a name. What is neither: *why is a static text that says
+   so, and the result TCPM_ENOTFOUND for something like 127.1 that resolvers would guess at, or
+   -EINVAL (an unknown scope, one bracket alone, a URL). */
 int tcpm__address_parse(const char *text, unsigned port, union tcpm__address *address,
                         const char **why);
 

@@ -1,7 +1,7 @@
 /*
  * Texts that are given as an address and can be neither a numeric address nor the name of a host,
- * with the reason in words, so that the failure's message says what to change. Called for what is no
- * dotted quad; pure.
+ * with the reason in words, so that the failure's message says what to change. Called for what is
+ * no dotted quad; pure.
  */
 #include "transport/address.h"
 
@@ -94,7 +94,7 @@ static const char *explain_number(const char *name)
 
         if (length > 1 && *name == '0')
             why = leading_zero;
-        else if (length > 3 || atoi(name) > 255)
+        else if (length > 3 || strtol(name, NULL, 10) > 255)
             why = why != NULL ? why : too_large;
         numbers++;
         name += length;

@@ -378,7 +378,7 @@ harness.case("one Ctrl-C ends a shell's loop", function()
     local tcpmulti = require "tcpmulti"
     io.stdout:setvbuf "no"
     tcpmulti.create { inline_states = {
-      _start = function(s) s:delay("never", 3600) print "ready" end,
+      _start = function(s) s:delay(print, 3600) print "ready" end,
       _stop = function() print "stop" end } }
     tcpmulti.run()]]
   local process = harness.start("setsid", { "bash", "-c",
@@ -394,7 +394,7 @@ for _, name in ipairs { "INT", "TERM", "HUP" } do
     if harness.run("unshare", { "-pf", "true" }).code ~= 0 then return end
     local script = support.script(signals_of_its_own .. ([[
       tcpmulti.create { inline_states = {
-        _start = function(s) s:delay("never", 3600) end,
+        _start = function(s) s:delay(print, 3600) end,
         _stop = function() print "stop" end } }
       kill "%s"
       tcpmulti.run()]]):format(name))
@@ -414,9 +414,9 @@ end)
 
 harness.case("a code that the script gives os.exit wins", function()
   for _, text in ipairs {
-    "tcpmulti.create { inline_states = { _stop = function() os.exit(7) end } }:delay('x', 3600)",
-    "tcpmulti.create {}:delay('x', 3600) tcpmulti.run() os.exit(7)",
-    "tcpmulti.create {}:delay('x', 3600) tcpmulti.run() os.exit(7, true)",
+    "tcpmulti.create { inline_states = { _stop = function() os.exit(7) end } }:delay(print, 3600)",
+    "tcpmulti.create {}:delay(print, 3600) tcpmulti.run() os.exit(7)",
+    "tcpmulti.create {}:delay(print, 3600) tcpmulti.run() os.exit(7, true)",
   } do
     local process = shell("exec \"$0\" \"$1\"", signals_of_its_own .. "kill 'INT' " .. text)
     harness.finish(process)
@@ -435,7 +435,7 @@ end)
 
 harness.case("without a timer for the limit: a warning, and all goes on", function()
   local process = shell("ulimit -i 0; exec \"$0\" \"$1\"", signals_of_its_own .. [[
-    tcpmulti.create { inline_states = { _stop = function() print "stop" end } }:delay("x", 3600)
+    tcpmulti.create { inline_states = { _stop = function() print "stop" end } }:delay(print, 3600)
     kill "INT"]])
   harness.finish(process)
   expect(process, "sigint", "stop\n", "tcpmulti-lua: no timer: ")

@@ -193,10 +193,9 @@ local function hang_up(trap, text)
     end
     tcpmulti.create { inline_states = {
       _start = function(s)
-        s:delay("never", 3600)
+        s:delay(print, 3600)
         s:yield(function() note "ready" ]] .. text .. [[ end)
       end,
-      never = print,
       _stop = function() note "stopped" end } }]])
   local directory = path:match "^(.*)/"
   local terminal = harness.start("script", { "-qec", ("cd %s; %s '%s' script.lua; echo $? > status")

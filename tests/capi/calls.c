@@ -108,25 +108,6 @@ static int call_delay_ns(struct tcpm_session *session, struct tcpm_id id)
     return result;
 }
 
-static void beat_nothing(struct tcpm_session *session, void *user, void *argument, int64_t due_ns,
-                         uint64_t ticks)
-{
-    (void) session;
-    (void) user;
-    (void) argument;
-    (void) due_ns;
-    (void) ticks;
-}
-
-static int call_every(struct tcpm_session *session, struct tcpm_id id)
-{
-    struct tcpm_alarm alarm = {0};
-    int result = tcpm_every(session, 100000, (struct tcpm_beat){.run = beat_nothing}, &alarm);
-
-    (void) id;
-    return result < 0 ? result : tcpm_alarm_remove(session, alarm);
-}
-
 static int call_post(struct tcpm_session *session, struct tcpm_id id)
 {
     (void) id;
@@ -183,7 +164,6 @@ const struct call calls[] = {
     {"info", call_info, 0, 0, 0, 0},
     {"heap_set", call_heap_set, STALE, STALE, STALE, STALE},
     {"post", call_post, 0, 0, 0, 0},
-    {"every", call_every, 0, 0, 0, 0},
     {"stats", call_stats, 0, 0, 0, 0},
     {"next", call_next, 0, 0, 0, 0},
     {"has_room", call_room, 0, 0, 0, 0},

@@ -344,13 +344,30 @@ void tcpm__lua_fill_descriptors(void)
         close(descriptor);
 }
 
+/* libuv makes an epoll set and a pipe first, and aborts where it cannot make the pipe. */
+static int try_descriptors(void)
+{
+    int ends[2];
+    if (pipe2(ends, O_CLOEXEC) < 0)
+        return -errno;
+    int third = fcntl(ends[0], F_DUPFD_CLOEXEC, 0);
+    int result = third < 0 ? -errno : 0;
+    close(ends[0]);
+    close(ends[1]);
+    if (third >= 0)
+        close(third);
+    return result;
+}
+
 /* A loop and an engine of our own. */
 static int open_engine(struct runtime *rt)
 {
     tcpm__lua_fill_descriptors();
     struct link *link = make_link();
     uv_loop_t *loop = malloc(sizeof *loop);
-    int result = link == NULL || loop == NULL ? -ENOMEM : uv_loop_init(loop);
+    int result = link == NULL || loop == NULL ? -ENOMEM : try_descriptors();
+    if (result == 0)
+        result = uv_loop_init(loop);
     if (result < 0)
         goto fail;
     result = tcpm_engine_create(loop, NULL, &rt->engine);

@@ -433,6 +433,20 @@ harness.case("what is buffered is written before it dies", function()
   expect(process, "sigterm", "last words", "")
 end)
 
+harness.case("in a build with sanitizers leaks are looked for before it dies", function()
+  local process = shell("exec \"$0\" \"$1\"", signals_of_its_own .. [[
+    local ffi = require "ffi"
+    ffi.cdef "void *malloc(size_t size); void __lsan_do_leak_check(void);"
+    print((pcall(function() return ffi.C.__lsan_do_leak_check end)))
+    for _ = 1, 100 do ffi.C.malloc(12345) end
+    tcpmulti.create {}:delay(print, 3600)
+    kill "INT"]])
+  harness.finish(process)
+  if process.output() == "false\n" then return expect(process, "sigint", "false\n", "") end
+  harness.equal(0, process.signal, "signal")
+  harness.contains(process.errors(), "LeakSanitizer: detected memory leaks")
+end)
+
 harness.case("without a timer for the limit: a warning, and all goes on", function()
   local process = shell("ulimit -i 0; exec \"$0\" \"$1\"", signals_of_its_own .. [[
     tcpmulti.create { inline_states = { _stop = function() print "stop" end } }:delay(print, 3600)

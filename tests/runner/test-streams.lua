@@ -278,6 +278,19 @@ harness.case("the soft file limit is raised to the hard one", function()
   expect(run, 0, "true\n", "")
 end)
 
+harness.case("however few descriptors there may be, it works or says why not", function()
+  for limit = 5, 24 do
+    local run = shell(("ulimit -n %d; exec \"$0\" \"$1\" < /dev/null"):format(limit), [[
+      require "tcpmulti".create {}:stdin(function() print "read" end)]])
+    harness.equal(0, run.signal, ("signal at %d, %s"):format(limit, run.errors()))
+    if run.output() == "read\n" then
+      harness.equal(0, run.code, "exit status at " .. limit)
+    elseif run.code ~= 0 then
+      harness.contains(run.errors(), "Too many open files", "errors at " .. limit)
+    end
+  end
+end)
+
 harness.case("programs that a script starts are ended by SIGPIPE as ever", function()
   expect(support.chunk [[
     local yes = io.popen [=[bash -c 'yes | true; echo ${PIPESTATUS[0]}' 2>&1]=]

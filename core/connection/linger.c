@@ -103,4 +103,6 @@ void tcpm__linger_step(struct tcpm__connection *connection)
     }
     if (!lingers)
         begin_linger(connection);
+    else if (input_over)
+        tcpm__linger_check_error(connection); /* it may have come together with that end */
 }

@@ -115,6 +115,37 @@ static void test_a_peer_that_half_closes_gets_every_byte(void **state)
 
 /* ---- what cannot be delivered ---- */
 
+static bool some_turns_have_passed(void *turns)
+{
+    return ++*(int *) turns > 4;
+}
+
+/* The kernel announces both at once, and a read tells the FIN only. */
+static void test_a_fin_and_a_reset_together_end_a_flush(void **state)
+{
+    static const char much[20000];
+    struct host host;
+    struct track track = {.session = NULL};
+    int turns = 0;
+
+    (void) state;
+    host_open(&host, NULL);
+    struct peer *peer =
+        peer_start("wait over; shutwr; rst", &(struct peer_options){.rcvbuf = 4096});
+    struct tcpm_session *session = stream_session(&host, (struct tcpm_session_options){0});
+    track_connect(&track, session, peer_port(peer));
+    host_run_until(&host, track_open, &track);
+    assert_int_equal(tcpm_send(session, track.id, much, sizeof much), 0);
+    assert_int_equal(tcpm_shutdown(session, track.id), 0);
+    host_run_until(&host, some_turns_have_passed, &turns);
+    peer_go(peer, "over");
+    assert_int_equal(peer_wait_ended(peer, 1, 20), 0);
+    host_run(&host);
+    assert_log(&track, "initialize success error(write,ECONNRESET) disconnected(error)");
+    peer_stop(peer);
+    host_close(&host);
+}
+
 static void run_cut(void (*hook)(struct track *track, enum event event), const char *log)
 {
     struct host host;
@@ -325,6 +356,7 @@ static const struct CMUnitTest tests[] = {
     cmocka_unit_test(test_a_chatty_peer_gets_every_byte),
     cmocka_unit_test(test_a_peer_that_floods_gets_every_byte),
     cmocka_unit_test(test_a_peer_that_half_closes_gets_every_byte),
+    cmocka_unit_test(test_a_fin_and_a_reset_together_end_a_flush),
     cmocka_unit_test(test_T20_a_cut_stream_ends_in_a_reset),
     cmocka_unit_test(test_I11_reset_after_fin),
     cmocka_unit_test(test_however_many_turns_later_input_is_seen),

@@ -64,11 +64,11 @@ static int cheap_resume(lua_State *L)
     return tcpm__lua_result(L, tcpm_resume(slot->session->core, tcpm__lua_id(slot)));
 }
 
-/* All that is known without a system call. -ESTALE: it has ended. */
+/* -ESTALE: it has ended. */
 static int read_info(const struct slot *slot, struct tcpm_info *info)
 {
     memset(info, 0, sizeof *info);
-    info->size = offsetof(struct tcpm_info, peer);
+    info->size = sizeof *info;
     return slot == NULL ? -ESTALE : tcpm_info_get(slot->session->core, tcpm__lua_id(slot), info);
 }
 
@@ -208,22 +208,27 @@ static int push_end_point(lua_State *L, const char *address, unsigned port)
     return 2;
 }
 
+static int read_endpoints(const struct slot *slot, struct tcpm_endpoints *endpoints)
+{
+    endpoints->size = sizeof *endpoints;
+    return slot == NULL ? -ESTALE
+                        : tcpm_endpoints_get(slot->session->core, tcpm__lua_id(slot), endpoints);
+}
+
 static int cheap_peer(lua_State *L)
 {
-    struct slot *slot = tcpm__lua_look(L);
-    struct tcpm_info info = {.size = sizeof info};
-    if (slot == NULL || tcpm_info_get(slot->session->core, tcpm__lua_id(slot), &info) < 0)
+    struct tcpm_endpoints endpoints;
+    if (read_endpoints(tcpm__lua_look(L), &endpoints) < 0)
         return tcpm__lua_stale(L);
-    return push_end_point(L, info.peer, info.peer_port);
+    return push_end_point(L, endpoints.peer, endpoints.peer_port);
 }
 
 static int cheap_sock(lua_State *L)
 {
-    struct slot *slot = tcpm__lua_look(L);
-    struct tcpm_info info = {.size = sizeof info};
-    if (slot == NULL || tcpm_info_get(slot->session->core, tcpm__lua_id(slot), &info) < 0)
+    struct tcpm_endpoints endpoints;
+    if (read_endpoints(tcpm__lua_look(L), &endpoints) < 0)
         return tcpm__lua_stale(L);
-    return push_end_point(L, info.local, info.local_port);
+    return push_end_point(L, endpoints.local, endpoints.local_port);
 }
 
 static int cheap_session(lua_State *L)

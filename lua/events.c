@@ -420,7 +420,7 @@ static void run_disconnected(lua_State *L, struct call *call)
 
 static void deliver_disconnected(struct session *owner, struct tcpm_id id, enum tcpm_reason reason)
 {
-    struct tcpm_info info = {.size = offsetof(struct tcpm_info, peer)};
+    struct tcpm_info info = {.size = sizeof info};
     struct event event = {
         EVENT(run_disconnected, owner, id, ON_DISCONNECTED, push_timer),
         .number = (int) reason,

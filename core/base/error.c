@@ -12,9 +12,8 @@
 #include <errno.h>
 #include <string.h>
 
-#ifndef TCPM_VERSION
-#define TCPM_VERSION "0.1.0"
-#endif
+#define TEXT_OF(macro)      #macro
+#define VERSION_OF(a, b, c) TEXT_OF(a) "." TEXT_OF(b) "." TEXT_OF(c)
 
 enum { LINE_MAX_LENGTH = 512, ERRNO_END = 4096 /* the kernel's MAX_ERRNO, and one */ };
 
@@ -103,7 +102,7 @@ int tcpm_error_code(const char *name)
 
 const char *tcpm_version(void)
 {
-    return TCPM_VERSION;
+    return VERSION_OF(TCPM_VERSION_MAJOR, TCPM_VERSION_MINOR, TCPM_VERSION_PATCH);
 }
 
 /* The word at place value of a list that begins with value 1. */

@@ -81,6 +81,12 @@ TCPM_API const char *tcpm_error_text(int code);
 /* The code of such a name; 0: not known. */
 TCPM_API int tcpm_error_code(const char *name);
 
+/* Of this header; for #if. That of the library is tcpm_version(), "MAJOR.MINOR.PATCH". */
+#define TCPM_VERSION_MAJOR 0
+#define TCPM_VERSION_MINOR 1
+#define TCPM_VERSION_PATCH 0
+#define TCPM_VERSION_NUMBER \
+    (TCPM_VERSION_MAJOR * 10000 + TCPM_VERSION_MINOR * 100 + TCPM_VERSION_PATCH)
 TCPM_API const char *tcpm_version(void);
 
 /* New values are appended in later releases: have a default branch. The names are the words of
@@ -178,6 +184,8 @@ TCPM_API void tcpm_engine_close(struct tcpm_engine *engine, void (*closed_or_nul
    its loop by uv_walk and run it until they were gone: the last events and stopped come inside this
    call, and then the engine is gone. In a handler: -EBUSY. */
 TCPM_API int tcpm_engine_close_now(struct tcpm_engine *engine);
+/* What was given to tcpm_engine_create. */
+TCPM_API struct uv_loop_s *tcpm_engine_loop(struct tcpm_engine *engine);
 TCPM_API int64_t tcpm_now_ns(void); /* CLOCK_MONOTONIC */
 
 /* ---- sessions ---- */
@@ -238,8 +246,13 @@ TCPM_API int tcpm_session_create(struct tcpm_engine *engine,
                                  const struct tcpm_session_options *options,
                                  struct tcpm_session **session);
 /* Shuts down all connections, drops tasks and signals; stopped comes after the last, from the loop;
-   then the pointer is gone. tcpm_connect then gives -ESHUTDOWN. */
+   then the pointer is gone. From here on -ESHUTDOWN is the answer of what would begin something in
+   the session: tcpm_connect, tcpm_has_room, tcpm_post, tcpm_delay, tcpm_every, tcpm_sig, tcpm_die;
+   and of what tcpm_shutdown makes answer so, for its connections. */
 TCPM_API int tcpm_die(struct tcpm_session *session);
+/* What was given to tcpm_session_create; the engine that was. */
+TCPM_API void *tcpm_session_user(struct tcpm_session *session);
+TCPM_API struct tcpm_engine *tcpm_session_engine(struct tcpm_session *session);
 /* The live connections, oldest first; {0} begins and ends. Close as you go. A walk may take several
    turns of the loop, and go on from a connection that has ended meanwhile; but if somebody else has
    walked over the session since, it begins again then. O(1). */
@@ -361,8 +374,9 @@ TCPM_API int tcpm_take(struct tcpm_session *session, struct tcpm_id id, int64_t 
 TCPM_API int tcpm_swallow(struct tcpm_session *session, struct tcpm_id id, int byte);
 /* From the event input of this connection: the next record, without an event of its own. 1: *record
    is borrowed like that of the event, or until the next call. 0: none that may be delivered now, or
-   not such an event: *record is untouched, and what is left comes as events. For callers to whom an
-   event is dear. */
+   not such an event: *record is untouched, and what is left comes as events. For two purposes: to
+   answer all that one read has brought by one tcpm_send_many, and to spare programs, and bindings
+   to other languages, the cost of an event for each record. */
 TCPM_API int tcpm_input_next(struct tcpm_session *session, struct tcpm_id id, const void **record,
                              size_t *length);
 /* What is received and not yet a record. *bytes is borrowed until the next call, or until the
@@ -371,21 +385,29 @@ TCPM_API int tcpm_pending(struct tcpm_session *session, struct tcpm_id id, const
                           size_t *length);
 
 TCPM_API int tcpm_heap_set(struct tcpm_session *session, struct tcpm_id id, void *heap);
+/* Also in disconnected. */
+TCPM_API int tcpm_heap_get(struct tcpm_session *session, struct tcpm_id id, void **heap);
 struct tcpm_info {
     size_t size;
     enum tcpm_phase phase;
-    unsigned port, peer_port, local_port;
+    unsigned port;
     const char *address;             /* as given to tcpm_connect; borrowed until the next call */
     uint64_t received, sent, queued; /* queued: taken, not sent; in disconnected: lost */
     int64_t timeout_ms;              /* of this phase, as set, not what is left; 0: none */
     int64_t deadline_ms;             /* what is left of it; 0: none */
     struct tcpm_error cause;         /* the first one; code 0: none */
     enum tcpm_timer timer;           /* the one that ran out; 0: none */
-    /* Numeric, "" while there is none. They cost a system call, unless size ends before them. */
-    char peer[64], local[64];
 };
 /* You set info->size. */
 TCPM_API int tcpm_info_get(struct tcpm_session *session, struct tcpm_id id, struct tcpm_info *info);
+struct tcpm_endpoints { /* of an open connection; before success and at the end "" and 0 */
+    size_t size;
+    unsigned peer_port, local_port;
+    char peer[64], local[64]; /* numeric */
+};
+/* Costs a system call. You set endpoints->size. */
+TCPM_API int tcpm_endpoints_get(struct tcpm_session *session, struct tcpm_id id,
+                                struct tcpm_endpoints *endpoints);
 
 /* ---- tasks ---- */
 

@@ -34,7 +34,15 @@ TCPM_API int luaopen_tcpmulti(struct lua_State *L);
    Lua state, whose standard libraries must be open (else -EINVAL). The engine is borrowed until
    tcpm_lua_close or lua_close; its loop is yours to run, so tcpmulti.run() raises. 0, -EINVAL,
    -EBUSY (the state has the module already), -E2BIG or -ENOMEM; only after 0 is something
-   pushed. */
+   pushed.
+
+   At the end close Lua first (tcpm_lua_close or lua_close), the engine second. In the other order
+   all that Lua still holds answers ESHUTDOWN and ESTALE, and tcpmulti.create raises.
+
+   How long a handler may run is not limited. A host that needs a limit switches the JIT compiler
+   off, whose code calls no hooks (jit.off() in Lua, or luaJIT_setmode(L, 0, LUAJIT_MODE_ENGINE |
+   LUAJIT_MODE_OFF)), and sets lua_sethook(L, hook, LUA_MASKCOUNT, 100000), where hook raises by
+   luaL_error once the time is over. To the handler that is an error like others. */
 TCPM_API int tcpm_lua_open(struct lua_State *L, struct tcpm_engine *engine,
                            const struct tcpm_lua_options *options_or_null);
 

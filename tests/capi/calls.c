@@ -75,6 +75,20 @@ static int call_info(struct tcpm_session *session, struct tcpm_id id)
     return tcpm_info_get(session, id, &info);
 }
 
+static int call_endpoints(struct tcpm_session *session, struct tcpm_id id)
+{
+    struct tcpm_endpoints endpoints = {.size = sizeof endpoints};
+
+    return tcpm_endpoints_get(session, id, &endpoints);
+}
+
+static int call_heap_get(struct tcpm_session *session, struct tcpm_id id)
+{
+    void *heap = NULL;
+
+    return tcpm_heap_get(session, id, &heap);
+}
+
 /* With the same heap again: the connection must not lose it. */
 static int call_heap_set(struct tcpm_session *session, struct tcpm_id id)
 {
@@ -162,6 +176,8 @@ const struct call calls[] = {
     {"pending", call_pending, 0, 0, 0, 0},
     {"input_next", call_input_next, 0, 0, 0, STALE},
     {"info", call_info, 0, 0, 0, 0},
+    {"endpoints", call_endpoints, 0, 0, 0, 0},
+    {"heap_get", call_heap_get, 0, 0, 0, 0},
     {"heap_set", call_heap_set, STALE, STALE, STALE, STALE},
     {"post", call_post, 0, 0, 0, 0},
     {"stats", call_stats, 0, 0, 0, 0},

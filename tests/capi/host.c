@@ -315,6 +315,14 @@ void track_connect(struct track *track, struct tcpm_session *session, int port)
     track_connect_with(track, session, (struct tcpm_connect_options){.port = port});
 }
 
+struct tcpm_endpoints track_endpoints(const struct track *track)
+{
+    struct tcpm_endpoints endpoints = {.size = sizeof endpoints};
+
+    assert_int_equal(tcpm_endpoints_get(track->session, track->id, &endpoints), 0);
+    return endpoints;
+}
+
 /* A port that is free on one of them may be in use on the other: others are tried. */
 void peers_of_both_families(const char *program, struct peer **four, struct peer **six)
 {

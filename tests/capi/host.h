@@ -108,6 +108,8 @@ struct tcpm_session *track_session(struct host *host, const struct tcpm_session_
 void track_connect(struct track *track, struct tcpm_session *session, int port);
 void track_connect_with(struct track *track, struct tcpm_session *session,
                         struct tcpm_connect_options options);
+/* Where an open connection goes, from where. */
+struct tcpm_endpoints track_endpoints(const struct track *track);
 #define assert_log(track, expected) assert_string_equal((track)->log, expected)
 
 static inline bool track_ended(void *track)

@@ -84,7 +84,7 @@ static void use_spoiled(struct track *track, enum event event)
     if (event == EVENT_INPUT && strstr(track->log, "input(end)") != NULL) {
         assert_int_equal(tcpm_info_get(track->session, track->id, &info), 0);
         assert_string_equal(info.address, "127.0.0.1");
-        assert_string_equal(info.local, "127.0.0.9");
+        assert_string_equal(track_endpoints(track).local, "127.0.0.9");
         char *message = borrow("it said end", 12);
         assert_int_equal(tcpm_fail(track->session, track->id, -EPROTO, message), 0);
         spoil(message, 12);

@@ -8,8 +8,8 @@
 #include <dlfcn.h>
 
 #define FUNCTIONS(X)         \
-    X(tcpm_alarm_connection) \
     X(tcpm_abort)            \
+    X(tcpm_alarm_connection) \
     X(tcpm_alarm_remove)     \
     X(tcpm_codec_clear)      \
     X(tcpm_codec_close)      \
@@ -27,9 +27,11 @@
     X(tcpm_delay_adjust_ns)  \
     X(tcpm_delay_ns)         \
     X(tcpm_die)              \
+    X(tcpm_endpoints_get)    \
     X(tcpm_engine_close)     \
     X(tcpm_engine_close_now) \
     X(tcpm_engine_create)    \
+    X(tcpm_engine_loop)      \
     X(tcpm_error_code)       \
     X(tcpm_error_name)       \
     X(tcpm_error_text)       \
@@ -44,6 +46,7 @@
     X(tcpm_filter_set)       \
     X(tcpm_filter_stream)    \
     X(tcpm_has_room)         \
+    X(tcpm_heap_get)         \
     X(tcpm_heap_set)         \
     X(tcpm_info_get)         \
     X(tcpm_input_next)       \
@@ -61,6 +64,8 @@
     X(tcpm_send)             \
     X(tcpm_send_many)        \
     X(tcpm_session_create)   \
+    X(tcpm_session_engine)   \
+    X(tcpm_session_user)     \
     X(tcpm_shutdown)         \
     X(tcpm_shutdown_output)  \
     X(tcpm_sig)              \

@@ -182,7 +182,7 @@ static void test_services_and_binds(void **state)
     char decimal[8];
     struct host host;
     struct track by_number = {.hook = NULL}, by_name = {.hook = NULL}, bound = {.hook = NULL};
-    struct tcpm_info info = {.size = sizeof info};
+    struct tcpm_endpoints endpoints;
 
     (void) state;
     host_open(&host, NULL);
@@ -195,20 +195,19 @@ static void test_services_and_binds(void **state)
     track_connect_with(
         &bound, session,
         (struct tcpm_connect_options){.port = peer_port(peer), .bind_address = "127.0.0.5"});
-    assert_int_equal(tcpm_info_get(session, bound.id, &info), 0);
-    assert_string_equal(info.peer, "");
+    assert_string_equal(track_endpoints(&bound).peer, "");
     host_run_until(&host, track_open, &by_number);
     host_run_until(&host, track_open, &bound);
-    assert_int_equal(tcpm_info_get(session, bound.id, &info), 0);
-    assert_string_equal(info.local, "127.0.0.5");
-    assert_string_equal(info.peer, "127.0.0.1");
-    assert_int_equal(info.peer_port, peer_port(peer));
+    endpoints = track_endpoints(&bound);
+    assert_string_equal(endpoints.local, "127.0.0.5");
+    assert_string_equal(endpoints.peer, "127.0.0.1");
+    assert_int_equal(endpoints.peer_port, peer_port(peer));
     assert_int_equal(peer_wait_accepted(peer, 2, 20), 0);
     struct peer_connection seen;
     for (size_t i = 0; i < 2; i++)
-        if (peer_connection(peer, i, &seen) == 0 && seen.port == info.local_port)
-            info.local_port = 0;
-    assert_int_equal(info.local_port, 0); /* one of the peer's two clients */
+        if (peer_connection(peer, i, &seen) == 0 && seen.port == endpoints.local_port)
+            endpoints.local_port = 0;
+    assert_int_equal(endpoints.local_port, 0); /* one of the peer's two clients */
     assert_int_equal(tcpm_die(session), 0);
     host_run(&host);
     peer_stop(peer);
@@ -242,7 +241,6 @@ static void test_a_bind_to_a_port_alone(void **state)
     struct tcpm_session *session = track_session(&host, NULL);
     for (size_t i = 0; i < COUNT(addresses); i++) {
         struct track track;
-        struct tcpm_info info = {.size = sizeof info};
         int port = 0, attempts = 0;
         struct peer *peer = peer_start("recv all", &(struct peer_options){.address = addresses[i]});
         do {
@@ -255,9 +253,8 @@ static void test_a_bind_to_a_port_alone(void **state)
             host_run_until(&host, is_decided, &track);
         } while (!track_open(&track) && track.code == -EADDRINUSE && ++attempts < 50);
         assert_log(&track, "initialize success");
-        assert_int_equal(tcpm_info_get(session, track.id, &info), 0);
-        assert_string_equal(info.local, addresses[i]);
-        assert_int_equal(info.local_port, port);
+        assert_string_equal(track_endpoints(&track).local, addresses[i]);
+        assert_int_equal(track_endpoints(&track).local_port, port);
         assert_int_equal(tcpm_shutdown(session, track.id), 0);
         host_run(&host);
         peer_stop(peer);

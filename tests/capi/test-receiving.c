@@ -291,7 +291,7 @@ struct progress {
 static bool has_received(void *argument)
 {
     const struct progress *progress = argument;
-    struct tcpm_info info = {.size = offsetof(struct tcpm_info, peer)};
+    struct tcpm_info info = {.size = sizeof info};
 
     assert_int_equal(tcpm_info_get(progress->track->session, progress->track->id, &info), 0);
     return info.received >= progress->received;

@@ -17,6 +17,7 @@ union grown {
     struct tcpm_filter_kind kind;
     struct tcpm_stats stats;
     struct tcpm_info info;
+    struct tcpm_endpoints endpoints;
     char bytes[1024];
 };
 
@@ -221,6 +222,11 @@ static int fill_info(struct place *place, struct tcpm_id id, union grown *grown)
     return tcpm_info_get(place->session, id, &grown->info);
 }
 
+static int fill_endpoints(struct place *place, struct tcpm_id id, union grown *grown)
+{
+    return tcpm_endpoints_get(place->session, id, &grown->endpoints);
+}
+
 static int fill_stats(struct place *place, struct tcpm_id id, union grown *grown)
 {
     (void) id;
@@ -239,8 +245,10 @@ static void test_structs_that_are_filled(void **state)
     track_connect(&track, place.session, peer_port(peer));
     host_run_until(&host, track_open, &track);
     check_filled(&place, track.id, sizeof(struct tcpm_info), fill_info);
+    check_filled(&place, track.id, sizeof(struct tcpm_endpoints), fill_endpoints);
     check_filled(&place, track.id, sizeof(struct tcpm_stats), fill_stats);
     assert_int_equal(tcpm_info_get(place.session, track.id, NULL), -EINVAL);
+    assert_int_equal(tcpm_endpoints_get(place.session, track.id, NULL), -EINVAL);
     assert_int_equal(tcpm_stats_get(place.session, NULL), -EINVAL);
     assert_int_equal(tcpm_shutdown(place.session, track.id), 0);
     host_run(&host);

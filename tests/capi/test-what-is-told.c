@@ -53,6 +53,18 @@ static struct tcpm_info info_of(struct track *track)
     return info;
 }
 
+/* Only an open connection has them. */
+static void check_endpoints(const struct track *track, const char *address)
+{
+    struct tcpm_endpoints endpoints = track_endpoints(track);
+    bool open = address[0] != '\0';
+
+    assert_string_equal(endpoints.peer, address);
+    assert_int_equal(endpoints.peer_port, open ? track->port : 0);
+    assert_string_equal(endpoints.local, address);
+    assert_int_equal(endpoints.local_port > 0, open);
+}
+
 static void check_info(struct track *track, enum event event)
 {
     struct tcpm_info info = info_of(track);
@@ -62,12 +74,12 @@ static void check_info(struct track *track, enum event event)
     switch (event) {
     case EVENT_INITIALIZE:
         assert_int_equal(info.phase, TCPM_PHASE_WAITING);
+        check_endpoints(track, "");
         break;
     case EVENT_SUCCESS:
     case EVENT_INPUT:
         assert_int_equal(info.phase, TCPM_PHASE_OPEN);
-        assert_string_equal(info.peer, "127.0.0.1");
-        assert_int_equal(info.peer_port, track->port);
+        check_endpoints(track, "127.0.0.1");
         assert_int_equal(info.cause.code, 0);
         break;
     case EVENT_FAILURE:
@@ -79,8 +91,7 @@ static void check_info(struct track *track, enum event event)
         break;
     case EVENT_DISCONNECTED:
         assert_int_equal(info.phase, TCPM_PHASE_CLOSED);
-        assert_string_equal(info.peer, "");
-        assert_int_equal(info.peer_port, 0);
+        check_endpoints(track, "");
         if (track->count[EVENT_ERROR] + track->count[EVENT_FAILURE] > 0)
             assert_int_equal(info.cause.code, track->code);
         break;
@@ -205,7 +216,59 @@ static void test_words_and_codes_fit_each_other(void **state)
     assert_int_equal(tcpm_error_code("EOF"), TCPM_EOF);
     assert_int_equal(tcpm_error_code("ECONNRESET"), -ECONNRESET);
     assert_int_equal(tcpm_error_code("no such"), 0);
-    assert_true(strlen(tcpm_version()) >= 5);
+}
+
+/* VERSION is the build's. */
+static void test_the_version_is_the_same_everywhere(void **state)
+{
+    char text[40];
+
+    (void) state;
+    assert_string_equal(tcpm_version(), VERSION);
+    snprintf(text, sizeof text, "%d.%d.%d", TCPM_VERSION_NUMBER / 10000,
+             TCPM_VERSION_NUMBER / 100 % 100, TCPM_VERSION_NUMBER % 100);
+    assert_string_equal(text, VERSION);
+#if TCPM_VERSION_NUMBER < 100
+    fail_msg("a number that #if cannot use");
+#endif
+}
+
+static void keep_heap(struct track *track, enum event event)
+{
+    void *heap = NULL;
+
+    (void) event;
+    assert_int_equal(tcpm_heap_get(track->session, track->id, &heap), 0);
+    assert_ptr_equal(heap, track);
+    assert_int_equal(tcpm_heap_get(track->session, track->id, NULL), -EINVAL);
+}
+
+static void test_who_belongs_to_whom(void **state)
+{
+    struct host host;
+    struct track track = {.hook = keep_heap};
+    void *heap = &host;
+    int mine = 0;
+
+    (void) state;
+    host_open(&host, NULL);
+    struct peer *peer = peer_start("close", NULL);
+    struct tcpm_session *session =
+        track_session(&host, &(struct tcpm_session_options){.user = &mine});
+    assert_ptr_equal(tcpm_session_user(session), &mine);
+    assert_ptr_equal(tcpm_session_engine(session), host.engine);
+    assert_ptr_equal(tcpm_engine_loop(host.engine), &host.loop);
+    assert_null(tcpm_session_user(NULL));
+    assert_null(tcpm_session_engine(NULL));
+    assert_null(tcpm_engine_loop(NULL));
+    track_connect(&track, session, peer_port(peer));
+    host_run(&host);
+    assert_int_equal(track.count[EVENT_DISCONNECTED], 1);
+    assert_int_equal(tcpm_heap_get(session, track.id, &heap), -ESTALE);
+    assert_int_equal(tcpm_heap_get(NULL, track.id, &heap), -ESTALE);
+    assert_ptr_equal(heap, &host);
+    peer_stop(peer);
+    host_close(&host);
 }
 
 static const struct CMUnitTest tests[] = {
@@ -214,6 +277,8 @@ static const struct CMUnitTest tests[] = {
     cmocka_unit_test(test_the_trace_is_a_line_for_each_change_of_phase),
     cmocka_unit_test(test_the_heap_may_be_another_one),
     cmocka_unit_test(test_words_and_codes_fit_each_other),
+    cmocka_unit_test(test_the_version_is_the_same_everywhere),
+    cmocka_unit_test(test_who_belongs_to_whom),
 };
 
 RUN_TESTS(tests)

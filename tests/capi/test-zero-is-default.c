@@ -16,7 +16,7 @@ struct expected_times {
 
 static int64_t timeout_of(const struct track *track)
 {
-    struct tcpm_info info = {.size = offsetof(struct tcpm_info, peer)};
+    struct tcpm_info info = {.size = sizeof info};
 
     assert_int_equal(tcpm_info_get(track->session, track->id, &info), 0);
     return info.timeout_ms;
@@ -186,7 +186,7 @@ static void probe_marks(struct track *track, enum event event)
     large = calloc(1, 1 << 20);
     assert_non_null(large);
     while (result == 0 || (result == 1 && queued <= (uint64_t) marks->refused_above)) {
-        struct tcpm_info info = {.size = offsetof(struct tcpm_info, peer)};
+        struct tcpm_info info = {.size = sizeof info};
         result = tcpm_send(track->session, track->id, large, 1 << 20);
         assert_int_equal(tcpm_info_get(track->session, track->id, &info), 0);
         if (result == 0)

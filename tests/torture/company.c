@@ -199,7 +199,7 @@ int subject_unread(struct subject *subject, size_t length)
 /* One whose end is decided, or that flushes after the end of its input, goes on as it was. */
 static bool flushes(const struct subject *subject)
 {
-    struct tcpm_info info = {.size = offsetof(struct tcpm_info, peer)};
+    struct tcpm_info info = {.size = sizeof info};
 
     if (subject->ended || subject->last == EVENT_NONE || subject->party->session == NULL)
         return false;

@@ -7,11 +7,18 @@
 
 static struct tcpm_info info_of(const struct subject *subject)
 {
-    bool whole = subject->last == EVENT_SUCCESS || subject->last == EVENT_DISCONNECTED;
-    struct tcpm_info info = {.size = whole ? sizeof info : offsetof(struct tcpm_info, peer)};
+    struct tcpm_info info = {.size = sizeof info};
 
     CHECK(tcpm_info_get(subject->party->session, subject->id, &info) == 0);
     return info;
+}
+
+static struct tcpm_endpoints endpoints_of(const struct subject *subject)
+{
+    struct tcpm_endpoints endpoints = {.size = sizeof endpoints};
+
+    CHECK(tcpm_endpoints_get(subject->party->session, subject->id, &endpoints) == 0);
+    return endpoints;
 }
 
 /* ---- what may come ---- */
@@ -85,14 +92,15 @@ static void on_initialize(TCPM_ON, const char *addr, unsigned port, const char *
 static void on_success(TCPM_ON, int fd, const char *addr, unsigned port)
 {
     struct subject *subject = meet(heap, session, id, EVENT_SUCCESS);
-    struct tcpm_info info = info_of(subject);
+    struct tcpm_endpoints endpoints = endpoints_of(subject);
     const int bytes = 4096;
 
     if (subject->company->small_buffers)
         CHECK(setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &bytes, sizeof bytes) == 0);
     CHECK(fd >= 0 && addr[0] != '\0' && port > 0);
     EXPECT(!subject->stopped, "success after our end");
-    EXPECT(strcmp(info.peer, addr) == 0 && info.peer_port == port, "peer %s", info.peer);
+    EXPECT(strcmp(endpoints.peer, addr) == 0 && endpoints.peer_port == port, "peer %s",
+           endpoints.peer);
     subject->success = true;
     subject->timeout_ms = subject->input_timeout_ms; /* from now, or a little earlier */
     subject->paused_from_ns = tcpm_now_ns();
@@ -267,7 +275,7 @@ static void on_disconnected(TCPM_ON, enum tcpm_reason reason)
     EXPECT(info.sent + info.queued == subject->accepted_length, "%llu sent, %llu queued of %zu",
            (unsigned long long) info.sent, (unsigned long long) info.queued,
            subject->accepted_length);
-    CHECK(info.phase == TCPM_PHASE_CLOSED && info.peer[0] == '\0');
+    CHECK(info.phase == TCPM_PHASE_CLOSED && endpoints_of(subject).peer[0] == '\0');
     if (subject_ended_well(subject)) {
         EXPECT(info.queued == 0, "%llu bytes are lost", (unsigned long long) info.queued);
         EXPECT(!subject->owes_flushed, "flushed has not come");

@@ -27,7 +27,7 @@ struct scene {
 
 static int code_of(struct track *track)
 {
-    struct tcpm_info info = {.size = offsetof(struct tcpm_info, peer)};
+    struct tcpm_info info = {.size = sizeof info};
 
     assert_int_equal(tcpm_info_get(track->session, track->id, &info), 0);
     return info.cause.code;

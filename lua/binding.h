@@ -140,6 +140,8 @@ struct runtime {
     struct link *link;
     void (*exception)(const char *traceback, void *user); /* of the host */
     void *exception_user;
+    bool attached; /* the loop is luv's: nobody is there to raise a fatal error, */
+    int on_fatal;  /* but this function of the anchors may hear it; 0: standard error */
     void (*watch_changed)(int signum, int change); /* of the runner: see runtime.h; NULL: nobody */
     struct call *call;                             /* the innermost running */
     struct session *owner;                         /* of the innermost handler or state */
@@ -174,6 +176,8 @@ void tcpm__lua_link_drop(struct link *link);
 /* table[key] = false or luaL_unref, from where upvalues cannot be used; they allocate nothing. */
 void tcpm__lua_clear(struct runtime *rt, int table_reference, int key);
 void tcpm__lua_unref(struct runtime *rt, int reference); /* of the anchors */
+/* Closes the engine and the loop of a plain luajit; nothing may be left on it. */
+void tcpm__lua_loop_close(struct runtime *rt);
 void tcpm__lua_end_all(struct runtime *rt); /* every session: reset, stopped, without events */
 
 /* ---- library.c ---- */
@@ -328,6 +332,9 @@ bool tcpm__lua_is_filter_at(lua_State *L, int index);
 
 /* ---- codec.c ---- */
 int tcpm__lua_codec_open(lua_State *L); /* clone of built-in filters */
+
+/* ---- attach.c ---- */
+int tcpm__lua_module_attach(lua_State *L); /* tcpmulti.attach */
 
 /* ---- run.c, module.c ---- */
 int tcpm__lua_module_run(lua_State *L);  /* tcpmulti.run */

@@ -62,7 +62,11 @@ int tcpm__lua_time(lua_State *L)
 }
 
 const luaL_Reg tcpm__lua_module_functions[] = {
-    {"connect", tcpm__lua_connect_owner}, {"run", tcpm__lua_module_run},
-    {"stop", tcpm__lua_module_stop},      {"now", module_now},
-    {"escape", tcpm__lua_escape},         {NULL, NULL},
+    {"attach", tcpm__lua_module_attach},
+    {"connect", tcpm__lua_connect_owner},
+    {"run", tcpm__lua_module_run},
+    {"stop", tcpm__lua_module_stop},
+    {"now", module_now},
+    {"escape", tcpm__lua_escape},
+    {NULL, NULL},
 };

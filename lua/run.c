@@ -113,7 +113,7 @@ int tcpm__lua_module_run(lua_State *L)
     if (rt->engine == NULL)
         return luaL_error(L, "tcpmulti.run: the Lua state is closing");
     if (rt->loop == NULL)
-        return luaL_error(L, "tcpmulti.run: the host runs the loop");
+        return luaL_error(L, "tcpmulti.run: %s runs the loop", rt->attached ? "luv" : "the host");
     if (rt->running || rt->call != NULL || rt->owner != NULL)
         return luaL_error(L, "tcpmulti.run: not from inside a handler or while it is running");
     if (!lua_pushthread(L))

@@ -70,7 +70,7 @@ static void engine_closed(void *user)
     *(bool *) user = true;
 }
 
-static void close_loop(struct runtime *rt)
+void tcpm__lua_loop_close(struct runtime *rt)
 {
     bool closed = false;
     tcpm_engine_close(rt->engine, engine_closed, &closed);
@@ -87,6 +87,22 @@ static void close_loop(struct runtime *rt)
         free(rt->loop);
 }
 
+/* Ends the engine on luv's loop without asking that loop, which may have gone. In a handler it has
+   not, and the engine goes with its next turns. */
+static void close_attached(struct runtime *rt)
+{
+    bool in_handler = rt->call != NULL;
+    if (in_handler)
+        tcpm__lua_end_all(rt);
+    for (int i = 1; i < rt->session_count; i++)
+        if (rt->sessions[i] != NULL)
+            rt->sessions[i]->muted = true;
+    if (in_handler)
+        tcpm_engine_close(rt->engine, NULL, NULL);
+    else
+        tcpm_engine_close_now(rt->engine);
+}
+
 /* In a host, sessions live on in its engine until its loop has run; they know nobody any more. */
 static void close_runtime(struct runtime *rt, lua_State *L)
 {
@@ -94,10 +110,13 @@ static void close_runtime(struct runtime *rt, lua_State *L)
         return;
     rt->active = L;
     rt->framed = false;
-    tcpm__lua_end_all(rt);
+    if (rt->attached)
+        close_attached(rt);
+    else
+        tcpm__lua_end_all(rt);
     tcpm__lua_stdin_close(rt);
     if (rt->loop != NULL)
-        close_loop(rt);
+        tcpm__lua_loop_close(rt);
     rt->engine = NULL;
     rt->loop = NULL;
     for (int i = 1; i < rt->session_count; i++)

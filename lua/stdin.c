@@ -315,7 +315,9 @@ int tcpm__lua_stdin(lua_State *L)
     if (session == NULL || session->dying)
         return tcpm__lua_session_over(L, session);
     if (rt->loop == NULL)
-        return tcpm__lua_failure_text(L, -ENOTSUP, "standard input belongs to the host");
+        return tcpm__lua_failure_text(L, -ENOTSUP,
+                                      rt->attached ? "standard input belongs to luv"
+                                                   : "standard input belongs to the host");
     if (!lua_isnoneornil(L, 2) && another_reads(rt, session))
         return tcpm__lua_failure_text(L, -EBUSY, "another session reads standard input");
     if (lua_istable(L, 2))

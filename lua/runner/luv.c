@@ -13,6 +13,7 @@
 #include <lauxlib.h>
 #include <lua.h>
 
+#include "luv_handles.h"
 #include "runtime.h"
 
 /* Of luv.h: calls the function below its arguments; results, or minus the status of lua_pcall. */
@@ -104,79 +105,6 @@ static int run_loop(lua_State *L)
     return 1;
 }
 
-/* A handle of luv's points to a struct that begins with a reference to its userdata in the
-   registry, which points back to the handle. Pushes that userdata if so. */
-static bool push_luv_handle(lua_State *L, const uv_handle_t *handle)
-{
-    const int *reference = handle->data;
-    void *const *userdata;
-
-    if (reference == NULL || *reference <= 0)
-        return false;
-    lua_rawgeti(L, LUA_REGISTRYINDEX, *reference);
-    userdata = lua_touserdata(L, -1);
-    if (lua_type(L, -1) == LUA_TUSERDATA && lua_objlen(L, -1) == sizeof(*userdata) &&
-        *userdata == handle)
-        return true;
-    lua_pop(L, 1);
-    return false;
-}
-
-bool tcpm__runner_luv_owns(struct lua_State *L, const uv_handle_t *handle)
-{
-    bool owns = push_luv_handle(L, handle);
-
-    if (owns)
-        lua_pop(L, 1);
-    return owns;
-}
-
-static void count_handle(uv_handle_t *handle, void *argument)
-{
-    size_t *count = argument;
-
-    (void) handle;
-    ++*count;
-}
-
-static void list_handle(uv_handle_t *handle, void *argument)
-{
-    uv_handle_t ***next = argument;
-
-    *(*next)++ = handle;
-}
-
-/* Pushes a table of luv's handles. Nothing may raise inside uv_walk, so Lua comes after it. */
-static void push_handles(lua_State *L, uv_loop_t *loop)
-{
-    uv_handle_t **handles, **end;
-    size_t count = 0;
-
-    uv_walk(loop, count_handle, &count);
-    handles = end = lua_newuserdata(L, count * sizeof(uv_handle_t *) + 1);
-    uv_walk(loop, list_handle, &end);
-    lua_newtable(L);
-    for (count = 0; handles < end; handles++)
-        if (push_luv_handle(L, *handles))
-            lua_rawseti(L, -2, (int) ++count);
-    lua_remove(L, -2);
-}
-
-/* luv.walk(f): calls f for each handle of luv's. They are listed first: f may close and open
-   some. */
-static int walk_handles(lua_State *L)
-{
-    luaL_checktype(L, 1, LUA_TFUNCTION);
-    lua_settop(L, 1);
-    push_handles(L, tcpm__lua_loop(L));
-    for (int i = 1; i <= (int) lua_objlen(L, 2); i++) {
-        lua_pushvalue(L, 1);
-        lua_rawgeti(L, 2, i);
-        lua_call(L, 1, 0);
-    }
-    return 0;
-}
-
 /* Starts a watcher by the original, the upvalue, and tells who keeps the signals' dispositions. */
 static int start_watcher(lua_State *L)
 {
@@ -246,8 +174,7 @@ static int load_luv(lua_State *L)
     lua_call(L, 1, 1);
     lua_pushcfunction(L, run_loop);
     lua_setfield(L, -2, "run");
-    lua_pushcfunction(L, walk_handles);
-    lua_setfield(L, -2, "walk");
+    tcpm__luv_set_walk(L, tcpm__lua_loop(L));
     lua_getfield(L, -1, "close");
     lua_setfield(L, LUA_REGISTRYINDEX, CLOSE_KEY);
     wrap_signals(L);
@@ -273,7 +200,7 @@ static int close_handles(lua_State *L)
 
     lua_settop(L, 0);
     lua_getfield(L, LUA_REGISTRYINDEX, CLOSE_KEY);
-    push_handles(L, loop);
+    tcpm__luv_push_handles(L, loop);
     for (int i = 1; i <= (int) lua_objlen(L, 2); i++) {
         lua_pushvalue(L, 1);
         lua_rawgeti(L, 2, i);
@@ -287,7 +214,7 @@ static int close_handles(lua_State *L)
 
 static void close_luv_handle(uv_handle_t *handle, void *L)
 {
-    if (!uv_is_closing(handle) && tcpm__runner_luv_owns(L, handle))
+    if (!uv_is_closing(handle) && tcpm__luv_owns(L, handle))
         uv_close(handle, NULL);
 }
 

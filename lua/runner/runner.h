@@ -89,8 +89,6 @@ void tcpm__runner_source_arguments(struct lua_State *L, const struct tcpm__runne
 
 /* ---- luv.c: require "luv" on our loop ---- */
 void tcpm__runner_luv_install(struct lua_State *L); /* the main state */
-/* Whether this handle of the loop is one that luv made. */
-bool tcpm__runner_luv_owns(struct lua_State *L, const uv_handle_t *handle);
 /* Before the module closes the loop: closes what luv has left open, and runs no more callbacks. */
 void tcpm__runner_luv_close(struct lua_State *L, uv_loop_t *loop);
 

@@ -21,6 +21,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "luv_handles.h"
 #include "runtime.h"
 
 #define LIMIT_MS  5000 /* from the first signal to the end of the process */
@@ -215,8 +216,7 @@ static void find_luv_watcher(uv_handle_t *handle, void *argument)
     struct watch_query *query = argument;
 
     if (handle->type == UV_SIGNAL && uv_is_active(handle) &&
-        ((uv_signal_t *) handle)->signum == query->signum &&
-        tcpm__runner_luv_owns(query->L, handle))
+        ((uv_signal_t *) handle)->signum == query->signum && tcpm__luv_owns(query->L, handle))
         query->found = true;
 }
 

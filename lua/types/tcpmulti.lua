@@ -396,6 +396,16 @@ function tcpmulti.post(destination, state, ...) end
 ---@return any ...
 function tcpmulti.call(destination, state, ...) end
 
+-- Connections live on luv's loop from here on, in a plain luajit with lua-luv or in Neovim:
+-- uv.run() or the editor runs them, and tcpmulti.run() raises. Once in a Lua state and before its
+-- first session; raises where luv uses another copy of libuv. A fatal error ends the sessions and
+-- is told to on_fatal. Default: standard error. luv.walk sees luv's handles alone. In the runner
+-- luv's loop is ours already: nothing changes.
+---@param luv table what require "luv" gives, or vim.loop
+---@param on_fatal? fun(message: string)
+---@return true? ok, string? message, string? errname
+function tcpmulti.attach(luv, on_fatal) end
+
 -- Runs the loop until nothing is left to do: no connection, alarm, queued state or standard input
 -- of any session, no active luv handle; then all sessions end. Raises what was fatal. May be called
 -- again; not from inside a handler, not in a coroutine, and not in a host. With seconds: then every

@@ -1,0 +1,156 @@
+/*
+ * tcpmulti.attach: the connections of this Lua state live on the loop of luv, in a plain luajit
+ * with lua-luv or in Neovim, which then runs it. luv is not linked: its loop is found through the
+ * library that a function of luv's comes from. Only a luv that uses the libuv that we use can share
+ * its loop.
+ *
+ * luv closes all handles of its loop when it is collected, ours too, before or after our own
+ * finalizer. tcpm_engine_close_now stands both, and our code stays loaded for what comes after.
+ */
+#include "binding.h"
+#include "luv_handles.h"
+
+#include <dlfcn.h>
+#include <stdio.h>
+#include <string.h>
+#include <uv.h>
+
+typedef uv_loop_t *luv_loop(lua_State *L);
+
+/* dlsym and dladdr speak of objects; POSIX lets their pointers hold functions. */
+static void *object_of(lua_CFunction function)
+{
+    void *object;
+    memcpy(&object, &function, sizeof object);
+    return object;
+}
+
+/* The library that holds a function, or the program where it is linked in; NULL: neither. */
+static void *library_of(lua_CFunction function, int flags)
+{
+    Dl_info info;
+    if (dladdr(object_of(function), &info) == 0)
+        return NULL;
+    void *library = dlopen(info.dli_fname, RTLD_NOW | RTLD_NOLOAD | flags);
+    return library != NULL ? library : dlopen(NULL, RTLD_NOW);
+}
+
+/* Any C function of the table at index 1. */
+static lua_CFunction find_function(lua_State *L)
+{
+    lua_CFunction found = NULL;
+    lua_pushnil(L);
+    while (found == NULL && lua_next(L, 1) != 0) {
+        found = lua_tocfunction(L, -1);
+        lua_pop(L, 1);
+    }
+    lua_settop(L, 2);
+    return found;
+}
+
+static uv_loop_t *find_loop(lua_State *L)
+{
+    lua_CFunction function = find_function(L);
+    void *library = function == NULL ? NULL : library_of(function, 0);
+    void *symbol = library == NULL ? NULL : dlsym(library, "luv_loop");
+    int (*run)(uv_loop_t *, uv_run_mode) = uv_run;
+    if (symbol == NULL)
+        luaL_argerror(L, 1, "luv expected: require \"luv\", or vim.loop");
+    if (memcmp(&run, (void *[]){dlsym(library, "uv_run")}, sizeof run) != 0)
+        luaL_error(L, "tcpmulti.attach: luv uses another copy of libuv");
+    luv_loop *get;
+    memcpy(&get, &symbol, sizeof get);
+    return get(L);
+}
+
+/* ---- fatal errors: nobody runs our loop who could raise them ---- */
+
+struct telling {
+    struct call call;
+    const char *message;
+    int anchor; /* of on_fatal */
+};
+
+static void run_telling(lua_State *L, struct call *call)
+{
+    const struct telling *telling = (const struct telling *) call;
+    lua_rawgeti(L, lua_upvalueindex(UP_ANCHORS), telling->anchor);
+    lua_pushstring(L, telling->message);
+    lua_call(L, 1, 0);
+}
+
+static void tell_fatal(const char *message, void *user)
+{
+    struct runtime *rt = user;
+    struct telling telling = {
+        .call.run = run_telling,
+        .message = message,
+        .anchor = rt->on_fatal,
+    };
+    char *raised = rt->on_fatal == 0 ? NULL : tcpm__lua_protect(rt, NULL, &telling.call);
+    if (rt->on_fatal == 0)
+        fprintf(stderr, "tcpmulti: %s\n", message);
+    if (raised != NULL)
+        fprintf(stderr, "tcpmulti: %s\ntcpmulti: on_fatal: %s\n", message, raised);
+    tcpm__lua_message_free(raised);
+}
+
+/* ---- tcpmulti.attach(luv [, on_fatal]) ---- */
+
+static void check_attachable(lua_State *L, const struct runtime *rt)
+{
+    const char *why = NULL;
+    if (rt->engine == NULL)
+        why = "the Lua state is closing";
+    else if (rt->attached)
+        why = "it is attached already";
+    else if (rt->loop == NULL)
+        why = "the host runs the loop";
+    else if (rt->session_count > 0)
+        why = "only before the first session";
+    if (why != NULL)
+        luaL_error(L, "tcpmulti.attach: %s", why);
+}
+
+static void keep_function(lua_State *L, struct runtime *rt)
+{
+    if (lua_isnoneornil(L, 2))
+        return;
+    lua_pushvalue(L, 2);
+    rt->on_fatal = luaL_ref(L, lua_upvalueindex(UP_ANCHORS));
+}
+
+int tcpm__lua_module_attach(lua_State *L)
+{
+    struct runtime *rt = tcpm__lua_runtime(L);
+    tcpm__lua_check_dot(L);
+    luaL_checktype(L, 1, LUA_TTABLE);
+    if (!lua_isnoneornil(L, 2))
+        luaL_checktype(L, 2, LUA_TFUNCTION);
+    lua_settop(L, 2);
+    uv_loop_t *loop = find_loop(L);
+    if (loop == rt->loop)
+        return tcpm__lua_result(L, 0); /* in the runner, which has given its loop to luv */
+    check_attachable(L, rt);
+    if (!lua_pushthread(L))
+        return luaL_error(L, "tcpmulti.attach: not in a coroutine, handlers run on the main state");
+    lua_settop(L, 2);
+    luaL_checkstack(L, LUA_MINSTACK, "for handlers");
+
+    struct tcpm_engine *engine;
+    int result = tcpm_engine_create(loop, NULL, &engine);
+    if (result < 0)
+        return tcpm__lua_failure(L, result);
+    keep_function(L, rt);
+    lua_settop(L, 1);
+    tcpm__luv_set_walk(L, loop);
+    library_of(tcpm__lua_module_attach, RTLD_NODELETE);
+    tcpm__lua_loop_close(rt);
+    rt->engine = engine;
+    rt->loop = NULL;
+    rt->active = L;
+    rt->attached = true;
+    rt->exception = tell_fatal;
+    rt->exception_user = rt;
+    return tcpm__lua_result(L, 0);
+}

@@ -52,8 +52,9 @@ enum place {
     ON_EXCEPTION,
     PLACE_INPUT_FILTER, /* a filter written in Lua, which connections get a clone of; or false */
     PLACE_OUTPUT_FILTER,
-    PLACE_PULL,  /* the function of the pull form, or false */
-    PLACE_COUNT, /* places of a session: base to base + PLACE_COUNT - 1 */
+    PLACE_PULL,    /* the function of the pull form, or false */
+    PLACE_PRIVATE, /* the table of what the session owns: see lifetime.c */
+    PLACE_COUNT,   /* places of a session: base to base + PLACE_COUNT - 1 */
 };
 
 /* The first places are the runtime's own. */
@@ -70,10 +71,11 @@ enum own_place {
     OWN_TRACEBACK,
     OWN_TRAMPOLINE,
     OWN_KEEPER,
+    OWN_IDLE, /* weak: [index of a session] = its private table, while nothing holds it */
+    OWN_FINALIZER_METATABLE,
     OWN_RUN, /* tcpmulti.run, whatever the script has put there */
     OWN_COUNT,
 };
-_Static_assert((int) OWN_COUNT <= (int) PLACE_COUNT, "the runtime's places are those of session 0");
 
 /* Functions of the Lua parts that C calls; core[part]. */
 enum part {
@@ -122,13 +124,22 @@ struct session {
     struct standard_input *input; /* NULL: the session does not read it */
     struct watched *watched;      /* signals */
     double number;                /* in [0] of its object: below 0, never used again */
-    int base;                     /* of its places */
+    int index, base;              /* in the table of sessions, and of its places */
+    uint32_t holds;               /* reasons to live: see lifetime.c */
     uint32_t handlers;            /* 1 << place, for each handler that is there */
     bool muted;                   /* ended by a fatal error: no more events */
     bool dying;
     bool trace, strict; /* of options */
     enum pull pull;
 };
+
+/* An index of sessions, in use or free. */
+struct vacancy {
+    double number; /* the last one given out */
+    int next;      /* free index; 0: none */
+};
+
+#define TCPM__LUA_SESSIONS 1048576 /* a number is -(generation * TCPM__LUA_SESSIONS + index) */
 
 struct runtime {
     lua_State *active; /* the state on which callbacks run now: that of run, or of the call */
@@ -152,8 +163,9 @@ struct runtime {
     uint32_t chunk_count;
     uint32_t cheap_count;      /* cheaps[1] to [cheap_count] are there */
     struct session **sessions; /* by number; [0] is not used */
-    double *numbers;           /* the last number given out for each index */
+    struct vacancy *vacancies; /* beside them */
     int session_count;
+    int vacant;    /* the first index that is free; 0: none */
     int unstopped; /* sessions whose stopped has not yet come */
     int cheaps_reference, places_reference, anchors_reference;
     char *fatal; /* the first fatal error, until run has raised it */
@@ -257,14 +269,20 @@ int tcpm__lua_unknown_error(lua_State *L, int index);
 struct session *tcpm__lua_session(lua_State *L, struct runtime *rt, int index); /* NULL: stopped */
 /* nil, why this session takes nothing any more, "ESHUTDOWN". */
 int tcpm__lua_session_over(lua_State *L, const struct session *session_or_null);
+struct session *tcpm__lua_session_of(const struct runtime *rt, double number);
+int tcpm__lua_state(lua_State *L); /* core.state */
+int tcpm__lua_as(lua_State *L);    /* core.as */
+
+/* ---- lifetime.c ---- */
+/* Around everything that needs the session. They allocate nothing. */
+void tcpm__lua_hold(struct session *session);
+void tcpm__lua_release(struct session *session);
+void tcpm__lua_push_place(lua_State *L, const struct session *session, int place);
 void tcpm__lua_die(struct session *session);
 void tcpm__lua_stopped(struct tcpm_session *core, void *user);
 void tcpm__lua_session_end(struct session *session); /* without events */
 
-int tcpm__lua_create(lua_State *L);  /* core.create */
-int tcpm__lua_state(lua_State *L);   /* core.state */
-int tcpm__lua_abandon(lua_State *L); /* core.abandon */
-int tcpm__lua_as(lua_State *L);      /* core.as */
+int tcpm__lua_finalize(lua_State *L); /* __gc of what tells that a session is out of reach */
 
 /* ---- send.c ---- */
 int tcpm__lua_cheap_send(lua_State *L);
@@ -346,9 +364,10 @@ int tcpm__lua_time(lua_State *L); /* core.time */
 
 /* ---- the functions of the module, listed beside their code ---- */
 extern const luaL_Reg tcpm__lua_module_functions[];
-extern const luaL_Reg tcpm__lua_session_functions[]; /* methods of sessions */
-extern const luaL_Reg tcpm__lua_cheap_functions[];   /* methods of cheaps, module functions too */
-extern const luaL_Reg tcpm__lua_codec_functions[];   /* methods and metamethods of codecs */
-extern const luaL_Reg tcpm__lua_task_functions[];    /* of core: alarms, posts, signals */
+extern const luaL_Reg tcpm__lua_lifetime_functions[]; /* of core */
+extern const luaL_Reg tcpm__lua_session_functions[];  /* methods of sessions */
+extern const luaL_Reg tcpm__lua_cheap_functions[];    /* methods of cheaps, module functions too */
+extern const luaL_Reg tcpm__lua_codec_functions[];    /* methods and metamethods of codecs */
+extern const luaL_Reg tcpm__lua_task_functions[];     /* of core: alarms, posts, signals */
 
 #endif

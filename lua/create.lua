@@ -165,7 +165,7 @@ function tcpmulti.create(options)
     },
     heap = o.heap or {},
   }, core.session_metatable)
-  local ok, problem, errname = core.create(o, session)
+  local ok, problem, errname = core.create(o, session, session[PRIVATE])
   if not ok then return nil, problem, errname end
   session[PRIVATE].number = -session[0]
   if o.alias then core.set_alias(session, o.alias) end

@@ -209,6 +209,7 @@ static void on_initialize(TCPM_ON, const char *addr, unsigned port, const char *
         .text2 = bind_addr,
         .port2 = bind_port,
     };
+    tcpm__lua_hold(owner); /* for as long as the connection lives */
     char *message = register_plainly(&event) ? NULL : register_protected(&event);
     if (owner->trace)
         print_trace(&event);
@@ -217,6 +218,7 @@ static void on_initialize(TCPM_ON, const char *addr, unsigned port, const char *
     if (connecting->registered) {
         tcpm__lua_exception_later(owner, id.n, message);
     } else {
+        tcpm__lua_release(owner);
         tcpm__lua_message_free(message); /* connect answers ENOMEM */
         tcpm_reset(session, id);
     }
@@ -443,9 +445,9 @@ static void on_disconnected(TCPM_ON, enum tcpm_reason reason)
     if (owner->runtime != NULL && !owner->muted)
         deliver_disconnected(owner, id, reason);
     struct slot *slot = owner->runtime == NULL ? NULL : tcpm__lua_slot(owner->runtime, id.n);
+    tcpm__lua_pull_more(owner);
     if (slot != NULL)
         tcpm__lua_slot_free(owner->runtime, slot);
-    tcpm__lua_pull_more(owner);
 }
 
 void tcpm__lua_events(struct session *session)

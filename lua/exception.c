@@ -34,8 +34,8 @@ static void run_report(lua_State *L, struct call *call)
     lua_call(L, 3, 0);
 }
 
-/* Takes message over. False: it was fatal. */
-static bool report(struct session *session, uint64_t id, char *message)
+/* Tells on_exception, and takes message over then. The session may have nothing else to do. */
+static bool tell(struct session *session, uint64_t id, char *message)
 {
     struct report report = {
         .call.run = run_report,
@@ -43,14 +43,18 @@ static bool report(struct session *session, uint64_t id, char *message)
         .message = message,
         .id = id,
     };
-    if ((session->handlers >> ON_EXCEPTION & 1) != 0) {
-        char *second = tcpm__lua_protect(session->runtime, session, &report.call);
-        if (second == NULL) {
-            tcpm__lua_message_free(message);
-            return true;
-        }
-        tcpm__lua_message_free(second);
-    }
+    tcpm__lua_hold(session);
+    char *second = tcpm__lua_protect(session->runtime, session, &report.call);
+    tcpm__lua_release(session);
+    tcpm__lua_message_free(second == NULL ? message : second);
+    return second == NULL;
+}
+
+/* Takes message over. False: it was fatal. */
+static bool report(struct session *session, uint64_t id, char *message)
+{
+    if ((session->handlers >> ON_EXCEPTION & 1) != 0 && tell(session, id, message))
+        return true;
     tcpm__lua_fatal_error(session->runtime, message);
     return false;
 }

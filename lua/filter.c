@@ -138,7 +138,7 @@ static int open_one(lua_State *L, struct runtime *rt, int index, struct tcpm_fil
 /* Pushes the session's own filter, if it is written in Lua, and gives its index, else 0. */
 static int push_own(lua_State *L, const struct session *session, int place)
 {
-    lua_rawgeti(L, lua_upvalueindex(UP_PLACES), session->base + place);
+    tcpm__lua_push_place(L, session, place);
     if (lua_istable(L, -1))
         return lua_gettop(L);
     lua_pop(L, 1);

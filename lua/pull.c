@@ -34,19 +34,30 @@ static bool may_ask(struct session *session)
     return takes_targets(session) && tcpm_has_room(session->core) == 1;
 }
 
+/* A session whose function is asked is held. */
+static void set_pull(struct session *session, enum pull pull)
+{
+    bool was_asking = is_asking(session);
+    session->pull = pull;
+    if (is_asking(session) && !was_asking)
+        tcpm__lua_hold(session);
+    else if (was_asking && !is_asking(session))
+        tcpm__lua_release(session);
+}
+
 static void end_pull(struct session *session)
 {
-    if (session->pull == PULL_NONE)
+    if (!is_asking(session))
         return;
-    session->pull = PULL_NONE;
     if (session->runtime != NULL)
         tcpm__lua_clear(session->runtime, session->runtime->places_reference,
                         session->base + PLACE_PULL);
+    set_pull(session, PULL_NONE);
 }
 
 static void wait_with_pull(struct session *session)
 {
-    session->pull = session->pull == PULL_MORE ? PULL_ASKING : PULL_WAITING;
+    set_pull(session, session->pull == PULL_MORE ? PULL_ASKING : PULL_WAITING);
 }
 
 /* One target. False: none now. */
@@ -54,7 +65,7 @@ static bool pull_one(lua_State *L, struct session *session)
 {
     lua_settop(L, 0);
     lua_rawgeti(L, lua_upvalueindex(UP_PLACES), session->base + PLACE_PULL);
-    session->pull = PULL_ASKING;
+    set_pull(session, PULL_ASKING);
     lua_call(L, 0, LUA_MULTRET);
     if (!takes_targets(session) || lua_isnoneornil(L, 1)) {
         end_pull(session);
@@ -122,9 +133,9 @@ void tcpm__lua_room(struct tcpm_session *core, void *user)
 void tcpm__lua_pull_more(struct session *session)
 {
     if (session->pull == PULL_ASKING) {
-        session->pull = PULL_MORE;
+        set_pull(session, PULL_MORE);
     } else if (session->pull == PULL_WAITING) {
-        session->pull = PULL_ASKING;
+        set_pull(session, PULL_ASKING);
         pull_again(session);
     }
 }
@@ -139,9 +150,9 @@ int tcpm__lua_pull_start(lua_State *L, struct session *session, int index)
         return tcpm__lua_session_over(L, session);
     if (result < 0)
         return tcpm__lua_failure(L, result);
+    set_pull(session, PULL_ASKING);
     lua_pushvalue(L, index);
     lua_rawseti(L, lua_upvalueindex(UP_PLACES), session->base + PLACE_PULL);
-    session->pull = PULL_ASKING;
     lua_pushboolean(L, 1);
     return 1;
 }

@@ -124,7 +124,7 @@ static void close_runtime(struct runtime *rt, lua_State *L)
             rt->sessions[i]->runtime = NULL;
     rt->session_count = 0;
     free(rt->sessions);
-    free(rt->numbers);
+    free(rt->vacancies);
     tcpm__lua_slots_free(rt);
     tcpm__lua_message_free(rt->fatal);
     rt->fatal = NULL;
@@ -179,20 +179,33 @@ static void set_place(lua_State *L, enum own_place place)
     lua_rawseti(L, AT_PLACES, (int) place);
 }
 
+static void push_weak(lua_State *L, const char *mode)
+{
+    lua_newtable(L);
+    lua_createtable(L, 0, 1);
+    lua_pushstring(L, mode);
+    lua_setfield(L, -2, "__mode");
+    lua_setmetatable(L, -2);
+}
+
 /* The runtime's own places, in order: the table is to have an array, and it must never need to
    grow when C puts something back. */
 static void fill_own_places(lua_State *L, struct runtime *rt)
 {
-    for (int place = OWN_FREE; place < PLACE_COUNT; place++) {
+    for (int place = OWN_FREE; place < OWN_COUNT; place++) {
         lua_pushboolean(L, 0);
         set_place(L, (enum own_place) place);
     }
-    lua_newtable(L); /* of what has ended, while the script keeps it */
-    lua_createtable(L, 0, 1);
-    lua_pushliteral(L, "k");
-    lua_setfield(L, -2, "__mode");
-    lua_setmetatable(L, -2);
+    push_weak(L, "k");
     set_place(L, OWN_ENDED);
+    push_weak(L, "v");
+    set_place(L, OWN_IDLE);
+    lua_createtable(L, 0, 2);
+    push_closure(L, tcpm__lua_finalize);
+    lua_setfield(L, -2, "__gc");
+    lua_pushboolean(L, 0);
+    lua_setfield(L, -2, "__metatable");
+    set_place(L, OWN_FINALIZER_METATABLE);
     lua_createtable(L, 0, 2);
     lua_pushvalue(L, AT_METHODS);
     lua_setfield(L, -2, "__index");
@@ -258,8 +271,6 @@ static void load_part(lua_State *L, const struct tcpm__lua_part *part)
 static void fill_core(lua_State *L)
 {
     static const luaL_Reg functions[] = {
-        {"create", tcpm__lua_create},
-        {"abandon", tcpm__lua_abandon},
         {"state", tcpm__lua_state},
         {"as", tcpm__lua_as},
         {"stdin", tcpm__lua_stdin},
@@ -277,14 +288,13 @@ static void fill_core(lua_State *L)
         lua_rawseti(L, AT_CORE, part);
     }
     set_functions(L, AT_CORE, functions);
+    set_functions(L, AT_CORE, tcpm__lua_lifetime_functions);
     set_functions(L, AT_CORE, tcpm__lua_task_functions);
     lua_newtable(L);
     set_functions(L, lua_gettop(L), tcpm__lua_session_functions);
     lua_setfield(L, AT_CORE, "session_methods");
     lua_pushvalue(L, AT_METHODS);
     lua_setfield(L, AT_CORE, "cheap_methods");
-    lua_pushvalue(L, AT_PLACES);
-    lua_setfield(L, AT_CORE, "places");
 }
 
 /* The metatables that the Lua parts have made. */

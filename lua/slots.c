@@ -126,10 +126,12 @@ struct extra *tcpm__lua_extra(struct slot *slot)
 void tcpm__lua_slot_free(struct runtime *rt, struct slot *slot)
 {
     struct extra *extra = slot->extra;
+    struct session *session = slot->session;
     uint32_t number = TCPM_ID_SLOT((struct tcpm_id){slot->id});
     *slot = (struct slot){0};
     if (number <= rt->cheap_count)
         tcpm__lua_clear(rt, rt->cheaps_reference, (int) number);
+    tcpm__lua_release(session);
     if (extra == NULL)
         return;
     tcpm__lua_filter_drop(extra->input);

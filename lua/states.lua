@@ -241,6 +241,7 @@ end
 
 -- session.alias is for the script to read; what it writes there changes nothing.
 function core.set_alias(session, name)
+  if core.find_alias(name) ~= session then core.hold(session) end
   aliases[name] = session
   session[PRIVATE].alias = name
   rawset(session, "alias", name)
@@ -305,6 +306,7 @@ function methods.alias_remove(session, name)
     return nil, format("the session has no alias %s", check.describe(name)), "ESRCH"
   end
   aliases[name] = nil
+  core.release(session)
   local private = session[PRIVATE]
   if private.alias == name then
     private.alias = nil

@@ -93,6 +93,7 @@ static void detach(struct standard_input *input)
     if (input->lines.set >= 0)
         uv_poll_stop(&input->poll);
     input->session->input = NULL;
+    tcpm__lua_release(input->session);
     input->session = NULL;
     input->held = false;
     input->waiting = false;
@@ -173,8 +174,10 @@ static void deliver_end(struct standard_input *input, struct line *line)
     struct runtime *rt = session->runtime;
     if (line->found == FOUND_TOO_LONG)
         line->error = TCPM_ETOOLONG;
+    tcpm__lua_hold(session);
     detach(input);
     deliver(input, session, line);
+    tcpm__lua_release(session);
     tcpm__lua_unref(rt, line->anchor);
 }
 
@@ -277,6 +280,7 @@ static int attach(struct runtime *rt, struct session *session, int anchor, size_
         return result;
     }
     session->input = input;
+    tcpm__lua_hold(session);
     return 0;
 }
 

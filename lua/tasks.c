@@ -48,6 +48,7 @@ static void drop_task(void *argument)
     struct task *task = argument;
     if (task->session->runtime != NULL)
         tcpm__lua_unref(task->session->runtime, task->anchor);
+    tcpm__lua_release(task->session);
     free(task);
 }
 
@@ -106,6 +107,7 @@ static struct task *make_task(lua_State *L, struct session *session, uint64_t id
         .id = id,
         .anchor = anchor,
     };
+    tcpm__lua_hold(session);
     return task;
 }
 

@@ -253,7 +253,7 @@ const char *tcpm__lua_errstr(const struct tcpm_error *error);
 /* A value as error messages show it: one short printable line; it may lie on the stack. */
 const char *tcpm__lua_describe(lua_State *L, int index);
 int tcpm__lua_core_describe(lua_State *L); /* core.describe */
-/* The name by which the script has called the running C function; it lies on the stack. */
+/* The name of the running function of ours. */
 const char *tcpm__lua_name(lua_State *L);
 bool tcpm__lua_has_metatable(lua_State *L, int index, enum own_place place);
 /* These raise. At index is something else than was expected: */

@@ -125,8 +125,9 @@ local function guess(name, known)
 end
 
 -- unknown: the keys; known: a table as for check.read; example: how an option is given.
-local function complain(what, unknown, known, example)
-  local list, has_numbers = {}, false
+local function complain(what, given, unknown, known, example)
+  local list, has_numbers, kind = {}, false, check.describe(given)
+  if kind ~= "a table" then return format("%s: a table of options expected, not %s", what, kind) end
   for i, name in ipairs(unknown) do
     has_numbers = has_numbers or type(name) == "number"
     list[i] = check.describe(name) .. (type(name) == "string" and guess(name, known) or "")
@@ -167,7 +168,7 @@ function check.read(what, given, known, example)
       result[name] = converted
     end
   end
-  if unknown then return nil, complain(what, unknown, known, example) end
+  if unknown then return nil, complain(what, given, unknown, known, example) end
   if wrong then return nil, wrong end
   return result
 end
@@ -233,8 +234,11 @@ end
 
 -- What fail says about an error that there is not. known: a set of the names of errors.
 function core.unknown_error(name, known)
-  local nearest = type(name) == "string" and check.nearest(upper(name), known)
-  return format("unknown error name %s%s", check.describe(name), check.hint(nearest))
+  if type(name) ~= "string" then
+    return "the error must be a name like 'EPROTO', not " .. check.describe(name)
+  end
+  return format("unknown error name %s%s", check.describe(name),
+    check.hint(check.nearest(upper(name), known)))
 end
 
 -- What is wrong with a time that check.nanoseconds refuses, or an option of this kind.

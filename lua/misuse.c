@@ -80,12 +80,25 @@ int tcpm__lua_core_describe(lua_State *L)
     return 1;
 }
 
+/* By the lists of functions and not by what the interpreter knows, which is nothing where the script
+   has made a tail call: return cheap.send("x"). */
 const char *tcpm__lua_name(lua_State *L)
 {
+    static const luaL_Reg *const lists[] = {
+        tcpm__lua_cheap_functions,
+        tcpm__lua_session_functions,
+        tcpm__lua_module_functions,
+    };
     lua_Debug info;
-    bool known = lua_getstack(L, 0, &info) && lua_getinfo(L, "n", &info) && info.name != NULL;
-    lua_pushstring(L, known ? info.name : "tcpmulti");
-    return lua_tostring(L, -1);
+    if (!lua_getstack(L, 0, &info) || !lua_getinfo(L, "f", &info))
+        return "tcpmulti";
+    lua_CFunction running = lua_tocfunction(L, -1);
+    lua_pop(L, 1);
+    for (size_t i = 0; i < sizeof lists / sizeof *lists; i++)
+        for (const luaL_Reg *function = lists[i]; function->name != NULL; function++)
+            if (function->func == running)
+                return function->name;
+    return "tcpmulti";
 }
 
 void tcpm__lua_check_dot(lua_State *L)

@@ -255,6 +255,10 @@ local function find_session(destination)
 end
 
 local function no_session(destination)
+  if type(destination) == "table" then
+    return nil, "no session: an alias or a session expected, not " .. check.describe(destination),
+      "ESRCH"
+  end
   return nil, format("no session %s", check.describe(destination)), "ESRCH"
 end
 

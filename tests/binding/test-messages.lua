@@ -117,7 +117,7 @@ function cases.dots_and_colons_are_told_apart()
   for name in pairs(tcpmulti) do
     if type(tcpmulti[name]) == "function" then
       rows[#rows + 1] = { ("t:%s {}"):format(name),
-        ("tcpmulti.%s: called with a colon"):format(name) }
+        ("tcpmulti.%s: called with a colon"):format(name:lower()) }
     end
   end
   for name in pairs(tcpmulti.filters) do
@@ -137,9 +137,9 @@ function cases.methods_of_cheaps_called_with_a_dot_say_so()
       local expected = takes_ids and "connection heap or id" or "connection heap"
       for _, value in ipairs { "'x'", "nil", "true", "print", takes_ids and "''" or "5" } do
         rows[#rows + 1] = { ("c.%s(%s)"):format(name, value),
-          ("%s: %s expected (a dot instead of a colon?), not "):format(name, expected) }
+          ("%s: %s expected (a dot instead of a colon?), not "):format(name:lower(), expected) }
         rows[#rows + 1] = { ("t.%s(%s, 'x', 1)"):format(name, value),
-          ("%s: %s expected (a dot instead of a colon?), not "):format(name, expected) }
+          ("%s: %s expected (a dot instead of a colon?), not "):format(name:lower(), expected) }
       end
       if not takes_ids then rows[#rows + 1] = { ("t.%s({}, 'x', 1)"):format(name), expected } end
     end
@@ -162,6 +162,7 @@ function cases.a_state_that_is_not_there_raises_with_the_nearest_name()
     { "s:alarm_set('raport', os.time())", "alarm_set: " .. hint },
     { "s:yield('raport', 1)", "yield: " .. hint },
     { "s:call('raport', 1)", "call: " .. hint },
+    { "s:every('raport', 1)", "every: " .. hint },
     { "t.call(s, 'raport')", "call: " .. hint },
     { "s:sig('USR1', 'raport')", "sig: " .. hint },
     { "s:stdin('raport')", "stdin: " .. hint },
@@ -286,6 +287,22 @@ function cases.addresses_that_are_none_fail_and_say_why()
   lu.assertTrue(wanted > 10)
 end
 
+-- The name of the function is told, where the interpreter does not know it.
+function cases.a_tail_call_and_a_protected_call_keep_the_name()
+  local session = support.session()
+  local cheap = session:connect(HOST, support.refused())
+  local rows = {
+    [function() return cheap.send "x" end] = "send: connection heap or id expected",
+    [function() return cheap:timeout "x" end] = "timeout: a number of seconds",
+    [function() return session.connect(HOST, 1) end] = "connect: session expected",
+    [function() return tcpmulti:escape "x" end] = "tcpmulti.escape: called with a colon",
+    [cheap.reset] = "reset: connection heap expected",
+    [session.fetch] = "fetch: session expected",
+  }
+  for f, words in pairs(rows) do lu.assertErrorMsgContains(words, f) end
+  support.run()
+end
+
 function cases.other_wrong_values_are_named()
   check_lines {
     { "t.create()", "a table of options expected, not nil" },
@@ -308,7 +325,12 @@ function cases.other_wrong_values_are_named()
     { "c:fail('bad', 'EPROTOO')", "unknown error name 'EPROTOO' (did you mean 'EPROTO'?)" },
     { "c:fail('bad', 'etimedout')", "(did you mean 'ETIMEDOUT'?)" },
     { "c:fail('bad', 'ETOLONG')", "(did you mean 'ETOOLONG'?)" },
-    { "c:fail('bad', 71)", "unknown error name 71" },
+    { "c:fail('bad', 71)", "fail: the error must be a name like 'EPROTO', not 71" },
+    { "c:fail('bad', print)", "fail: the error must be a name like 'EPROTO', not a function" },
+    { "s:connect(s)", "connect: a table of options expected, not a session" },
+    { "s:connect(c)", "connect: a table of options expected, not a connection heap" },
+    { "t.create(s)", "tcpmulti.create: a table of options expected, not a session" },
+    { "t.run(5)", "tcpmulti.run: a table of options expected" },
     { "c:unread(nil)", "unread: ", "must be a string, not nil" },
     { "c:filter()", "filter: ", "not nil" },
     { "c:filter('lin')", "unknown filter 'lin' (did you mean 'line'?)" },

@@ -80,8 +80,8 @@ int tcpm__lua_core_describe(lua_State *L)
     return 1;
 }
 
-/* By the lists of functions and not by what the interpreter knows, which is nothing where the script
-   has made a tail call: return cheap.send("x"). */
+/* By the lists of functions and not by what the interpreter knows, which is nothing where the
+   script has made a tail call: return cheap.send("x"). */
 const char *tcpm__lua_name(lua_State *L)
 {
     static const luaL_Reg *const lists[] = {

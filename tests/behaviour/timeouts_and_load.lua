@@ -99,11 +99,11 @@ function cases.T19_sending_does_not_restart_the_input_timeout()
   local session, log
   session, log = support.record {
     input_timeout = 1,
-    on_success = function(cheap) cheap:delay("chatter", 0.2) end,
+    on_success = function(cheap) cheap:delay("chatter", 0.22) end,
     inline_states = {
       chatter = function(_, cheap)
         cheap:send "still here"
-        cheap:delay("chatter", 0.2)
+        cheap:delay("chatter", 0.22)
       end,
     },
   }

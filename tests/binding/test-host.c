@@ -86,6 +86,8 @@ static void test_connections_run_on_the_hosts_loop(void **state)
                  "s:yield 'later'\n"
                  "local ok, message = pcall(tcpmulti.run)\n"
                  "assert(not ok and message:find 'the host runs the loop')\n"
+                 "ok, message = pcall(tcpmulti.run, { seconds = 1 })\n"
+                 "assert(not ok and message:find 'the host runs the loop')\n"
                  "assert(tcpmulti.stop() == nil)\n"
                  "local _, _, name = s:stdin 'later'\n"
                  "assert(name == 'ENOTSUP' or name == 'EOPNOTSUPP', name)\n");

@@ -5,9 +5,31 @@
 #include "host.h"
 
 #include <poll.h>
+#include <sys/syscall.h>
 #include <sys/timerfd.h>
+#include <time.h>
 
 static const struct tcpm_id nobody;
+
+/* ---- in place of the C library's, for the whole process ---- */
+
+static unsigned long settings;
+static bool no_timers;
+
+int timerfd_settime(int fd, int flags, const struct itimerspec *at, struct itimerspec *before)
+{
+    settings++;
+    return (int) syscall(SYS_timerfd_settime, fd, flags, at, before);
+}
+
+int timerfd_create(clockid_t clock, int flags)
+{
+    if (no_timers) {
+        errno = EMFILE;
+        return -1;
+    }
+    return (int) syscall(SYS_timerfd_create, clock, flags);
+}
 
 static int compare(const void *a, const void *b)
 {
@@ -21,6 +43,14 @@ static int64_t percentile(int64_t *values, size_t count, size_t percent)
 {
     qsort(values, count, sizeof *values, compare);
     return values[(count - 1) * percent / 100];
+}
+
+/* Of no connection. */
+static void on_own_alarm(struct tcpm_session *session, void *user, void *argument)
+{
+    (void) user;
+    (void) argument;
+    assert_int_equal(tcpm_alarm_connection(session).n, 0);
 }
 
 /* ---- delays ---- */
@@ -313,7 +343,110 @@ static void test_all_share_one_descriptor(void **state)
     free(alarms);
 }
 
+/* An engine without its timer would have no alarms. */
+static void test_no_timer_is_an_error_of_creation(void **state)
+{
+    struct host host;
+    struct tcpm_engine *engine = NULL;
+
+    (void) state;
+    host_loop_open(&host);
+    no_timers = true;
+    assert_int_equal(tcpm_engine_create(&host.loop, NULL, &engine), -EMFILE);
+    no_timers = false;
+    assert_null(engine);
+    host_loop_close(&host);
+}
+
+static void set_many(struct tcpm_session *session, void *user, void *argument)
+{
+    struct tcpm_task task = {.run = on_own_alarm};
+    struct tcpm_alarm alarm;
+
+    (void) user;
+    (void) argument;
+    for (int i = 0; i < 1000; i++) {
+        assert_int_equal(tcpm_delay_ns(session, nobody, 60000000 - i * 10000, task, &alarm), 0);
+        assert_int_equal(tcpm_delay_adjust_ns(session, alarm, 50000000 - i * 10000), 0);
+        if (i % 2 == 0)
+            assert_int_equal(tcpm_alarm_remove(session, alarm), 0);
+    }
+}
+
+/* What is set in a turn costs one system call; what comes later than what is set, none. */
+static void test_the_timer_is_set_once_in_a_turn(void **state)
+{
+    struct host host;
+    struct tcpm_task task = {.run = set_many};
+
+    (void) state;
+    host_open(&host, NULL);
+    struct tcpm_session *session = track_session(&host, NULL);
+    settings = 0;
+    assert_int_equal(tcpm_post(session, task), 0);
+    uv_run(&host.loop, UV_RUN_NOWAIT);
+    uv_run(&host.loop, UV_RUN_NOWAIT);
+    assert_int_equal(settings, 1);
+    assert_int_equal(
+        tcpm_delay(session, nobody, 100000, (struct tcpm_task){.run = on_own_alarm}, NULL), 0);
+    for (int i = 0; i < 5; i++)
+        uv_run(&host.loop, UV_RUN_NOWAIT);
+    assert_int_equal(settings, 1);
+    assert_int_equal(tcpm_die(session), 0);
+    host_run(&host);
+    host_close(&host);
+}
+
+static double cpu_seconds(void)
+{
+    struct timespec now;
+
+    clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &now);
+    return (double) now.tv_sec + (double) now.tv_nsec / 1e9;
+}
+
 /* ---- alarms of a connection ---- */
+
+enum { OF_ONE = 40000 };
+
+/* Those set first are the farthest from the end at which the last one was added. */
+static double cost_of_removing(struct tcpm_session *session, struct tcpm_id id,
+                               struct tcpm_alarm *alarms)
+{
+    struct tcpm_task task = {.run = on_own_alarm};
+    double began;
+
+    for (int i = 0; i < OF_ONE; i++)
+        assert_int_equal(tcpm_delay(session, id, 1000000, task, &alarms[i]), 0);
+    began = cpu_seconds();
+    for (int i = 0; i < OF_ONE; i++)
+        assert_int_equal(tcpm_alarm_remove(session, alarms[i]), 0);
+    return cpu_seconds() - began;
+}
+
+static void test_removing_alarms_of_a_connection_is_as_cheap_as_of_a_session(void **state)
+{
+    struct host host;
+    struct track track = {.hook = NULL};
+    struct tcpm_alarm *alarms = calloc(OF_ONE, sizeof *alarms);
+
+    (void) state;
+    assert_non_null(alarms);
+    host_open(&host, NULL);
+    struct peer *peer = peer_start("freeze", NULL);
+    struct tcpm_session *session = track_session(&host, NULL);
+    track_connect(&track, session, peer_port(peer));
+    double of_session = cost_of_removing(session, nobody, alarms);
+    double of_connection = cost_of_removing(session, track.id, alarms);
+    print_message("# %.1f ms of the session, %.1f ms of a connection\n", of_session * 1e3,
+                  of_connection * 1e3);
+    assert_true(of_connection < 5 * of_session + 0.005);
+    assert_int_equal(tcpm_reset(session, track.id), 0);
+    host_run(&host);
+    peer_stop(peer);
+    host_close(&host);
+    free(alarms);
+}
 
 static void on_connection_alarm(struct tcpm_session *session, void *user, void *argument)
 {
@@ -323,13 +456,6 @@ static void on_connection_alarm(struct tcpm_session *session, void *user, void *
     assert_int_equal(tcpm_alarm_connection(session).n, track->id.n);
     assert_int_equal(tcpm_reset(session, tcpm_alarm_connection(session)), 0);
     assert_int_equal(tcpm_alarm_connection(session).n, track->id.n);
-}
-
-static void on_own_alarm(struct tcpm_session *session, void *user, void *argument)
-{
-    (void) user;
-    (void) argument;
-    assert_int_equal(tcpm_alarm_connection(session).n, 0);
 }
 
 static void test_an_alarm_of_a_connection_knows_it(void **state)
@@ -386,6 +512,9 @@ static const struct CMUnitTest tests[] = {
     cmocka_unit_test(test_beats_that_were_missed_are_counted),
     cmocka_unit_test(test_what_a_beat_may_be),
     cmocka_unit_test(test_all_share_one_descriptor),
+    cmocka_unit_test(test_no_timer_is_an_error_of_creation),
+    cmocka_unit_test(test_the_timer_is_set_once_in_a_turn),
+    cmocka_unit_test(test_removing_alarms_of_a_connection_is_as_cheap_as_of_a_session),
     cmocka_unit_test(test_an_alarm_of_a_connection_knows_it),
     cmocka_unit_test(test_tasks_have_room_to_grow),
 };

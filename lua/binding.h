@@ -145,9 +145,11 @@ struct runtime {
     lua_State *active; /* the state on which callbacks run now: that of run, or of the call */
     lua_State *keeper; /* a thread that never runs: its stack is always free to use */
     bool framed;       /* the current frame of active is that of run: see protect.c */
-    bool ran, running, stopped; /* run or stop were called; the loop runs; stop was called in it */
-    struct tcpm_engine *engine; /* NULL: closed */
-    struct uv_loop_s *loop;     /* NULL in a host */
+    bool ran, running, stopped;  /* run or stop were called; the loop runs; stop was called in it */
+    struct tcpm_engine *engine;  /* NULL: closed */
+    struct uv_loop_s *loop;      /* NULL in a host */
+    struct tcpm_session *sentry; /* in a host's engine: its stopped tells that the engine closes */
+    bool engine_gone;            /* it has told */
     struct link *link;
     void (*exception)(const char *traceback, void *user); /* of the host */
     void *exception_user;

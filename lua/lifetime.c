@@ -265,6 +265,8 @@ static int core_create(lua_State *L)
     struct runtime *rt = tcpm__lua_runtime(L);
     if (rt->engine == NULL)
         return tcpm__lua_failure_text(L, -ESHUTDOWN, "the Lua state is closing");
+    if (rt->engine_gone)
+        return tcpm__lua_failure_text(L, -ESHUTDOWN, "the host has closed the engine");
     struct tcpm_session_options options;
     read_options(L, 1, &options);
     if (rt->vacant == 0 && !grow(rt))

@@ -115,8 +115,11 @@ static void close_runtime(struct runtime *rt, lua_State *L)
     else
         tcpm__lua_end_all(rt);
     tcpm__lua_stdin_close(rt);
+    if (rt->sentry != NULL)
+        tcpm_die(rt->sentry);
     if (rt->loop != NULL)
         tcpm__lua_loop_close(rt);
+    rt->sentry = NULL;
     rt->engine = NULL;
     rt->loop = NULL;
     for (int i = 1; i < rt->session_count; i++)
@@ -433,7 +436,32 @@ struct host {
     struct tcpm_engine *engine;
     struct tcpm_lua_options options;
     struct link *link;
+    struct tcpm_session *sentry;
 };
+
+/* The engine closes before the Lua state, or the Lua state has been closed. */
+static void on_sentry_stopped(struct tcpm_session *sentry, void *user)
+{
+    struct link *link = user;
+    (void) sentry;
+    if (link->runtime != NULL) {
+        link->runtime->sentry = NULL;
+        link->runtime->engine_gone = true;
+    }
+    tcpm__lua_link_drop(link);
+}
+
+/* An engine says nothing to those who have no session in it. */
+static int post_sentry(struct host *host)
+{
+    const struct tcpm_events events = {.size = sizeof events, .stopped = on_sentry_stopped};
+    const struct tcpm_session_options options = {
+        .size = sizeof options, .events = &events, .user = host->link};
+    int result = tcpm_session_create(host->engine, &options, &host->sentry);
+    if (result == 0)
+        tcpm__lua_link_keep(host->link);
+    return result;
+}
 
 /* Makes room on an empty stack, for which only memory can be missing: LuaJIT of Debian 12 raises
    then, that of Debian 13 answers 0. */
@@ -460,6 +488,7 @@ static int open_in_host(lua_State *L)
     rt->engine = host->engine;
     rt->exception = host->options.exception;
     rt->exception_user = host->options.user;
+    rt->sentry = host->sentry;
     set_link(rt, host->link);
     return 0;
 }
@@ -493,19 +522,24 @@ int tcpm_lua_open(lua_State *L, struct tcpm_engine *engine,
     if (open != NULL && open->engine != NULL)
         return -EBUSY;
     host.link = make_link();
-    int status = host.link == NULL ? LUA_ERRMEM : lua_cpcall(L, open_in_host, &host);
+    if (host.link == NULL)
+        return -ENOMEM;
+    result = post_sentry(&host);
+    if (result < 0) {
+        free(host.link);
+        return result;
+    }
+    int status = lua_cpcall(L, open_in_host, &host);
     if (status == 0) {
         tcpm__lua_find(L)->active = L;
         lua_rawgeti(L, LUA_REGISTRYINDEX, TCPM__LUA_MODULE);
         return 0;
     }
-    bool memory = status == LUA_ERRMEM;
-    if (host.link != NULL) {
-        /* the compiler's memory errors arrive as plain messages */
-        const char *message = lua_type(L, -1) == LUA_TSTRING ? lua_tostring(L, -1) : "";
-        memory = memory || strcmp(message, "not enough memory") == 0;
-        lua_pop(L, 1);
-    }
-    free(host.link);
+    /* the compiler's memory errors arrive as plain messages */
+    const char *message = lua_type(L, -1) == LUA_TSTRING ? lua_tostring(L, -1) : "";
+    bool memory = status == LUA_ERRMEM || strcmp(message, "not enough memory") == 0;
+    lua_pop(L, 1);
+    tcpm_die(host.sentry);
+    tcpm__lua_link_drop(host.link);
     return memory ? -ENOMEM : -EINVAL;
 }

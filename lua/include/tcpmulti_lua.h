@@ -33,11 +33,11 @@ TCPM_API int luaopen_tcpmulti(struct lua_State *L);
 /* For hosts: makes the module, sets package.loaded.tcpmulti and pushes it; to be called once in a
    Lua state, whose standard libraries must be open (else -EINVAL). The engine is borrowed until
    tcpm_lua_close or lua_close; its loop is yours to run, so tcpmulti.run() raises. 0, -EINVAL,
-   -EBUSY (the state has the module already), -E2BIG or -ENOMEM; only after 0 is something
-   pushed.
+   -EBUSY (the state has the module already), -ESHUTDOWN (the engine is closing), -E2BIG or -ENOMEM;
+   only after 0 is something pushed.
 
    At the end close Lua first (tcpm_lua_close or lua_close), the engine second. In the other order
-   all that Lua still holds answers ESHUTDOWN and ESTALE, and tcpmulti.create raises.
+   tcpmulti.create and all that Lua still holds answers ESHUTDOWN or ESTALE.
 
    How long a handler may run is not limited. A host that needs a limit switches the JIT compiler
    off, whose code calls no hooks (jit.off() in Lua, or luaJIT_setmode(L, 0, LUAJIT_MODE_ENGINE |

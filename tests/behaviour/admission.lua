@@ -2,6 +2,7 @@
 
 local lu = require "luaunit"
 local support = require "behaviour.support"
+local tcpmulti = require "tcpmulti"
 
 local cases = support.cases "Admission"
 local HOST = "127.0.0.1"
@@ -98,6 +99,33 @@ function cases.connect_rate_spreads_the_attempts()
   local early = 0
   for i = 1, 40 do if log:time("success", i) < 0.2 then early = early + 1 end end
   support.within(early, 5, 18, "attempts in the first 0.2 s")
+end
+
+-- Sessions side by side, each with a rate: the time until its last attempt.
+function cases.a_rate_is_what_it_says_fractions_too()
+  local closer = support.peer "close"
+  local rows = {
+    { 0.1, 2, nil }, { 1, 2, 1.0 }, { 2.5, 4, 1.2 }, { 3, 4, 1.0 }, { 10, 13, 1.2 },
+    { 33.3, 41, 1.2 }, { 1000, 1001, 1.0 }, { 100000, 1001, 0.01 },
+  }
+  for _, row in ipairs(rows) do
+    local rate, count = row[1], row[2]
+    row.times, row.began = {}, tcpmulti.now()
+    row.session = support.session {
+      connect_rate = rate,
+      on_success = function() row.times[#row.times + 1] = tcpmulti.now() end,
+    }
+    for _ = 1, count do row.session:connect(HOST, closer:port()) end
+  end
+  rows[1].session:delay(function(s) s:die() end, 2)
+  support.run()
+  lu.assertEquals(#rows[1].times, 1)
+  for i = 2, #rows do
+    local rate, count, seconds, times = rows[i][1], rows[i][2], rows[i][3], rows[i].times
+    lu.assertEquals(#times, count)
+    support.within(times[count] - rows[i].began, seconds * 0.98 - 0.005, seconds + 0.3,
+      count .. " attempts at " .. rate)
+  end
 end
 
 function cases.the_pull_form_asks_only_when_there_is_a_place()

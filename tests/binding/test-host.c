@@ -7,6 +7,7 @@
 
 #include <lauxlib.h>
 #include <lua.h>
+#include <luajit.h>
 #include <lualib.h>
 
 #include "tcpmulti_lua.h"
@@ -300,6 +301,93 @@ static void test_c_and_lua_sessions_share_an_engine(void **state)
     host_close(&host);
 }
 
+/* The wrong order, with and without sessions in Lua: nothing reaches into the engine that was. */
+static void test_the_engine_may_go_before_the_state(void **state)
+{
+    static const char *const before[] = {
+        "tcpmulti = require 'tcpmulti'",
+        "tcpmulti = require 'tcpmulti' s = tcpmulti.create {} c = s:connect('127.0.0.1', port)",
+        "tcpmulti = require 'tcpmulti' s = tcpmulti.create { inline_states = {\n"
+        "  _stop = function() stopping = { tcpmulti.create {} } end } }",
+    };
+
+    (void) state;
+    for (size_t i = 0; i < COUNT(before); i++) {
+        struct host host;
+        struct heard heard = {0};
+        host_open(&host, NULL);
+        struct peer *peer = peer_start("freeze", NULL);
+        lua_State *L = open_state(&host, &heard);
+        set_port(L, peer);
+        run_chunk(L, before[i]);
+        host_engine_close(&host);
+        run_chunk(L, "local s2, message, name = tcpmulti.create { alias = 'late' }\n"
+                     "assert(s2 == nil and name == 'ESHUTDOWN', name)\n"
+                     "assert(message:find 'closed', message)\n"
+                     "assert(not stopping or stopping[3] == 'ESHUTDOWN')\n");
+        run_chunk(L, "if s then\n"
+                     "  assert(select(3, s:connect('127.0.0.1', port)) == 'ESHUTDOWN')\n"
+                     "  assert(select(3, s:yield(print)) == 'ESHUTDOWN')\n"
+                     "  s:die() s:count() s:stats()\n"
+                     "end\n"
+                     "if c then assert(select(3, c:send 'x') == 'ESTALE') end\n");
+        assert_int_equal(heard.calls, 0);
+        lua_close(L);
+        peer_stop(peer);
+        host_loop_close(&host);
+    }
+}
+
+static void test_an_engine_that_is_closing_is_refused(void **state)
+{
+    struct host host;
+    struct heard heard = {0};
+
+    (void) state;
+    host_open(&host, NULL);
+    lua_State *L = open_state(&host, &heard), *late = luaL_newstate();
+    luaL_openlibs(late);
+    tcpm_engine_close(host.engine, NULL, NULL);
+    assert_int_equal(tcpm_lua_open(late, host.engine, NULL), -ESHUTDOWN);
+    run_chunk(L, "assert(select(3, require 'tcpmulti'.create {}) == 'ESHUTDOWN')");
+    host_run(&host);
+    lua_close(late);
+    lua_close(L);
+    host_loop_close(&host);
+}
+
+static void count_down(lua_State *L, lua_Debug *debug)
+{
+    (void) debug;
+    luaL_error(L, "the time is over");
+}
+
+/* The recipe of tcpm_lua_open. */
+static void test_a_host_limits_how_long_handlers_run(void **state)
+{
+    struct host host;
+    struct heard heard = {0};
+
+    (void) state;
+    host_open(&host, NULL);
+    lua_State *L = open_state(&host, &heard);
+    assert_int_equal(luaJIT_setmode(L, 0, LUAJIT_MODE_ENGINE | LUAJIT_MODE_OFF), 1);
+    run_chunk(L,
+              "local tcpmulti = require 'tcpmulti'\n"
+              "s = tcpmulti.create { on_exception = function(_, message) said = message end,\n"
+              "  inline_states = { busy = function() while true do end end,\n"
+              "    wrapped = function() coroutine.wrap(function() while true do end end)() end,\n"
+              "    idle = function() idled = true end } }\n"
+              "s:yield 'busy' s:yield 'wrapped' s:yield 'idle'\n");
+    lua_sethook(L, count_down, LUA_MASKCOUNT, 100000);
+    host_run(&host);
+    lua_sethook(L, NULL, 0, 0);
+    assert_lua(L, "idled and said:find 'the time is over'");
+    assert_int_equal(heard.calls, 0);
+    lua_close(L);
+    host_close(&host);
+}
+
 static void test_opening_checks_its_arguments(void **state)
 {
     struct host host;
@@ -362,6 +450,9 @@ static const struct CMUnitTest tests[] = {
     cmocka_unit_test(test_closing_in_the_middle_runs_no_handler),
     cmocka_unit_test(test_finalizers_may_call_the_library_while_the_state_closes),
     cmocka_unit_test(test_the_engine_may_go_right_after_the_state),
+    cmocka_unit_test(test_the_engine_may_go_before_the_state),
+    cmocka_unit_test(test_an_engine_that_is_closing_is_refused),
+    cmocka_unit_test(test_a_host_limits_how_long_handlers_run),
     cmocka_unit_test(test_c_and_lua_sessions_share_an_engine),
     cmocka_unit_test(test_opening_checks_its_arguments),
     cmocka_unit_test(test_the_module_function_opens_a_loop_of_its_own),

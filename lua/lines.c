@@ -14,6 +14,8 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
+#include <stdio.h>
+#include <stdio_ext.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
@@ -99,26 +101,50 @@ static ssize_t read_source(const struct lines *lines, char *bytes, size_t size)
     return read(lines->descriptor, bytes, size);
 }
 
-static bool make_room(struct lines *lines)
+/* For so many bytes more. */
+static bool make_room(struct lines *lines, size_t size)
 {
     if (lines->start > 0) {
         memmove(lines->bytes, lines->bytes + lines->start, lines->end - lines->start);
         lines->end -= lines->start;
         lines->start = 0;
     }
-    if (lines->capacity - lines->end >= READ_SIZE)
+    if (lines->capacity - lines->end >= size)
         return true;
-    char *bytes = realloc(lines->bytes, lines->end + READ_SIZE);
+    char *bytes = realloc(lines->bytes, lines->end + size);
     if (bytes == NULL)
         return false;
     lines->bytes = bytes;
-    lines->capacity = lines->end + READ_SIZE;
+    lines->capacity = lines->end + size;
     return true;
+}
+
+int tcpm__lines_begin(struct lines *lines)
+{
+    flockfile(stdin);
+    size_t size = (size_t) (stdin->_IO_read_end - stdin->_IO_read_ptr);
+    bool room = size == 0 || make_room(lines, size);
+    if (room && size > 0) {
+        memcpy(lines->bytes + lines->end, stdin->_IO_read_ptr, size);
+        lines->end += size;
+        __fpurge(stdin);
+    }
+    funlockfile(stdin);
+    return room ? 0 : -ENOMEM;
+}
+
+void tcpm__lines_leave(struct lines *lines)
+{
+    size_t held = lines->end - lines->start;
+    if (lines->kind != SOURCE_READY || held == 0 ||
+        lseek(lines->descriptor, -(off_t) held, SEEK_CUR) < 0)
+        return;
+    lines->start = lines->end = lines->searched = 0;
 }
 
 bool tcpm__lines_read(struct lines *lines)
 {
-    if (!make_room(lines)) {
+    if (!make_room(lines, READ_SIZE)) {
         lines->error = -ENOMEM;
         lines->ended = true;
         return false;

@@ -31,6 +31,11 @@ enum found { FOUND_NOTHING, FOUND_LINE, FOUND_TOO_LONG, FOUND_END };
 
 int tcpm__lines_open(struct lines *lines); /* 0, or a negative errno */
 void tcpm__lines_close(struct lines *lines);
+/* Somebody begins to read lines: what C's stream has read ahead, for io.read, is the first of them.
+   0, or -ENOMEM. */
+int tcpm__lines_begin(struct lines *lines);
+/* Nobody reads them any more: a file is left where that was, for whoever reads it next. */
+void tcpm__lines_leave(struct lines *lines);
 /* Reads once. False: there is nothing to read now, or ended is set. */
 bool tcpm__lines_read(struct lines *lines);
 /* The next line without its end, valid until the next read. A line longer than max_length is passed

@@ -92,6 +92,7 @@ static void detach(struct standard_input *input)
 {
     if (input->lines.set >= 0)
         uv_poll_stop(&input->poll);
+    tcpm__lines_leave(&input->lines);
     input->session->input = NULL;
     tcpm__lua_release(input->session);
     input->session = NULL;
@@ -270,18 +271,24 @@ static int attach(struct runtime *rt, struct session *session, int anchor, size_
     if (result < 0)
         return result;
     struct standard_input *input = rt->input;
-    tcpm__lua_stdin_end(session);
+    result = tcpm__lines_begin(&input->lines);
+    if (result < 0)
+        return result;
+    bool again = input->session != NULL;
+    if (again)
+        tcpm__lua_unref(rt, input->anchor);
     input->session = session;
     input->anchor = anchor;
     input->max_length = max_length;
-    result = post_pump(input);
-    if (result < 0) {
-        input->session = NULL;
-        return result;
-    }
+    input->held = false;
+    input->waiting = false;
     session->input = input;
-    tcpm__lua_hold(session);
-    return 0;
+    if (!again)
+        tcpm__lua_hold(session);
+    result = post_pump(input);
+    if (result < 0)
+        detach(input);
+    return result;
 }
 
 static int start(lua_State *L, struct runtime *rt, struct session *session, double max_length)

@@ -152,6 +152,35 @@ harness.case("another state goes on with what was read, of a pipe and of a file"
   expect(shell(("RUN < '%s'"):format(path), text), 0, expected, "")
 end)
 
+harness.case("it goes on behind what io.read has taken", function()
+  local text = [[
+    print("header", (io.read()))
+    local tcpmulti = require "tcpmulti"
+    tcpmulti.create { inline_states = {
+      _start = function(s) s:stdin "body" end,
+      body = function(_, line) print("body", line) end } }]]
+  local expected = "header\th\nbody\tb1\nbody\tb2\nbody\tnil\n"
+  expect(shell("printf 'h\\nb1\\nb2\\n' | RUN", text), 0, expected, "")
+  local path = harness.directory() .. "/lines"
+  harness.write_file(path, "h\nb1\nb2\n")
+  expect(shell(("RUN < '%s'"):format(path), text), 0, expected, "")
+end)
+
+harness.case("a file is left where it has ended, for io.read and for the shell", function()
+  local path = harness.directory() .. "/lines"
+  harness.write_file(path, "h\nb1\nb2\n")
+  expect(shell(("(RUN; read x; echo shell $x) < '%s'"):format(path), [[
+    local tcpmulti = require "tcpmulti"
+    tcpmulti.create { inline_states = {
+      _start = function(s) s:stdin "line" end,
+      line = function(s, line)
+        s:stdin(nil)
+        print(line)
+        io.stdin:setvbuf "no"
+        print(io.read())
+      end } }]]), 0, "h\nb1\nshell b2\n", "")
+end)
+
 -- Counts 20,000 lines that must come in order; at every hundredth runs a chunk, and goes on a
 -- little later.
 local function count_lines(stop)

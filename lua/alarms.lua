@@ -149,8 +149,8 @@ local fetch = methods.fetch
 local function check_cheap(cheap, name)
   if cheap == tcpmulti then error(check.colon(name), 3) end
   if type(cheap) ~= "table" or type(rawget(cheap, 0)) ~= "number" or rawget(cheap, 0) < 0 then
-    error(format("%s: connection heap expected (a dot instead of a colon?), not %s", name,
-      check.describe(cheap)), 3)
+    error(format("%s: connection heap expected (a dot instead of a colon?), not %s; the %s of a "
+      .. "session is session:%s(...)", name, check.describe(cheap), name, name), 3)
   end
 end
 

@@ -162,7 +162,8 @@ static int cheap_port(lua_State *L)
 /* Pushes address:port, an IPv6 address in brackets. */
 static void push_target(lua_State *L, const char *address, size_t length, unsigned port)
 {
-    bool brackets = memchr(address, ':', length) != NULL && address[0] != '[';
+    bool brackets = address[0] != '[' && memchr(address, ':', length) != NULL &&
+                    memchr(address, '/', length) == NULL; /* a URL fails, but has a name */
     tcpm__lua_push_escaped(L, address, length);
     lua_pushfstring(L, brackets ? "[%s]:%d" : "%s:%d", lua_tostring(L, -1), (int) port);
     lua_remove(L, -2);

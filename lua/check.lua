@@ -295,6 +295,9 @@ function check.whole(lowest, highest)
       and value == math.floor(value) then
       return value
     end
+    if type(value) == "number" and value > MAX_WHOLE then
+      return nil, format("a whole number from %d to %.0f", lowest, highest or MAX_WHOLE)
+    end
     return nil, expected
   end
 end

@@ -141,7 +141,7 @@ local function read_create(options)
   o.cork = o.cork and 1 or 0
   o.connect_interval = o.connect_rate and math.floor(1e9 / o.connect_rate + 0.5)
   if o.alias and core.find_alias(o.alias) then
-    return nil, format("tcpmulti.create: alias '%s' is taken", o.alias)
+    return nil, format("tcpmulti.create: alias %s is taken", check.describe(o.alias))
   end
   local ok
   ok, message = read_filters("tcpmulti.create", o)

@@ -145,8 +145,7 @@ static int refusal(lua_State *L, struct lua_filter *filter)
         const char *name = lua_tostring(L, -1);
         filter->code = name == NULL ? 0 : tcpm_error_code(name);
         if (filter->code == 0)
-            luaL_error(L, "the filter gave an unknown error name, '%s'",
-                       name == NULL ? luaL_typename(L, -1) : name);
+            luaL_error(L, "the filter gave an unknown error name, %s", tcpm__lua_describe(L, -1));
     }
     return filter->code;
 }

@@ -56,6 +56,8 @@ static const char *describe_string(lua_State *L, int index)
 
 const char *tcpm__lua_describe(lua_State *L, int index)
 {
+    if (index < 0)
+        index += lua_gettop(L) + 1;
     switch (lua_type(L, index)) {
     case LUA_TNONE:
     case LUA_TNIL:

@@ -54,7 +54,8 @@ local function add_pairs(what, list, states, ignored, with_object)
         return nil, format("%s: entry %d: events and methods are strings", what, i)
       end
       if type(object[method]) ~= "function" then
-        return nil, format("%s: there is no method '%s' for event '%s'", what, method, event)
+        return nil, format("%s: there is no method %s for event %s", what, check.describe(method),
+          check.describe(event))
       end
       if BUILT_IN[event] then
         ignored[event] = true
@@ -121,7 +122,7 @@ end
 
 -- As the lines about connections call the session, and by its alias.
 local function label(private)
-  local alias = private.alias and format(" (%s)", private.alias) or ""
+  local alias = private.alias and format(" (%s)", check.escape(private.alias)) or ""
   return format("session %.0f%s", private.number, alias)
 end
 
@@ -296,7 +297,7 @@ function methods.alias_set(session, name)
   if ended then return nil, why, "ESHUTDOWN" end
   local owner = core.find_alias(name)
   if owner and owner ~= session then
-    return nil, format("alias '%s' is taken", name), "EEXIST"
+    return nil, format("alias %s is taken", check.describe(name)), "EEXIST"
   end
   core.set_alias(session, name)
   return true

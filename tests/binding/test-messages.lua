@@ -145,6 +145,7 @@ function cases.methods_of_cheaps_called_with_a_dot_say_so()
     end
   end
   rows[#rows + 1] = { "t.reset(s)", "not a session" }
+  rows[#rows + 1] = { "t.delay(5, 'report', 1)", "session:delay(...)" }
   rows[#rows + 1] = { "t.delay(s, 'report', 1)", "not a session" }
   rows[#rows + 1] = { "s:send('hello')", "connection heap or id expected" }
   rows[#rows + 1] = { "s:shutdown()", "connection heap or id expected" }
@@ -210,6 +211,7 @@ function cases.limits_are_named_with_their_value()
     { "t.filters.block { block_size = 2^40 }", "from 1 to 16777216" },
     { "t.filters.block { length = 'u8', header = true, offset = 1e6 }", "from 0 to 65536" },
     { "t.create { keepalive = 99999 }", "0 to 32767" },
+    { "t.create { max_connections = 1e300 }", "from 1 to 9007199254740992" },
     { "s:connect(('a'):rep(300), 80)", "1 to 253 bytes", "300" },
   }
 end
@@ -308,6 +310,7 @@ function cases.other_wrong_values_are_named()
     { "t.create()", "a table of options expected, not nil" },
     { "t.create(print)", "a table of options expected, not a function" },
     { "t.create { alias = 5 }", "alias must be a string" },
+    { "t.create { object_states = { {}, { 'a\\27' } } }", "no method 'a?' for event 'a?'" },
     { "t.create { filter = 5 }", "filter", "not 5" },
     { "t.create { filter = 'lines' }", "unknown filter 'lines' (did you mean 'line'?)" },
     { "t.create { filter = c }", "filter", "neither { name" },

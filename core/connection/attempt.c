@@ -67,6 +67,13 @@ static int bind_socket(struct tcpm__connection *connection, int family)
     return tcpm__socket_bind(&connection->socket, &address);
 }
 
+static void note_failure(const struct tcpm__connection *connection,
+                         const union tcpm__address *address, enum tcpm_op op, int code)
+{
+    if (code < 0 && tcpm__engine_of(connection)->trace != NULL)
+        tcpm__trace_attempt(connection, address, op, code);
+}
+
 static void drop_socket(struct tcpm__connection *connection)
 {
     tcpm__socket_drop(&tcpm__engine_of(connection)->network, &connection->socket);
@@ -95,6 +102,7 @@ static int try_address(struct tcpm__connection *connection, const union tcpm__ad
         connection->address.target->peer = *address;
     if (result < 0)
         drop_socket(connection);
+    note_failure(connection, address, *op, result);
     return result;
 }
 
@@ -298,11 +306,15 @@ static bool rescue_greeting(struct tcpm__connection *connection, int status)
 
 void tcpm__attempt_connected(struct tcpm__connection *connection, int status)
 {
+    union tcpm__address peer;
+
     if (status == -EPIPE) /* the kernel's word for a reset that came after a FIN */
         status = -ECONNRESET;
     if (status == 0) {
         succeed(connection);
     } else if (!rescue_greeting(connection, status)) {
+        tcpm__connection_peer(connection, &peer);
+        note_failure(connection, &peer, TCPM_OP_CONNECT, status);
         drop_socket(connection);
         try_next(connection, TCPM_OP_CONNECT, status);
     }

@@ -8,7 +8,6 @@
 #include "base/error.h"
 
 #include <errno.h>
-#include <stdio.h>
 
 /* ---- address ---- */
 
@@ -80,26 +79,12 @@ void tcpm__connection_peer(const struct tcpm__connection *connection, union tcpm
 
 /* ---- phases ---- */
 
-static void trace_phase(const struct tcpm__connection *connection, enum tcpm_phase phase)
-{
-    struct tcpm_engine *engine = tcpm__engine_of(connection);
-    char line[400], text[TCPM__ADDRESS_TEXT];
-
-    snprintf(line, sizeof(line), "%llu %.253s:%u %s -> %s", (unsigned long long) connection->id,
-             tcpm__connection_address(connection, text), (unsigned) connection->port,
-             tcpm_phase_name(connection->phase), tcpm_phase_name(phase));
-    for (char *byte = line; *byte != '\0'; byte++)
-        if (*byte < ' ' || *byte > '~')
-            *byte = '?';
-    engine->trace(line, engine->trace_user);
-}
-
 void tcpm__connection_set_phase(struct tcpm__connection *connection, enum tcpm_phase phase)
 {
     struct tcpm_session *session = connection->session;
 
     if (session->engine->trace != NULL)
-        trace_phase(connection, phase);
+        tcpm__trace_phase(connection, phase);
     session->phases[connection->phase]--;
     session->phases[phase]++;
     connection->phase = (uint8_t) phase;

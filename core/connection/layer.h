@@ -89,6 +89,11 @@ const char *tcpm__connection_address(const struct tcpm__connection *connection,
 /* The one that it is connected to, or tries. */
 void tcpm__connection_peer(const struct tcpm__connection *connection, union tcpm__address *peer);
 
+/* ---- trace.c: only for an engine that has a trace ---- */
+void tcpm__trace_phase(const struct tcpm__connection *connection, enum tcpm_phase phase);
+void tcpm__trace_attempt(const struct tcpm__connection *connection,
+                         const union tcpm__address *address, enum tcpm_op op, int code);
+
 /* ---- admission.c: who may have a socket ---- */
 void tcpm__admission_request(struct tcpm__connection *connection); /* starts it, or lets it wait */
 /* There was no descriptor: it waits again. */

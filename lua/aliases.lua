@@ -14,6 +14,7 @@ core.aliases = {
     ErrorEvent = "on_error",
     TimeoutEvent = "on_timeout",
     Disconnected = "on_disconnected",
+    EofEvent = "on_eof",
     HandlerError = "on_exception",
     -- create and connect
     Alias = "alias",
@@ -39,6 +40,7 @@ core.aliases = {
     MaxQueued = "max_queued",
     NoDelay = "nodelay",
     Cork = "cork",
+    HalfOpen = "half_open",
     KeepAlive = "keepalive",
     -- filters
     Literal = "literal",

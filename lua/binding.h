@@ -49,6 +49,7 @@ enum place {
     ON_ERROR,
     ON_TIMEOUT,
     ON_DISCONNECTED,
+    ON_EOF,
     ON_EXCEPTION,
     PLACE_INPUT_FILTER, /* a filter written in Lua, which connections get a clone of; or false */
     PLACE_OUTPUT_FILTER,
@@ -80,7 +81,7 @@ enum own_place {
 /* Functions of the Lua parts that C calls; core[part]. */
 enum part {
     PART_CHECK_CONNECT = 1, /* options -> heap, address, port, bind_address, bind_port, four times
-                               in milliseconds, input filter, output filter */
+                               in milliseconds, input filter, output filter, half_open */
     PART_DISPATCH,          /* session, task, cheap or nil: runs a state that was queued */
     PART_STOPPED,           /* session: runs _stop */
     PART_INPUT_LINE,        /* session, task, line or nil, message, errname */
@@ -294,6 +295,9 @@ int tcpm__lua_session_shutdown(lua_State *L);
 
 /* ---- events.c ---- */
 void tcpm__lua_events(struct session *session); /* fills its table; handlers is set */
+
+/* ---- trace.c ---- */
+void tcpm__lua_trace(const struct session *session, struct tcpm_id id, int place, int number);
 
 /* ---- exception.c ---- */
 /* What to do about a handler or state of session that raised; takes message over. */

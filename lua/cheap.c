@@ -259,6 +259,24 @@ static int cheap_queued(lua_State *L)
     return 1;
 }
 
+static int cheap_received(lua_State *L)
+{
+    struct tcpm_info info;
+    if (read_info(tcpm__lua_look(L), &info) < 0)
+        return tcpm__lua_stale(L);
+    lua_pushnumber(L, (lua_Number) info.received);
+    return 1;
+}
+
+static int cheap_sent(lua_State *L)
+{
+    struct tcpm_info info;
+    if (read_info(tcpm__lua_look(L), &info) < 0)
+        return tcpm__lua_stale(L);
+    lua_pushnumber(L, (lua_Number) info.sent);
+    return 1;
+}
+
 static int cheap_cause(lua_State *L)
 {
     struct tcpm_info info;
@@ -272,7 +290,10 @@ static int cheap_cause(lua_State *L)
     lua_pushinteger(L, tcpm__lua_errnum(info.cause.code));
     lua_pushstring(L, tcpm__lua_errstr(&info.cause));
     lua_pushstring(L, tcpm_error_name(info.cause.code));
-    return 4;
+    if (info.timer == 0)
+        return 4;
+    lua_pushstring(L, tcpm_timer_name(info.timer));
+    return 5;
 }
 
 /* ---- filters ---- */
@@ -402,6 +423,8 @@ const luaL_Reg tcpm__lua_cheap_functions[] = {
     {"cause", cheap_cause},
     {"pending", cheap_pending},
     {"queued", cheap_queued},
+    {"received", cheap_received},
+    {"sent", cheap_sent},
     {"filter", cheap_filter},
     {"input_filter", cheap_input_filter},
     {"output_filter", cheap_output_filter},

@@ -17,7 +17,8 @@ struct request {
     int heap, address; /* then port, bind_address, bind_port */
     int times;         /* connect, input, shutdown, deadline: milliseconds or TCPM_NONE */
     int input_filter, output_filter;
-    bool pulled; /* by the pull form: a bad target is a connection that fails */
+    int64_t half_open; /* as in the core's options */
+    bool pulled;       /* by the pull form: a bad target is a connection that fails */
 };
 
 enum { GIVEN_COUNT = 4 }; /* address, port, bind_address, bind_port */
@@ -251,7 +252,11 @@ static void read_times(lua_State *L, int index, struct tcpm_connect_options *opt
    gives cheap, id, or nil, message, errname. */
 static int open_connection(lua_State *L, struct session *session, struct request request)
 {
-    struct tcpm_connect_options options = {.size = sizeof options, .heap = session};
+    struct tcpm_connect_options options = {
+        .size = sizeof options,
+        .heap = session,
+        .half_open = request.half_open,
+    };
     luaL_checkstack(L, LUA_MINSTACK, "connect");
     options.refused = read_target(L, &request, &options);
     if (options.refused != NULL && !request.pulled)
@@ -292,19 +297,30 @@ static int open_connection(lua_State *L, struct session *session, struct request
     return 2;
 }
 
+static int64_t read_half_open(lua_State *L, int index)
+{
+    if (lua_isnil(L, index))
+        return 0;
+    return lua_toboolean(L, index) ? 1 : TCPM_NONE;
+}
+
 /* connect{…}: the table at index, checked and laid out on the stack by the Lua part. */
 static int connect_by_table(lua_State *L, struct session *session, int index, bool pulled)
 {
     lua_settop(L, index);
     lua_rawgeti(L, lua_upvalueindex(UP_CORE), PART_CHECK_CONNECT);
     lua_pushvalue(L, index);
-    lua_call(L, 1, 11);
+    lua_call(L, 1, 12);
+    if (lua_toboolean(L, index + 12) && session->events.eof == NULL)
+        return luaL_error(L, "connect: half_open needs the session's on_eof, which tells of the "
+                             "peer's end");
     struct request request = {
         .heap = lua_isnil(L, index + 1) ? 0 : index + 1,
         .address = index + 2,
         .times = index + 6,
         .input_filter = lua_isnil(L, index + 10) ? 0 : index + 10,
         .output_filter = lua_isnil(L, index + 11) ? 0 : index + 11,
+        .half_open = read_half_open(L, index + 12),
         .pulled = pulled,
     };
     return open_connection(L, session, request);

@@ -17,6 +17,7 @@ local session_options = {
   on_error = check.callable,
   on_timeout = check.callable,
   on_disconnected = check.callable,
+  on_eof = check.callable,
   on_exception = check.callable,
   alias = check.name,
   args = check.table,
@@ -37,6 +38,7 @@ local session_options = {
   max_queued = check.whole(1),
   nodelay = check.boolean,
   cork = check.boolean,
+  half_open = check.boolean,
   keepalive = check.whole(0, 32767),
   inline_states = check.table,
   object_states = check.table,
@@ -55,6 +57,7 @@ local connect_options = {
   input_timeout = check.seconds,
   shutdown_timeout = check.seconds,
   deadline = check.seconds,
+  half_open = check.boolean,
   filter = check.any,
   input_filter = check.any,
   output_filter = check.any,
@@ -140,6 +143,9 @@ local function read_create(options)
   o.no_nodelay = o.nodelay == false and 1 or 0
   o.cork = o.cork and 1 or 0
   o.connect_interval = o.connect_rate and math.floor(1e9 / o.connect_rate + 0.5)
+  if o.half_open and not o.on_eof then
+    return nil, "tcpmulti.create: half_open needs on_eof, which tells of the peer's end"
+  end
   if o.alias and core.find_alias(o.alias) then
     return nil, format("tcpmulti.create: alias %s is taken", check.describe(o.alias))
   end
@@ -199,7 +205,7 @@ core[CHECK_CONNECT] = function(options)
   local o, message = read_connect(options)
   if not o then error(message, 3) end
   return o.heap, o.remote_address, o.remote_port, o.bind_address, o.bind_port, o.connect_timeout,
-    o.input_timeout, o.shutdown_timeout, o.deadline, o.input_filter, o.output_filter
+    o.input_timeout, o.shutdown_timeout, o.deadline, o.input_filter, o.output_filter, o.half_open
 end
 
 -- ---- run{…} ----

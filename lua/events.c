@@ -10,7 +10,6 @@
 #include "protect.h"
 
 #include <errno.h>
-#include <stdio.h>
 #include <string.h>
 
 struct event {
@@ -44,24 +43,16 @@ static void run_event(lua_State *L, struct call *call)
     lua_call(L, 1 + event->push(L, event), 0);
 }
 
-static void print_trace(const struct event *event)
+static void trace(const struct event *event)
 {
-    static const char *const names[PLACE_COUNT] = {
-        [ON_INITIALIZE] = "initialize", [ON_SUCCESS] = "success",
-        [ON_INPUT] = "input",           [ON_FLUSHED] = "flushed",
-        [ON_FAILURE] = "failure",       [ON_ERROR] = "error",
-        [ON_TIMEOUT] = "timeout",       [ON_DISCONNECTED] = "disconnected",
-        [ON_EXCEPTION] = "exception",
-    };
-    fprintf(stderr, "tcpmulti: session %.0f, connection %.0f: %s\n", -event->session->number,
-            (double) event->id.n, names[event->place]);
+    if (event->session->trace)
+        tcpm__lua_trace(event->session, event->id, event->place, event->number);
 }
 
 static void deliver(struct event *event)
 {
     struct session *session = event->session;
-    if (session->trace)
-        print_trace(event);
+    trace(event);
     char *message = tcpm__lua_protect(session->runtime, session, &event->call);
     if (message != NULL)
         tcpm__lua_exception_in(session, event->id.n, event->place, message);
@@ -211,8 +202,7 @@ static void on_initialize(TCPM_ON, const char *addr, unsigned port, const char *
     };
     tcpm__lua_hold(owner); /* for as long as the connection lives */
     char *message = register_plainly(&event) ? NULL : register_protected(&event);
-    if (owner->trace)
-        print_trace(&event);
+    trace(&event);
     if (message == NULL)
         return;
     if (connecting->registered) {
@@ -270,8 +260,7 @@ static bool next_record(struct event *event)
         tcpm_input_next(session->core, event->id, &record, &event->length) != 1)
         return false;
     event->text = record;
-    if (session->trace)
-        print_trace(event);
+    trace(event);
     return true;
 }
 
@@ -317,6 +306,17 @@ static void on_flushed(TCPM_ON)
     struct session *owner = heap;
     struct event event = {
         EVENT(run_event, owner, id, ON_FLUSHED, push_nothing),
+    };
+    if (find_listener(owner, id) != NULL)
+        deliver(&event);
+}
+
+static void on_eof(TCPM_ON)
+{
+    (void) session;
+    struct session *owner = heap;
+    struct event event = {
+        EVENT(run_event, owner, id, ON_EOF, push_nothing),
     };
     if (find_listener(owner, id) != NULL)
         deliver(&event);
@@ -462,6 +462,7 @@ void tcpm__lua_events(struct session *session)
         .error = on_error,
         .timeout = has_handler(session, ON_TIMEOUT) ? on_timeout : NULL,
         .disconnected = on_disconnected,
+        .eof = has_handler(session, ON_EOF) ? on_eof : NULL,
         .room = tcpm__lua_room,
         .stopped = tcpm__lua_stopped,
     };

@@ -192,6 +192,7 @@ static void read_options(lua_State *L, int index, struct tcpm_session_options *o
         .no_nodelay = field_integer(L, index, "no_nodelay"),
         .cork = field_integer(L, index, "cork"),
         .keepalive_s = field_integer(L, index, "keepalive"),
+        .half_open = field_true(L, index, "half_open"),
     };
 }
 
@@ -207,6 +208,7 @@ static uint32_t fill_private(lua_State *L, int options, int object, int private)
         [ON_ERROR] = "on_error",
         [ON_TIMEOUT] = "on_timeout",
         [ON_DISCONNECTED] = "on_disconnected",
+        [ON_EOF] = "on_eof",
         [ON_EXCEPTION] = "on_exception",
         [PLACE_INPUT_FILTER] = "input_filter",
         [PLACE_OUTPUT_FILTER] = "output_filter",

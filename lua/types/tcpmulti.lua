@@ -8,7 +8,8 @@
 --
 -- The events of a connection, in this order, whatever happens:
 --
---   initialize ( success ( input | flushed )* )? ( failure | error | timeout )? disconnected
+--   initialize ( success ( input | flushed )* ( eof flushed* )? )?
+--              ( failure | error | timeout )? disconnected
 --
 -- initialize runs inside connect. All other handlers start from the loop, never inside a call.
 
@@ -35,15 +36,16 @@ local tcpmulti = {}
 ---@field on_input? fun(cheap: tcpmulti.Cheap, record: any, id: integer) A record of the input filter: a string, or what a filter in Lua has made.
 ---@field on_flushed? fun(cheap: tcpmulti.Cheap, id: integer) All that was sent is in the kernel; after "full", also when only low_mark is left.
 ---@field on_failure? fun(cheap: tcpmulti.Cheap, op: tcpmulti.op, errnum: integer, errstr: string, id: integer, errname: tcpmulti.errname) Before success. errnum: the errno; from 20001 on the library's.
----@field on_error? fun(cheap: tcpmulti.Cheap, op: tcpmulti.op, errnum: integer, errstr: string, id: integer, errname: tcpmulti.errname) After success. The peer's end is "read", 0, "EOF".
+---@field on_error? fun(cheap: tcpmulti.Cheap, op: tcpmulti.op, errnum: integer, errstr: string, id: integer, errname: tcpmulti.errname) After success. The peer's end is "read", 0, "EOF", unless the session has on_eof.
 ---@field on_timeout? fun(cheap: tcpmulti.Cheap, id: integer, timer: tcpmulti.timer) The connection ends, whatever the handler does.
 ---@field on_disconnected? fun(cheap: tcpmulti.Cheap, id: integer, reason: tcpmulti.reason) The last event, exactly once.
+---@field on_eof? fun(cheap: tcpmulti.Cheap, id: integer) The peer's end, instead of on_error with "EOF"; disconnected("eof") follows, with half_open once the output is shut too.
 ---@field on_exception? fun(session: tcpmulti.Session, message: string, cheap: tcpmulti.Cheap?) A handler, state, alarm or filter has raised; message has the traceback. The connection concerned ends with reason "error"; an error in a state or alarm (cheap is nil) ends nothing. Without it, or when it raises, the error is fatal: all connections are reset without further events, and run raises it.
 ---@field alias? string A name for post and call. A taken one is an error.
 ---@field args? any[] What _start gets behind the session. Default: nothing.
 ---@field heap? table session.heap. Default: a new table.
 ---@field connect_timeout? number From the start of the attempt, name resolution included. Default 30; 0: none.
----@field input_timeout? number Without a byte received. Default 300; 0: none.
+---@field input_timeout? number Without a byte received. The progress of an upload restarts it too: from the moment when bytes had to be queued until the peer has acknowledged all. Default 300; 0: none.
 ---@field shutdown_timeout? number Without progress while flushing. Default 30; 0: none.
 ---@field deadline? number For the whole connection, from the start of its attempt. Default: none.
 ---@field timeout? number Deprecated: the default of connect_timeout.
@@ -58,7 +60,8 @@ local tcpmulti = {}
 ---@field max_queued? integer More is refused with ENOBUFS. Default 64 MiB.
 ---@field cork? boolean What is sent in one turn of the loop is queued and goes out together before the loop polls. Default: each send tries the kernel at once.
 ---@field nodelay? boolean TCP_NODELAY, set with the second send (nothing holds back the first). Default true.
----@field keepalive? integer Seconds until TCP keepalive probes begin. Default: none.
+---@field keepalive? integer A peer that is gone is an error (ETIMEDOUT) after about twice so many seconds, also while output waits for it; so is a peer that takes no output for that time. Default: none.
+---@field half_open? boolean The peer's end is that of the input only: after on_eof, which must be given, the phase stays "open" and send goes on; what concerns input answers ESHUTDOWN, and input_timeout is the time in which the peer acknowledges no output. shutdown ends it with reason "eof", die with "die", reset with "shutdown". Default false.
 ---@field inline_states? table<string, fun(session: tcpmulti.Session, ...): ...> Called f(session, …). _start runs inside create, _stop as the last thing, _default(session, state, args) for states that are not there. connect, send, shutdown and die are built in; others of these names are ignored, with one warning.
 ---@field object_states? any[] Pairs of an object and { "event", … } or { event = "method" }: called object:method(session, …).
 ---@field package_states? any[] The same with a table of functions: called table.method(session, …). Where a name is given twice, inline states win over objects, these over packages.
@@ -87,6 +90,7 @@ local Session = {}
 ---@field input_timeout? number
 ---@field shutdown_timeout? number
 ---@field deadline? number
+---@field half_open? boolean
 ---@field filter? tcpmulti.filterspec
 ---@field input_filter? tcpmulti.filterspec
 ---@field output_filter? tcpmulti.filterspec
@@ -296,7 +300,7 @@ function Cheap:session() end
 ---@return tcpmulti.phase? phase, string? message, tcpmulti.errname? errname
 function Cheap:phase() end
 
----@return tcpmulti.op? op, integer|string errnum, string errstr, tcpmulti.errname errname The first failure, error or timeout; nil while there is none.
+---@return tcpmulti.op? op, integer|string errnum, string errstr, tcpmulti.errname errname, tcpmulti.timer? timer The first failure, error, end of the peer or timeout; nil while there is none. timer: the one that ran out.
 function Cheap:cause() end
 
 ---@return string? bytes, string? message, tcpmulti.errname? errname What is received and not yet a record.
@@ -304,6 +308,12 @@ function Cheap:pending() end
 
 ---@return integer? bytes, string? message, tcpmulti.errname? errname Taken by send and not in the kernel; in on_disconnected: lost.
 function Cheap:queued() end
+
+---@return integer? bytes, string? message, tcpmulti.errname? errname From the peer, in all.
+function Cheap:received() end
+
+---@return integer? bytes, string? message, tcpmulti.errname? errname Given to the kernel, in all.
+function Cheap:sent() end
 
 -- Replaces both filters. What is received and not yet a record goes through the new one, after the
 -- handler has returned; what is queued for sending stays as it is.
@@ -460,6 +470,8 @@ tcpmulti.phase = Cheap.phase
 tcpmulti.cause = Cheap.cause
 tcpmulti.pending = Cheap.pending
 tcpmulti.queued = Cheap.queued
+tcpmulti.received = Cheap.received
+tcpmulti.sent = Cheap.sent
 tcpmulti.filter = Cheap.filter
 tcpmulti.input_filter = Cheap.input_filter
 tcpmulti.output_filter = Cheap.output_filter

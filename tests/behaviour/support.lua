@@ -212,7 +212,7 @@ end
 -- Every connection of the log obeyed the grammar and has ended.
 function Log:check_grammar()
   for id, one in pairs(self.of) do
-    if not (one.codes:find "^IS[nl]*[ET]?D$" or one.codes:find "^I[FT]?D$") then
+    if not (one.codes:find "^IS[nl]*O?l*[ET]?D$" or one.codes:find "^I[FT]?D$") then
       lu.fail(("connection %d: %s"):format(id, table.concat(one, ", ")))
     end
   end
@@ -238,6 +238,9 @@ local recorders = {
   on_error = function(log, cheap, op, _, _, _, errname)
     log:add(tcpmulti.id(cheap), "E", ("error %s %s"):format(op, errname))
   end,
+  on_eof = function(log, cheap)
+    log:add(tcpmulti.id(cheap), "O", "eof")
+  end,
   on_timeout = function(log, cheap, _, timer)
     log:add(tcpmulti.id(cheap), "T", "timeout " .. timer)
   end,
@@ -247,19 +250,22 @@ local recorders = {
 }
 
 -- A session whose events are written to a log: session, log = support.record(options). Handlers in
--- the options are called after their event has been written. Options of our own: flushed = true
--- writes flushed too, short = true leaves the records out of the texts.
+-- the options are called after their event has been written. Options of our own: flushed = true and
+-- eof = true write these too, short = true leaves the records out of the texts.
 function support.record(options)
   local log = setmetatable({ times = {}, of = {}, ids = {}, inputs = {} }, Log)
   local given = {}
   for key, value in pairs(options or {}) do given[key] = value end
   log.short, given.short = given.short, nil
   log.start = tcpmulti.now()
-  local with_flushed = given.flushed or given.on_flushed
-  given.flushed = nil
+  local rare = {
+    on_flushed = given.flushed or given.on_flushed or false,
+    on_eof = given.eof or given.on_eof or false,
+  }
+  given.flushed, given.eof = nil, nil
   for name, recorder in pairs(recorders) do
     local handler = given[name]
-    if name ~= "on_flushed" or with_flushed then
+    if rare[name] ~= false then
       given[name] = function(cheap, ...)
         recorder(log, cheap, ...)
         if handler then return handler(cheap, ...) end

@@ -32,7 +32,8 @@ local calls = {
   { 'shutdown("output")', function(c) return c:shutdown "output" end },
 }
 
-local getters = { "phase", "session", "pending", "queued", "timeout", "deadline" }
+local getters = { "phase", "session", "pending", "queued", "received", "sent", "timeout",
+  "deadline" }
 
 local function assert_names(cheap, id, port)
   lu.assertEquals({ cheap:id(), cheap:addr(), cheap:port() }, { id, HOST, port })
@@ -43,6 +44,8 @@ local function assert_getters(cheap, phase, session)
   lu.assertIs(cheap:session(), session)
   lu.assertIsString(cheap:pending())
   lu.assertIsNumber(cheap:queued())
+  lu.assertIsNumber(cheap:received())
+  lu.assertIsNumber(cheap:sent())
   lu.assertIsNumber(cheap:timeout())
   lu.assertIsNumber(cheap:deadline())
 end
@@ -186,7 +189,8 @@ for _, event in ipairs { "failure", "error", "timeout" } do
           lu.assertEquals((cheap:sock()), HOST)
         end
         cause = { cheap:cause() }
-        lu.assertTrue(#cause == 4)
+        lu.assertEquals(#cause, event == "timeout" and 5 or 4)
+        lu.assertEquals(cause[5], event == "timeout" and "input" or nil)
       end,
       on_disconnected = function(cheap)
         assert_all(cheap, STALE)

@@ -1,0 +1,72 @@
+/*
+ * The trace of a session with options.trace: one printable line on standard error for each event of
+ * its connections that is dispatched.
+ */
+#include "binding.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+/* What exceeds it is cut. */
+struct line {
+    char text[1200];
+    size_t length;
+};
+
+__attribute__((format(printf, 2, 3))) static void add(struct line *line, const char *format, ...)
+{
+    size_t room = sizeof line->text - line->length;
+    va_list arguments;
+    va_start(arguments, format);
+    int length = vsnprintf(line->text + line->length, room, format, arguments);
+    va_end(arguments);
+    if (length > 0)
+        line->length += (size_t) length < room ? (size_t) length : room - 1;
+}
+
+static void add_cause(struct line *line, const struct tcpm_info *info)
+{
+    if (info->cause.code == 0)
+        return;
+    add(line, ", %s: %s, %s", tcpm_op_name(info->cause.op), tcpm_error_name(info->cause.code),
+        tcpm__lua_errstr(&info->cause));
+    if (info->timer != 0)
+        add(line, ", timer %s", tcpm_timer_name(info->timer));
+}
+
+static const char *name_of(int place)
+{
+    static const char *const names[PLACE_COUNT] = {
+        [ON_INITIALIZE] = "initialize", [ON_SUCCESS] = "success",           [ON_INPUT] = "input",
+        [ON_FLUSHED] = "flushed",       [ON_FAILURE] = "failure",           [ON_ERROR] = "error",
+        [ON_TIMEOUT] = "timeout",       [ON_DISCONNECTED] = "disconnected", [ON_EOF] = "eof",
+        [ON_EXCEPTION] = "exception",
+    };
+    return names[place];
+}
+
+static bool needs_brackets(const char *address)
+{
+    return address[0] != '[' && strchr(address, ':') != NULL;
+}
+
+/* The number is the reason, in disconnected. */
+void tcpm__lua_trace(const struct session *session, struct tcpm_id id, int place, int number)
+{
+    struct line line = {.length = 0};
+    struct tcpm_info info = {.size = offsetof(struct tcpm_info, peer)};
+    add(&line, "tcpmulti: session %.0f, connection %.0f", -session->number, (double) id.n);
+    if (tcpm_info_get(session->core, id, &info) == 0)
+        add(&line, needs_brackets(info.address) ? " to [%s]:%u" : " to %s:%u", info.address,
+            info.port);
+    add(&line, ": %s", name_of(place));
+    if (place == ON_DISCONNECTED)
+        add(&line, " (%s)", tcpm_reason_name((enum tcpm_reason) number));
+    if (place != ON_INITIALIZE && place != ON_SUCCESS && place != ON_INPUT)
+        add_cause(&line, &info);
+    for (char *byte = line.text; *byte != '\0'; byte++)
+        if (*byte < ' ' || *byte > '~')
+            *byte = '?';
+    fprintf(stderr, "%s\n", line.text);
+}

@@ -38,7 +38,7 @@ static bool is_numeric(const struct tcpm__connection *connection)
     union tcpm__address address;
 
     return tcpm__has(connection, TCPM__QUAD) ||
-           tcpm__address_parse(connection->address.target->text, 0, &address) == 1;
+           tcpm__address_parse(connection->address.target->text, 0, &address, NULL) == 1;
 }
 
 /* Its id, its target as given, and for a name the address in use. */

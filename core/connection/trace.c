@@ -36,9 +36,10 @@ static void add_address(struct line *line, const char *address, unsigned port)
 static bool is_numeric(const struct tcpm__connection *connection)
 {
     union tcpm__address address;
+    const char *why;
 
     return tcpm__has(connection, TCPM__QUAD) ||
-           tcpm__address_parse(connection->address.target->text, 0, &address, NULL) == 1;
+           tcpm__address_parse(connection->address.target->text, 0, &address, &why) == 1;
 }
 
 /* Its id, its target as given, and for a name the address in use. */

@@ -1,5 +1,5 @@
--- The peer's end: on_eof, half_open, what counts as silence then, and as what a connection ends that
--- was promised to be flushed.
+-- The end of the peer: on_eof, half_open, what counts as silence then, and what an end promises of a
+-- flush.
 
 local lu = require "luaunit"
 local support = require "behaviour.support"

@@ -55,7 +55,7 @@ static bool needs_brackets(const char *address)
 void tcpm__lua_trace(const struct session *session, struct tcpm_id id, int place, int number)
 {
     struct line line = {.length = 0};
-    struct tcpm_info info = {.size = offsetof(struct tcpm_info, peer)};
+    struct tcpm_info info = {.size = sizeof info};
     add(&line, "tcpmulti: session %.0f, connection %.0f", -session->number, (double) id.n);
     if (tcpm_info_get(session->core, id, &info) == 0)
         add(&line, needs_brackets(info.address) ? " to [%s]:%u" : " to %s:%u", info.address,

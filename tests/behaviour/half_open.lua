@@ -1,5 +1,5 @@
--- The end of the peer: on_eof, half_open, what counts as silence then, and what an end promises of a
--- flush.
+-- The end of the peer: on_eof, half_open, what counts as silence then, and what the end promises
+-- of a flush.
 
 local lu = require "luaunit"
 local support = require "behaviour.support"

@@ -212,7 +212,6 @@ end
 
 -- Likewise. Milliseconds, -1 for no limit.
 function core.read_run(options)
-  if options == tcpmulti then error(check.colon "run", 3) end
   if type(options) ~= "table" then
     error(format("tcpmulti.run: a table of options expected, like %s, not %s", RUN_EXAMPLE,
       check.describe(options)), 3)

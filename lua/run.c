@@ -105,42 +105,54 @@ static double read_limit(lua_State *L)
     return lua_tonumber(L, 1);
 }
 
+/* Raises where run may not be called. */
+static void check_may_run(lua_State *L, const struct runtime *rt)
+{
+    tcpm__lua_check_dot(L);
+    if (rt->engine == NULL)
+        luaL_error(L, "tcpmulti.run: the Lua state is closing");
+    if (rt->loop == NULL)
+        luaL_error(L, "tcpmulti.run: %s runs the loop", rt->attached ? "luv" : "the host");
+    if (rt->running || rt->call != NULL || rt->owner != NULL)
+        luaL_error(L, "tcpmulti.run: not from inside a handler or while it is running");
+    if (!lua_pushthread(L))
+        luaL_error(L, "tcpmulti.run: not in a coroutine, handlers run on the main state");
+    lua_pop(L, 1);
+}
+
+/* In a frame of which protect.c knows the first places. */
+static void run_framed(lua_State *L, struct runtime *rt, const struct limit *limit)
+{
+    struct session *owner = rt->owner;
+    lua_rawgeti(L, lua_upvalueindex(UP_PLACES), OWN_TRACEBACK);
+    lua_rawgeti(L, lua_upvalueindex(UP_PLACES), OWN_TRAMPOLINE);
+    rt->ran = true;
+    rt->running = true;
+    rt->stopped = false;
+    struct entry entry = tcpm__lua_enter(rt, L);
+    rt->owner = NULL;
+    rt->framed = true;
+    run_loop(rt, limit);
+    tcpm__lua_leave(rt, entry);
+    rt->owner = owner;
+    rt->running = false;
+}
+
 /* tcpmulti.run */
 int tcpm__lua_module_run(lua_State *L)
 {
     struct runtime *rt = tcpm__lua_runtime(L);
-    tcpm__lua_check_dot(L);
-    if (rt->engine == NULL)
-        return luaL_error(L, "tcpmulti.run: the Lua state is closing");
-    if (rt->loop == NULL)
-        return luaL_error(L, "tcpmulti.run: %s runs the loop", rt->attached ? "luv" : "the host");
-    if (rt->running || rt->call != NULL || rt->owner != NULL)
-        return luaL_error(L, "tcpmulti.run: not from inside a handler or while it is running");
-    if (!lua_pushthread(L))
-        return luaL_error(L, "tcpmulti.run: not in a coroutine, handlers run on the main state");
-    lua_pop(L, 1);
+    check_may_run(L, rt);
     double ms = read_limit(L);
     lua_settop(L, 0);
     luaL_checkstack(L, LUA_MINSTACK, "for handlers");
     struct limit *limit = ms < 0 ? NULL : start_limit(rt, ms);
     if (ms >= 0 && limit == NULL)
         return luaL_error(L, "tcpmulti.run: not enough memory");
-    lua_rawgeti(L, lua_upvalueindex(UP_PLACES), OWN_TRACEBACK);
-    lua_rawgeti(L, lua_upvalueindex(UP_PLACES), OWN_TRAMPOLINE);
-    rt->ran = true;
-    rt->running = true;
-    rt->stopped = false;
-    struct session *owner = rt->owner;
-    struct entry entry = tcpm__lua_enter(rt, L);
-    rt->owner = NULL;
-    rt->framed = true;
-    run_loop(rt, limit);
+    run_framed(L, rt, limit);
     bool over = limit != NULL && limit->over && !rt->stopped;
     if (limit != NULL)
         uv_close((uv_handle_t *) &limit->timer, free_limit);
-    tcpm__lua_leave(rt, entry);
-    rt->owner = owner;
-    rt->running = false;
     if (rt->fatal != NULL)
         return raise_fatal(L, rt);
     if (!over)

@@ -83,7 +83,7 @@ enum part {
     PART_CHECK_CONNECT = 1, /* options -> heap, address, port, bind_address, bind_port, four times
                                in milliseconds, input filter, output filter, half_open */
     PART_DISPATCH,          /* session, task, cheap or nil: runs a state that was queued */
-    PART_STOPPED,           /* session: runs _stop */
+    PART_STOPPED,           /* session, tally: keeps the tally, runs _stop */
     PART_INPUT_LINE,        /* session, task, line or nil, message, errname */
     PART_FILTER,            /* spec, options, direction -> a filter: userdata or object */
 };
@@ -168,8 +168,9 @@ struct runtime {
     struct session **sessions; /* by number; [0] is not used */
     struct vacancy *vacancies; /* beside them */
     int session_count;
-    int vacant;    /* the first index that is free; 0: none */
-    int unstopped; /* sessions whose stopped has not yet come */
+    int vacant;        /* the first index that is free; 0: none */
+    bool prints_tally; /* of each session that stops, on standard error */
+    int unstopped;     /* sessions whose stopped has not yet come */
     int cheaps_reference, places_reference, anchors_reference;
     char *fatal; /* the first fatal error, until run has raised it */
 };
@@ -356,6 +357,11 @@ bool tcpm__lua_is_filter_at(lua_State *L, int index);
 
 /* ---- codec.c ---- */
 int tcpm__lua_codec_open(lua_State *L); /* clone of built-in filters */
+
+/* ---- tally.c ---- */
+void tcpm__lua_push_tally(lua_State *L, struct tcpm_session *core);
+int tcpm__lua_tally(lua_State *L); /* core.tally */
+void tcpm__lua_print_tally(double number, struct tcpm_session *core);
 
 /* ---- attach.c ---- */
 int tcpm__lua_module_attach(lua_State *L); /* tcpmulti.attach */

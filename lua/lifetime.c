@@ -351,27 +351,30 @@ void tcpm__lua_session_end(struct session *session)
 struct stop {
     struct call call;
     const struct session *session;
+    struct tcpm_session *core;
 };
 
 static void run_stopped(lua_State *L, struct call *call)
 {
-    const struct session *session = ((struct stop *) call)->session;
+    const struct stop *stop = (const struct stop *) call;
     lua_rawgeti(L, lua_upvalueindex(UP_CORE), PART_STOPPED);
-    lua_rawgeti(L, lua_upvalueindex(UP_PLACES), session->base + PLACE_OBJECT);
-    lua_call(L, 1, 0);
+    lua_rawgeti(L, lua_upvalueindex(UP_PLACES), stop->session->base + PLACE_OBJECT);
+    tcpm__lua_push_tally(L, stop->core);
+    lua_call(L, 2, 0);
 }
 
 /* The session's last event: _stop, then all of it goes. */
 void tcpm__lua_stopped(struct tcpm_session *core, void *user)
 {
-    (void) core;
     struct session *session = user;
     struct runtime *rt = session->runtime;
     session->core = NULL;
+    if (rt != NULL && rt->prints_tally)
+        tcpm__lua_print_tally(session->number, core);
     if (rt != NULL && !session->muted) {
         tcpm__lua_hold(session); /* the engine may have been closed with it */
         tcpm__lua_stdin_end(session);
-        struct stop stop = {.call.run = run_stopped, .session = session};
+        struct stop stop = {.call.run = run_stopped, .session = session, .core = core};
         char *message = tcpm__lua_protect(rt, session, &stop.call);
         if (message != NULL)
             tcpm__lua_exception(session, message);

@@ -275,6 +275,7 @@ static void fill_core(lua_State *L)
 {
     static const luaL_Reg functions[] = {
         {"state", tcpm__lua_state},
+        {"tally", tcpm__lua_tally},
         {"as", tcpm__lua_as},
         {"stdin", tcpm__lua_stdin},
         {"filter", tcpm__lua_filter_make},

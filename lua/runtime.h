@@ -27,6 +27,9 @@ void tcpm__lua_fatal(struct lua_State *L, const char *message);
 /* tcpmulti's die for every session, as on the first SIGINT or SIGTERM. */
 void tcpm__lua_die_all(struct lua_State *L);
 
+/* Each session that stops from here on tells its tally on standard error. */
+void tcpm__lua_print_tallies(struct lua_State *L);
+
 /* Sessions whose _stop has not yet run. */
 int tcpm__lua_sessions(struct lua_State *L);
 

@@ -152,8 +152,9 @@ core[DISPATCH] = function(session, task, subject, ticks)
   return run(session, private, task.state, unpack(task, 1, task.n))
 end
 
-core[STOPPED] = function(session)
+core[STOPPED] = function(session, tally)
   local private = session[PRIVATE]
+  private.tally = tally
   if private.trace then core.warn(format("%s: state _stop", label(private))) end
   local stop = private.states._stop
   if stop then stop(session) end
@@ -228,6 +229,14 @@ function methods.call(session, state, ...)
   check_state(state, "call")
   check_known(session, state, "call")
   return call(session, state, ...)
+end
+
+-- Also in _stop and after it: most scripts ask when all is over.
+function methods.tally(session)
+  check_session(session, "tally")
+  local tally = core.tally(session) or session[PRIVATE].tally
+  if not tally then return nil, "session has stopped", "ESHUTDOWN" end
+  return tally
 end
 
 -- ---- aliases ----

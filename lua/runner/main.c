@@ -179,6 +179,8 @@ static int run_protected(lua_State *L)
     if (!runner->options.allow_bytecode)
         tcpm__runner_source_refuse_bytecode(L);
     open_module(L, &runner->peer);
+    if (runner->options.tally)
+        tcpm__lua_print_tallies(L);
     tcpm__runner_luv_install(L);
     tcpm__runner_source_arguments(L, &runner->options, runner->argc, runner->argv);
     watch_loop(L, runner);

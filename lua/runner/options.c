@@ -15,6 +15,7 @@
 #include "tcpmulti.h"
 
 #define ALLOW_BYTECODE "--allow-bytecode"
+#define TALLY          "--tally"
 
 static void print_usage(FILE *out)
 {
@@ -31,6 +32,8 @@ static int print_help(void)
         "  --peer MODE       start a practice peer on 127.0.0.1-32; the script finds it in\n"
         "                    tcpmulti.peer.addr, .addrs and .port. MODE: echo, discard,\n"
         "                    chargen, banner=TEXT, http\n"
+        "  " TALLY "           tell how the connections of each session have ended, on standard\n"
+        "                    error when it stops\n"
         "  " ALLOW_BYTECODE "  accept LuaJIT bytecode where Lua text is expected\n"
         "  -h, --help        print this and exit\n"
         "  -V, --version     print the versions and exit\n"
@@ -85,8 +88,8 @@ static size_t edit_distance(const char *a, const char *b)
 
 static const char *nearest_option(const char *unknown)
 {
-    static const char *const known[] = {"-e",     "-h",        "-V",          "--peer",
-                                        "--help", "--version", ALLOW_BYTECODE};
+    static const char *const known[] = {"-e",     "-h",        "-V",           "--peer",
+                                        "--help", "--version", ALLOW_BYTECODE, TALLY};
     const char *nearest = known[0];
 
     for (size_t i = 1; i < sizeof(known) / sizeof(known[0]); i++)
@@ -158,9 +161,12 @@ static int take_option(struct tcpm__runner_options *options, int argc, char **ar
         return take_chunk(options, argc, argv, at);
     if (strcmp(option, "--peer") == 0 || strncmp(option, "--peer=", 7) == 0)
         return take_peer(options, argc, argv, at);
-    if (strcmp(option, ALLOW_BYTECODE) != 0)
+    if (strcmp(option, ALLOW_BYTECODE) == 0)
+        options->allow_bytecode = true;
+    else if (strcmp(option, TALLY) == 0)
+        options->tally = true;
+    else
         return refuse_unknown(option);
-    options->allow_bytecode = true;
     return -1;
 }
 

@@ -27,6 +27,7 @@ struct tcpm__runner_options {
     int first_argument; /* index of the script's first argument in argv */
     const char *peer;   /* the practice peer's mode; NULL: none */
     bool allow_bytecode;
+    bool tally; /* of each session, at its end */
 };
 /* -1: go on. Else the status to exit with: all that was to be said has been printed. */
 int tcpm__runner_options_parse(struct tcpm__runner_options *options, int argc, char **argv);

@@ -169,6 +169,18 @@ function Session:connections() end
 ---@return tcpmulti.Stats? stats, string? message, tcpmulti.errname? errname
 function Session:stats() end
 
+---@class tcpmulti.Tally
+---@field reason string "shutdown", "failure", "error", "eof", "timeout" or "die"
+---@field op? string
+---@field errname? string
+---@field timer? string the one that ran out
+---@field count integer connections
+
+-- How the connections of the session have ended, the most common way first. Ends are told apart by
+-- the words of an entry, never by their messages. Answers in _stop and afterwards too.
+---@return tcpmulti.Tally[]? list, string? message, string? errname
+function Session:tally() end
+
 ---@param name string
 ---@return true? ok, string? message, tcpmulti.errname? errname EEXIST: another session has it.
 function Session:alias_set(name) end

@@ -7,7 +7,8 @@ case("-h and --help print the usage to standard output", function()
   for _, option in ipairs { "-h", "--help" } do
     local help = run { option, "no-such-script.lua" }
     expect(help, 0, nil, "")
-    for _, word in ipairs { "usage: tcpmulti-lua", "--peer", "-e", "-V", "--allow-bytecode" } do
+    for _, word in ipairs { "usage: tcpmulti-lua", "--peer", "-e", "-V", "--allow-bytecode",
+      "--tally" } do
       harness.contains(help.output(), word)
     end
   end
@@ -203,6 +204,22 @@ case("closing the state runs no handlers", function()
       inline_states = { _stop = function() print "stop" end } }
     s:connect("127.0.0.1", 9)
     tcpmulti.stop()]], 0, "initialize\n", "")
+end)
+
+harness.case("--tally tells how the connections of each session have ended", function()
+  local told = support.run({ "--tally", "--peer", "echo", "-e", [[
+    local tcpmulti = require "tcpmulti"
+    local session = tcpmulti.create { on_success = function(cheap)
+      if cheap.breaks then cheap:fail("reply " .. cheap:id()) else cheap:shutdown() end
+    end }
+    for _ = 1, 3 do session:connect(tcpmulti.peer.addr, tcpmulti.peer.port) end
+    for _ = 1, 2 do
+      session:connect({ breaks = true }, tcpmulti.peer.addr, tcpmulti.peer.port)
+    end]] })
+  expect(told, 0, "")
+  harness.contains(told.errors(), ":        3 shutdown\n")
+  harness.contains(told.errors(), ":        2 error: fail EPROTO: reply ")
+  harness.equal(2, select(2, told.errors():gsub("\n", "\n")), "lines")
 end)
 
 harness.main(30)

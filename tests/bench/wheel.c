@@ -62,7 +62,7 @@ static void measure_cost(struct bench *bench)
     uint64_t began = now_ns();
     for (size_t i = 0; i < TOUCHES; i++)
         arm(bench, &bench->timers[next_random(bench) % bench->count], START_MS);
-    double arm_ns = (double) (now_ns() - began) / TOUCHES;
+    double arm_ns = (double) (now_ns() - began) / (double) TOUCHES;
 
     uint64_t cancelling_ns = 0;
     size_t rounds = TOUCHES / bench->count;

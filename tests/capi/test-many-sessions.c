@@ -44,7 +44,7 @@ static void turn_often(void *host)
 /* Microseconds. */
 static double cost_of_turn(struct host *host)
 {
-    return least_cost(turn_often, host) / TURNS * 1e6;
+    return least_cost(turn_often, host) / (double) TURNS * 1e6;
 }
 
 static void on_room(struct tcpm_session *session, void *user)

@@ -258,13 +258,13 @@ static const struct row rows[] = {
     {"connect to a name", call_name, .awaited = EVENT_SUCCESS},
     {"connect that waits for its rate", call_rate, .awaited = EVENT_SUCCESS, .least_ms = 40},
     {"has_room", call_room, .least_ms = 40},
-    {"post", call_post},
+    {"post", call_post, .open = false},
     {"delay", call_delay, .least_ms = 40},
     {"delay of a connection", call_delay_of_connection, .open = true, .least_ms = 40},
     {"delay_adjust", call_adjust, .least_ms = 40},
     {"alarm_remove", call_remove, .least_ms = 40},
     {"every", call_every, .least_ms = 40},
-    {"sig", call_signal},
+    {"sig", call_signal, .open = false},
     {"send", call_send, .awaited = EVENT_FLUSHED, .open = true},
     {"shutdown", call_shutdown, .awaited = EVENT_DISCONNECTED, .open = true},
     {"shutdown_output", call_shutdown_output, EVENT_DISCONNECTED, true, 0, "discard; close"},
@@ -275,8 +275,8 @@ static const struct row rows[] = {
     {"filter_set", call_filter, EVENT_INPUT, true, 0, "send \"half\"; freeze"},
     {"unread", call_unread, .awaited = EVENT_INPUT, .open = true},
     {"resume", call_resume, .awaited = EVENT_INPUT, .open = true},
-    {"die", call_die},
-    {"engine_close", call_close},
+    {"die", call_die, .open = false},
+    {"engine_close", call_close, .open = false},
 };
 
 /* ---- the places ---- */

@@ -1,5 +1,5 @@
--- What compilers other than that of the build say about the library and the binding: clang with all
--- that it knows about signs, and both with 32-bit pointers.
+-- What compilers other than that of the build say about the library and the binding, and about the
+-- tests: clang with all that it knows about signs, and both with 32-bit pointers.
 -- usage: compilers.lua CLANG BUILD-DIRECTORY PARTS
 --   PARTS: the C file of what is written in Lua, below the directory
 local check = require "static.check"
@@ -9,32 +9,42 @@ local clang, parts = arg[1], arg[2] .. "/" .. arg[3]
 local strict = "-fsyntax-only -std=c11 -D_GNU_SOURCE -Werror -Wall -Wextra -Wconversion -Wshadow "
   .. "-Wformat=2 -Icore -Icore/include -Ilua -Ilua/include"
 
-local function sources()
-  local paths = { parts }
-  for _, folder in ipairs { "core", "lua" } do
+local function sources(...)
+  local paths = {}
+  for _, folder in ipairs { ... } do
     for _, path in ipairs(check.files(folder, ".c")) do paths[#paths + 1] = path end
   end
   return paths
 end
 
-local function compile(compiler, found, looked)
-  local command = "cd '%s' && %s %s $(pkg-config --cflags libuv luajit) '%s' 2>&1; echo $?"
-  local paths = sources()
+local function compile(compiler, paths, found, looked)
+  local command = "cd '%s' && %s %s $(pkg-config --cflags libuv luajit cmocka) '%s' 2>&1; echo $?"
   for _ = 1, #paths do looked() end
   local lines = check.output(command:format(check.root, compiler, strict,
     table.concat(paths, "' '")))
   if table.remove(lines) ~= "0" then found("%s: %s", compiler, table.concat(lines, "\n")) end
 end
 
+local function ours()
+  local paths = sources("core", "lua")
+  paths[#paths + 1] = parts
+  return paths
+end
+
 check.case("clang has no warning, of signs neither", function(found, looked)
-  compile(("'%s' -Wsign-conversion"):format(clang), found, looked)
+  compile(("'%s' -Wsign-conversion"):format(clang), ours(), found, looked)
+end)
+
+check.case("clang has no warning of the tests", function(found, looked)
+  local options = " -Itests/capi -Itests/peer -Itests/unit -DHEADER='\"\"' -DVERSION='\"\"'"
+  compile(("'%s'"):format(clang) .. options, sources "tests", found, looked)
 end)
 
 -- The headers of the 32-bit C library are there for this processor only.
 if require "ffi".arch == "x64" then
   check.case("32-bit builds have no warning", function(found, looked)
-    compile("gcc -m32", found, looked)
-    compile(("'%s' -m32 -Wsign-conversion"):format(clang), found, looked)
+    compile("gcc -m32", ours(), found, looked)
+    compile(("'%s' -m32 -Wsign-conversion"):format(clang), ours(), found, looked)
   end)
 end
 

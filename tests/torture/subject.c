@@ -311,8 +311,18 @@ static void on_stopped(struct tcpm_session *session, void *user)
 const struct tcpm_events *subject_events(void)
 {
     static const struct tcpm_events events = {
-        sizeof events, on_initialize, on_success,      on_input, on_flushed, on_failure,
-        on_error,      on_timeout,    on_disconnected, on_room,  on_stopped};
+        .size = sizeof events,
+        .initialize = on_initialize,
+        .success = on_success,
+        .input = on_input,
+        .flushed = on_flushed,
+        .failure = on_failure,
+        .error = on_error,
+        .timeout = on_timeout,
+        .disconnected = on_disconnected,
+        .room = on_room,
+        .stopped = on_stopped,
+    };
 
     return &events;
 }

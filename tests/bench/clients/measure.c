@@ -145,7 +145,7 @@ static double percentile(const struct bench_latency *latency, double share)
         all += latency->counts[i];
     while (units < BENCH_LATENCY_COUNTS - 1 && (double) seen < share * (double) all)
         seen += latency->counts[units++];
-    return (double) units * BENCH_LATENCY_UNIT_NS / 1000;
+    return (double) (units * BENCH_LATENCY_UNIT_NS) / 1000;
 }
 
 static void report_latency(const struct bench_figures *figures)

@@ -307,8 +307,8 @@ static void test_the_engine_may_go_before_the_state(void **state)
     static const char *const before[] = {
         "tcpmulti = require 'tcpmulti'",
         "tcpmulti = require 'tcpmulti' s = tcpmulti.create {} c = s:connect('127.0.0.1', port)",
-        "tcpmulti = require 'tcpmulti' s = tcpmulti.create { inline_states = {\n"
-        "  _stop = function() stopping = { tcpmulti.create {} } end } }",
+        ("tcpmulti = require 'tcpmulti' s = tcpmulti.create { inline_states = {\n"
+         "  _stop = function() stopping = { tcpmulti.create {} } end } }"),
     };
 
     (void) state;

@@ -240,8 +240,8 @@ struct tcpm_session_options {
     int64_t connect_interval_ns;
 };
 /* -EINVAL: no events; a domain that is not 0, 4 or 6; a limit below TCPM_NONE; a connect_rate above
-   1,000,000,000; keepalive_s below 0 or above 32,767; cork that is not 0 or 1; half_open that is
-   not 0, 1 or TCPM_NONE, or 1 without eof. */
+   1,000,000,000 or beside a connect_interval_ns; keepalive_s below 0 or above 32,767; cork that is
+   not 0 or 1; half_open that is not 0, 1 or TCPM_NONE, or 1 without eof. */
 TCPM_API int tcpm_session_create(struct tcpm_engine *engine,
                                  const struct tcpm_session_options *options,
                                  struct tcpm_session **session);

@@ -85,11 +85,24 @@ static void test_C16_what_cannot_be_resolved_fails(void **state)
     host_close(&host);
 }
 
+/* An ideographic one, which IDNA reads as a dot. */
+#define FULL_STOP "\xe3\x80\x82"
+
 static void test_C17_odd_numbers_are_not_guessed(void **state)
 {
-    static const char *const addresses[] = {"0x7f.1",   "017700000001", "127.1", "1",
-                                            "1.2.3",    "[127.0.0.1]",  "[::1",  "::1]",
-                                            "[::1]:80", ":::"};
+    static const char *const addresses[] = {"0x7f.1",
+                                            "017700000001",
+                                            "127.1",
+                                            "1",
+                                            "1.2.3",
+                                            "[127.0.0.1]",
+                                            "[::1",
+                                            "::1]",
+                                            "[::1]:80",
+                                            ":::",
+                                            "127.0.0.1.",
+                                            "127" FULL_STOP "1",
+                                            "127.0" FULL_STOP "0.1"};
     struct host host;
 
     (void) state;

@@ -333,6 +333,107 @@ static void test_session_options_that_cannot_be(void **state)
     host_close(&host);
 }
 
+static void ignore_stop(struct tcpm_session *session, void *user)
+{
+    (void) session;
+    (void) user;
+}
+
+#define SOMEWHERE .address = "127.0.0.1", .port = 1
+
+static void test_connect_options_that_cannot_be(void **state)
+{
+    static const struct tcpm_events stopped = {.size = sizeof stopped, .stopped = ignore_stop};
+    static char long_address[255];
+    const struct tcpm_connect_options rows[] = {
+        {.address = NULL, .port = 1},
+        {.address = "", .port = 1},
+        {.address = long_address, .port = 1},
+        {.address = "a b", .port = 1},
+        {.address = "a\n", .port = 1},
+        {.address = "127.0.0.1"},
+        {.address = "127.0.0.1", .port = -1},
+        {.address = "127.0.0.1", .port = 65536},
+        {.address = "127.0.0.1", .service = ""},
+        {.address = "127.0.0.1", .service = "no-such-service"},
+        {.address = "127.0.0.1", .service = "80x"},
+        {.address = "127.0.0.1", .service = "65536"},
+        {SOMEWHERE, .bind_port = -1},
+        {SOMEWHERE, .bind_port = 65536},
+        {SOMEWHERE, .bind_address = "localhost"},
+        {SOMEWHERE, .bind_address = ""},
+        {SOMEWHERE, .bind_address = "127.1"},
+        {SOMEWHERE, .bind_address = "127.0.0.1:80"},
+        {SOMEWHERE, .connect_timeout_ms = -2},
+        {SOMEWHERE, .deadline_ms = INT64_MAX},
+        {SOMEWHERE, .half_open = 2},
+        {SOMEWHERE, .half_open = -2},
+        {SOMEWHERE, .events = &stopped},
+    };
+    struct host host;
+    struct tcpm_id id = {7};
+
+    (void) state;
+    memset(long_address, 'a', sizeof long_address - 1);
+    host_open(&host, NULL);
+    struct tcpm_session *session = track_session(&host, NULL);
+    for (size_t i = 0; i < COUNT(rows); i++) {
+        struct tcpm_connect_options options = rows[i];
+        options.size = sizeof options;
+        int result = tcpm_connect(session, &options, &id);
+        if (result != -EINVAL || id.n != 7)
+            fail_msg("row %zu: %d", i, result);
+    }
+    host_close(&host);
+}
+
+static void test_filter_options_that_cannot_be(void **state)
+{
+    static char long_literal[4098];
+    const struct tcpm_line_options lines[] = {
+        {.ends = -1},
+        {.ends = 3},
+        {.ends = TCPM_ENDS_LF, .input_literal = "|"},
+        {.input_literal = ""},
+        {.input_literal = long_literal},
+        {.output_literal = long_literal},
+        {.max_length = -2},
+    };
+    const struct tcpm_block_options blocks[] = {
+        {.block_size = 0},
+        {.block_size = -1},
+        {.block_size = 4, .length = "u8"},
+        {.block_size = 16777217},
+        {.block_size = 4, .header = 1},
+        {.block_size = 4, .adjust = 1},
+        {.length = "u16"},
+        {.length = ""},
+        {.length = "u8", .offset = 1},
+        {.length = "u8", .offset = -1, .header = 1},
+        {.length = "u8", .offset = 65537, .header = 1},
+        {.length = "u8", .header = 2},
+        {.length = "u8", .adjust = INT64_C(1) << 31},
+        {.length = "u8", .max_length = -2},
+    };
+    struct tcpm_filter *filter = NULL;
+
+    (void) state;
+    memset(long_literal, 'x', sizeof long_literal - 1);
+    for (size_t i = 0; i < COUNT(lines); i++) {
+        struct tcpm_line_options options = lines[i];
+        options.size = sizeof options;
+        if (tcpm_filter_line(&options, &filter) != -EINVAL || filter != NULL)
+            fail_msg("line, row %zu", i);
+    }
+    for (size_t i = 0; i < COUNT(blocks); i++) {
+        struct tcpm_block_options options = blocks[i];
+        options.size = sizeof options;
+        if (tcpm_filter_block(&options, &filter) != -EINVAL || filter != NULL)
+            fail_msg("block, row %zu", i);
+    }
+    assert_int_equal(tcpm_filter_netstring(-2, &filter), -EINVAL);
+}
+
 static const struct CMUnitTest tests[] = {
     cmocka_unit_test(test_times),
     cmocka_unit_test(test_times_set_by_a_call),
@@ -340,6 +441,8 @@ static const struct CMUnitTest tests[] = {
     cmocka_unit_test(test_marks_of_the_queue),
     cmocka_unit_test(test_options_of_the_socket),
     cmocka_unit_test(test_session_options_that_cannot_be),
+    cmocka_unit_test(test_connect_options_that_cannot_be),
+    cmocka_unit_test(test_filter_options_that_cannot_be),
 };
 
 RUN_TESTS(tests)

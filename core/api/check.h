@@ -18,7 +18,13 @@ int tcpm__check_delay(int64_t time_ms);
 /* The connection of this id in this session, or NULL; it may be in its disconnected. */
 struct tcpm__connection *tcpm__check_find(const struct tcpm_session *session, struct tcpm_id id);
 
-/* Likewise, but NULL once disconnected has begun. */
+/* Likewise, but NULL once disconnected has begun, and in a process that was forked. */
 struct tcpm__connection *tcpm__check_live(const struct tcpm_session *session, struct tcpm_id id);
+
+/* Why there is none: -ESTALE, or -ECHILD in a process that was forked. */
+int tcpm__check_missing(const struct tcpm_session *session);
+
+/* Whether something may begin in this session: 0, -EINVAL (NULL), -ECHILD, or -ESHUTDOWN. */
+int tcpm__check_session(const struct tcpm_session *session);
 
 #endif

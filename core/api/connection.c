@@ -118,8 +118,9 @@ int tcpm_connect(struct tcpm_session *session, const struct tcpm_connect_options
     if (options.half_open == 1 &&
         (options.events != NULL ? &events : &session->events)->eof == NULL)
         return -EINVAL;
-    if (session->dying)
-        return -ESHUTDOWN;
+    result = tcpm__check_session(session);
+    if (result < 0)
+        return result;
     result = tcpm__connection_create(session, &options, is_quad ? &quad : NULL, &connection);
     if (result < 0)
         return result;
@@ -149,7 +150,7 @@ int tcpm_send_many(struct tcpm_session *session, struct tcpm_id id,
     struct tcpm__connection *connection = tcpm__check_live(session, id);
 
     if (connection == NULL)
-        return -ESTALE;
+        return tcpm__check_missing(session);
     if (!records_fit(records, count))
         return -EINVAL;
     return tcpm__output_send(connection, records, count);
@@ -170,7 +171,7 @@ static struct tcpm__connection *find_unended(const struct tcpm_session *session,
 {
     struct tcpm__connection *connection = tcpm__check_live(session, id);
 
-    *result = connection == NULL ? -ESTALE : 0;
+    *result = connection == NULL ? tcpm__check_missing(session) : 0;
     if (connection == NULL || connection->phase != TCPM_PHASE_SHUTTING)
         return connection;
     *result = -ESHUTDOWN;
@@ -210,7 +211,7 @@ int tcpm_reset(struct tcpm_session *session, struct tcpm_id id)
     struct tcpm__connection *connection = tcpm__check_live(session, id);
 
     if (connection == NULL)
-        return -ESTALE;
+        return tcpm__check_missing(session);
     tcpm__connection_reset(connection, TCPM_REASON_SHUTDOWN);
     return 0;
 }
@@ -240,7 +241,7 @@ int tcpm_abort(struct tcpm_session *session, struct tcpm_id id, const char *mess
     struct tcpm__connection *connection = tcpm__check_live(session, id);
 
     if (connection == NULL)
-        return -ESTALE;
+        return tcpm__check_missing(session);
     tcpm__connection_abort(connection, message);
     return 0;
 }
@@ -325,7 +326,7 @@ int tcpm_input_next(struct tcpm_session *session, struct tcpm_id id, const void 
     struct tcpm__connection *connection = session == NULL ? NULL : tcpm__input_of(session->engine);
 
     if (connection == NULL || connection->id != id.n || connection->session != session)
-        return tcpm__check_live(session, id) == NULL ? -ESTALE : 0;
+        return tcpm__check_live(session, id) == NULL ? tcpm__check_missing(session) : 0;
     if (record == NULL || length == NULL)
         return -EINVAL;
     return tcpm__input_next(connection, record, length);
@@ -390,7 +391,7 @@ static struct tcpm__connection *find_timed(const struct tcpm_session *session, s
     struct tcpm__connection *connection = tcpm__check_live(session, id);
 
     if (connection == NULL)
-        *result = -ESTALE;
+        *result = tcpm__check_missing(session);
     else if (tcpm__has(connection, TCPM__ENDING))
         *result = -ESHUTDOWN;
     else

@@ -13,7 +13,7 @@ int tcpm_heap_set(struct tcpm_session *session, struct tcpm_id id, void *heap)
     struct tcpm__connection *connection = tcpm__check_live(session, id);
 
     if (connection == NULL)
-        return -ESTALE;
+        return tcpm__check_missing(session);
     connection->heap = heap;
     return 0;
 }

@@ -97,6 +97,8 @@ int tcpm_session_create(struct tcpm_engine *engine, const struct tcpm_session_op
         return result;
     if (engine == NULL || session == NULL || options.events == NULL)
         return -EINVAL;
+    if (tcpm__network_is_forked(&engine->network))
+        return -ECHILD;
     if (engine->closing)
         return -ESHUTDOWN;
     result = tcpm__options_read(options.events, &events, sizeof(events));
@@ -116,10 +118,10 @@ int tcpm_session_create(struct tcpm_engine *engine, const struct tcpm_session_op
 
 int tcpm_die(struct tcpm_session *session)
 {
-    if (session == NULL)
-        return -EINVAL;
-    if (session->dying)
-        return -ESHUTDOWN;
+    int result = tcpm__check_session(session);
+
+    if (result < 0)
+        return result;
     tcpm__session_die(session, false);
     return 0;
 }
@@ -183,9 +185,9 @@ int tcpm_tally(struct tcpm_session *session, size_t index, struct tcpm_tally_ent
 
 int tcpm_has_room(struct tcpm_session *session)
 {
-    if (session == NULL)
-        return -EINVAL;
-    if (session->dying)
-        return -ESHUTDOWN;
+    int result = tcpm__check_session(session);
+
+    if (result < 0)
+        return result;
     return tcpm__admission_ask_room(session) ? 1 : 0;
 }

@@ -15,7 +15,7 @@ static int check_task(const struct tcpm_session *session, const struct tcpm_task
         return -EINVAL;
     if (task->reserved[0] != NULL || task->reserved[1] != NULL)
         return -E2BIG;
-    return session->dying ? -ESHUTDOWN : 0;
+    return tcpm__check_session(session);
 }
 
 int tcpm_post(struct tcpm_session *session, struct tcpm_task task)
@@ -56,7 +56,7 @@ int tcpm_delay_ns(struct tcpm_session *session, struct tcpm_id id, int64_t ns,
     if (id.n != 0) {
         connection = tcpm__check_live(session, id);
         if (connection == NULL)
-            return -ESTALE;
+            return tcpm__check_missing(session);
         if (connection->phase == TCPM_PHASE_SHUTTING)
             return -ESHUTDOWN;
     }
@@ -85,8 +85,9 @@ int tcpm_every(struct tcpm_session *session, int64_t ns, struct tcpm_beat beat,
         return -EINVAL;
     if (beat.reserved[0] != NULL || beat.reserved[1] != NULL)
         return -E2BIG;
-    if (session->dying)
-        return -ESHUTDOWN;
+    result = tcpm__check_session(session);
+    if (result < 0)
+        return result;
     result = tcpm__alarm_add(session, NULL, due_in(session, ns), task, &alarm);
     if (result < 0)
         return result;
@@ -111,7 +112,9 @@ static struct tcpm__alarm *find_alarm(const struct tcpm_session *session, struct
     if (session == NULL)
         return NULL;
     alarm = tcpm__pool_find(&session->engine->alarm_pool, id.n);
-    return alarm != NULL && alarm->session == session ? alarm : NULL;
+    return alarm != NULL && alarm->session == session && tcpm__check_session(session) != -ECHILD
+               ? alarm
+               : NULL;
 }
 
 int tcpm_delay_adjust_ns(struct tcpm_session *session, struct tcpm_alarm id, int64_t ns)
@@ -119,7 +122,7 @@ int tcpm_delay_adjust_ns(struct tcpm_session *session, struct tcpm_alarm id, int
     struct tcpm__alarm *alarm = find_alarm(session, id);
 
     if (alarm == NULL)
-        return -ESTALE;
+        return tcpm__check_missing(session);
     if (!is_delay(ns) || alarm->beat != NULL)
         return -EINVAL;
     tcpm__heap_set(&session->engine->alarms, &alarm->timer, due_in(session, ns));
@@ -137,18 +140,19 @@ int tcpm_alarm_remove(struct tcpm_session *session, struct tcpm_alarm id)
     struct tcpm__alarm *alarm = find_alarm(session, id);
 
     if (alarm == NULL)
-        return -ESTALE;
+        return tcpm__check_missing(session);
     tcpm__alarm_remove(alarm);
     return 0;
 }
 
 int tcpm_sig(struct tcpm_session *session, int signum, struct tcpm_task task)
 {
+    int result;
+
     if (session == NULL || signum <= 0)
         return -EINVAL;
     if (task.reserved[0] != NULL || task.reserved[1] != NULL)
         return -E2BIG;
-    if (session->dying)
-        return -ESHUTDOWN;
-    return tcpm__signal_set(session, signum, task);
+    result = tcpm__check_session(session);
+    return result < 0 ? result : tcpm__signal_set(session, signum, task);
 }

@@ -112,14 +112,30 @@ static void free_engine(struct tcpm__network *network)
         closed(closed_user);
 }
 
+void tcpm__engine_abandon(struct tcpm_engine *engine)
+{
+    struct tcpm__connection *connection = tcpm__pool_next(&engine->connections, 0);
+
+    if (engine->abandoned)
+        return;
+    engine->abandoned = true;
+    for (; connection != NULL; connection = tcpm__pool_next(&engine->connections, connection->id))
+        if (tcpm__socket_is_open(&connection->socket))
+            tcpm__socket_close(&engine->network, &connection->socket, false);
+    tcpm__network_abandon(&engine->network);
+}
+
 /* Work is one more until here, so that the loop keeps running for the ready pass. */
 void tcpm__engine_close(struct tcpm_engine *engine)
 {
     struct tcpm__list *node = engine->sessions.next;
 
+    if (tcpm__network_is_forked(&engine->network))
+        tcpm__engine_abandon(engine);
     if (!engine->closing)
         tcpm__work_add(engine);
     engine->closing = true;
+    uv_ref((uv_handle_t *) &engine->handles.check); /* where it rested there was work before */
     for (; node != &engine->sessions; node = node->next)
         tcpm__session_die(TCPM__CONTAINER(node, struct tcpm_session, in_engine), true);
 }

@@ -48,6 +48,8 @@ void tcpm__event_disconnected(struct tcpm__connection *connection);
 /* ---- ready.c: the turns of the loop ---- */
 void tcpm__turn_init(struct tcpm_engine *engine);
 void tcpm__turn_free(struct tcpm_engine *engine);
+/* In a process that was forked the loop does nothing with the engine, but for closing it. */
+bool tcpm__turn_rests(struct tcpm_engine *engine);
 /* Does now, until no session is left, what the turns of the loop would do. */
 void tcpm__turn_finish(struct tcpm_engine *engine);
 void tcpm__ready(struct tcpm__connection *connection); /* the ready pass will look at it */
@@ -208,6 +210,8 @@ void tcpm__session_stop_dead(struct tcpm_engine *engine);
 int tcpm__engine_create(struct uv_loop_s *loop, const struct tcpm_engine_options *options,
                         struct tcpm_engine **engine);
 void tcpm__engine_close(struct tcpm_engine *engine);
+/* In a process that was forked: gives up what belongs to the other one, untouched. */
+void tcpm__engine_abandon(struct tcpm_engine *engine);
 /* Once the last session has stopped. */
 void tcpm__engine_close_now(struct tcpm_engine *engine);
 void tcpm__engine_finish(struct tcpm_engine *engine);

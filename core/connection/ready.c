@@ -103,11 +103,26 @@ void tcpm__turn_tick(struct tcpm_engine *engine)
         serve_ready(engine);
 }
 
+bool tcpm__turn_rests(struct tcpm_engine *engine)
+{
+    if (!tcpm__network_is_forked(&engine->network))
+        return false;
+    tcpm__engine_abandon(engine);
+    if (engine->closing)
+        return false;
+    uv_timer_stop(&engine->handles.timer);
+    uv_idle_stop(&engine->handles.idle);
+    uv_unref((uv_handle_t *) &engine->handles.check);
+    return true;
+}
+
 /* Since libuv 1.45 timers run after the last pass of a turn, hence the wake. */
 static void take_timer(uv_timer_t *timer)
 {
     struct tcpm_engine *engine = TCPM__CONTAINER(timer, struct tcpm_engine, handles.timer);
 
+    if (tcpm__turn_rests(engine))
+        return;
     engine->timer_ms = UINT64_MAX;
     engine->deadlines.changed = true; /* it is to be set again, whatever is due */
     engine->ticked_ms = tcpm__network_now(&engine->network);
@@ -158,6 +173,8 @@ static void take_prepare(uv_prepare_t *prepare)
 {
     struct tcpm_engine *engine = TCPM__CONTAINER(prepare, struct tcpm_engine, handles.prepare);
 
+    if (tcpm__turn_rests(engine))
+        return;
     engine->passing = true;
     tcpm__network_begin_turn(&engine->network);
     engine->ticked_ms = tcpm__network_now(&engine->network);
@@ -177,6 +194,8 @@ static void take_check(uv_check_t *check)
 {
     struct tcpm_engine *engine = TCPM__CONTAINER(check, struct tcpm_engine, handles.check);
 
+    if (tcpm__turn_rests(engine))
+        return;
     engine->passing = true;
     tcpm__network_now(&engine->network);
     ready_pass(engine);

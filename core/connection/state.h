@@ -246,7 +246,7 @@ struct tcpm_engine {
     bool out_lent;
     void (*trace)(const char *line, void *user);
     void *trace_user;
-    bool closing;
+    bool closing, abandoned;
     void (*closed)(void *user);
     void *closed_user;
 };

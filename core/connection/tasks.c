@@ -229,7 +229,8 @@ static void take_signal(uv_signal_t *watcher, int signum)
     struct tcpm__signal *signal = (struct tcpm__signal *) watcher;
 
     (void) signum;
-    run_task(signal->session, &signal->task);
+    if (!tcpm__turn_rests(signal->session->engine))
+        run_task(signal->session, &signal->task);
 }
 
 static void free_signal(uv_handle_t *handle)

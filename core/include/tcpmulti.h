@@ -5,6 +5,12 @@
  *
  * one-thread-per-loop     An engine and all that belongs to it are used by the thread that runs its
  *                         loop. A filter too belongs to one thread: make one for each loop.
+ * one-process             An engine belongs to the process that made it. In the child of a fork all
+ *                         that would begin or change something answers -ECHILD, no handler runs,
+ *                         and a loop that uv_loop_fork has made the child's does nothing with the
+ *                         engine; but for tcpm_engine_close, which ends it there and touches no
+ *                         connection of the parent. Make another engine for the child. (Names that
+ *                         were being looked up keep the child's loop waiting: libuv's part.)
  * handlers-from-the-loop  Handlers run from uv_run only, never inside a call of yours. The one
  *                         exception: initialize, inside tcpm_connect. Every function here may be
  *                         called from every handler.

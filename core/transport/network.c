@@ -29,6 +29,8 @@
 
 #define PORTS_MS 20 /* in which the range of ports is taken for unchanged */
 
+#define HOME_SIZE 4096 /* or the page that it is in */
+
 #define MAX_TABLE 1048576 /* descriptors that libuv's table is made for */
 
 /* The alarm's tag in the set; no socket has it. */
@@ -130,6 +132,8 @@ static void take_events(uv_poll_t *poll, int status, int events)
 
     (void) status;
     (void) events;
+    if (tcpm__network_is_forked(network))
+        return;
     if (serve_lone(network) && tcpm__network_now(network) - network->asked_ms < ASK_MS)
         return;
     network->asked_ms = network->now_ms;
@@ -235,11 +239,27 @@ static int move_high(int fd, int limit)
     return high < 0 ? fd : high;
 }
 
-static void close_descriptors(const struct tcpm__network *network)
+static void close_descriptors(struct tcpm__network *network)
 {
     if (network->alarm_fd >= 0)
         close(network->alarm_fd);
-    close(network->epoll_fd);
+    if (network->epoll_fd >= 0)
+        close(network->epoll_fd);
+    network->alarm_fd = network->epoll_fd = -1;
+}
+
+/* A page that the kernel empties in the child of a fork; where it does not know how, no fork is
+   noticed. */
+static int make_home(struct tcpm__network *network)
+{
+    char *page = mmap(NULL, HOME_SIZE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+    if (page == MAP_FAILED)
+        return -ENOMEM;
+    madvise(page, HOME_SIZE, MADV_WIPEONFORK);
+    *page = 1;
+    network->home = page;
+    return 0;
 }
 
 /* A descriptor that has just been made, where it stays; or -errno. */
@@ -311,7 +331,9 @@ int tcpm__network_open(struct tcpm__network *network, uv_loop_t *loop,
     if (block == NULL)
         return -ENOMEM;
     network->read_buffer = block + TCPM__READ_HEADROOM;
-    result = watch_set(network, limit < MAX_TABLE ? limit : MAX_TABLE);
+    result = make_home(network);
+    if (result == 0)
+        result = watch_set(network, limit < MAX_TABLE ? limit : MAX_TABLE);
     if (result < 0) {
         tcpm__network_free(network);
         return result;
@@ -334,6 +356,12 @@ static void take_closed(uv_handle_t *poll)
     tcpm__network_forget(TCPM__CONTAINER(poll, struct tcpm__network, poll));
 }
 
+void tcpm__network_abandon(struct tcpm__network *network)
+{
+    uv_poll_stop(&network->poll);
+    close_descriptors(network);
+}
+
 void tcpm__network_close(struct tcpm__network *network)
 {
     tcpm__network_close_handle(network, (uv_handle_t *) &network->poll, take_closed);
@@ -342,5 +370,7 @@ void tcpm__network_close(struct tcpm__network *network)
 
 void tcpm__network_free(struct tcpm__network *network)
 {
+    if (network->home != NULL)
+        munmap((void *) (uintptr_t) network->home, HOME_SIZE);
     tcpm__memory_free(network->memory, network->read_buffer - TCPM__READ_HEADROOM);
 }

@@ -46,6 +46,7 @@ struct tcpm__socket_events {
 struct tcpm__network {
     uv_loop_t *loop;
     const struct tcpm__memory *memory;
+    const volatile char *home; /* not 0 in the process that has opened it, 0 in what that forks */
     const struct tcpm__socket_events *events;
     uv_poll_t poll;    /* on the set; it does not keep the loop running */
     int epoll_fd;      /* the set */
@@ -78,6 +79,16 @@ struct tcpm__network {
 int tcpm__network_open(struct tcpm__network *network, uv_loop_t *loop,
                        const struct tcpm__memory *memory, const struct tcpm__socket_events *events,
                        uint64_t limit);
+
+/* Whether this process has it from a fork. The kernel's part is the other process's then: what one
+   of them takes from the set, or changes in it, the other one misses. */
+static inline bool tcpm__network_is_forked(const struct tcpm__network *network)
+{
+    return *network->home == 0;
+}
+
+/* In such a process: lets go of the set without changing it. */
+void tcpm__network_abandon(struct tcpm__network *network);
 
 /* Before each poll of the loop. */
 void tcpm__network_begin_turn(struct tcpm__network *network);

@@ -5,22 +5,6 @@
 
 #include <errno.h>
 
-#define TIME_MAX_MS (UINT32_MAX - 1)
-
-int tcpm__check_delay(int64_t time_ms)
-{
-    return time_ms < 0 || time_ms > (int64_t) TIME_MAX_MS ? -EINVAL : 0;
-}
-
-int tcpm__check_time(int64_t *time_ms, uint32_t standard)
-{
-    if (*time_ms == TCPM_NONE)
-        *time_ms = 0;
-    else if (*time_ms == 0)
-        *time_ms = standard;
-    return tcpm__check_delay(*time_ms);
-}
-
 struct tcpm__connection *tcpm__check_find(const struct tcpm_session *session, struct tcpm_id id)
 {
     struct tcpm__connection *connection;

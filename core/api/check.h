@@ -8,12 +8,26 @@
 #include "base/options.h"
 #include "connection/layer.h"
 
-/* Replaces a time option by what the layer below takes, 0 for none: zero is the standard, TCPM_NONE
-   is none. 0, or -EINVAL. */
-int tcpm__check_time(int64_t *time_ms, uint32_t standard);
+#include <errno.h>
+
+#define TCPM__TIME_MAX_MS (UINT32_MAX - 1)
 
 /* The time of a call: 0 is none. 0, or -EINVAL. */
-int tcpm__check_delay(int64_t time_ms);
+static inline int tcpm__check_delay(int64_t time_ms)
+{
+    return (uint64_t) time_ms > TCPM__TIME_MAX_MS ? -EINVAL : 0;
+}
+
+/* Replaces a time option by what the layer below takes, 0 for none: zero is the standard, TCPM_NONE
+   is none. 0, or -EINVAL. */
+static inline int tcpm__check_time(int64_t *time_ms, uint32_t standard)
+{
+    if (*time_ms == 0)
+        *time_ms = standard;
+    else if (*time_ms == TCPM_NONE)
+        *time_ms = 0;
+    return tcpm__check_delay(*time_ms);
+}
 
 /* The connection of this id in this session, or NULL; it may be in its disconnected. */
 struct tcpm__connection *tcpm__check_find(const struct tcpm_session *session, struct tcpm_id id);

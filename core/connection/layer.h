@@ -13,11 +13,12 @@ static inline struct tcpm_engine *tcpm__engine_of(const struct tcpm__connection 
 }
 
 /* The one marked after it, or NULL. */
-static inline struct tcpm__connection *tcpm__next_ready(const struct tcpm__connection *connection)
+static inline struct tcpm__connection *tcpm__next_ready(const struct tcpm_engine *engine,
+                                                        const struct tcpm__connection *connection)
 {
     uint32_t slot = connection->next_ready;
 
-    return slot == 0 ? NULL : tcpm__pool_at(&tcpm__engine_of(connection)->connections, slot);
+    return slot == 0 ? NULL : tcpm__pool_at(&engine->connections, slot);
 }
 
 static inline bool tcpm__has(const struct tcpm__connection *connection, uint32_t flag)

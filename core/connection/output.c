@@ -120,7 +120,7 @@ void tcpm__output_uncork(struct tcpm_engine *engine)
 {
     struct tcpm__connection *connection = engine->ready;
 
-    for (; connection != NULL; connection = tcpm__next_ready(connection))
+    for (; connection != NULL; connection = tcpm__next_ready(engine, connection))
         if (connection->session->cork && !connection->socket.blocked)
             tcpm__output_flush(connection);
 }

@@ -74,7 +74,7 @@ static void serve_ready(struct tcpm_engine *engine)
 
     engine->ready = NULL;
     while (connection != NULL) {
-        struct tcpm__connection *next = tcpm__next_ready(connection);
+        struct tcpm__connection *next = tcpm__next_ready(engine, connection);
 
         serve(engine, connection);
         connection = next;

@@ -226,7 +226,10 @@ static void on_output_event(uv_poll_t *poll, int status, int events)
     if (!reader_has_gone())
         return;
     uv_poll_stop(poll);
-    uv_timer_start(&output->grace, on_grace, output->terminal ? GRACE_MS : 0, 0);
+    if (output->terminal)
+        uv_timer_start(&output->grace, on_grace, GRACE_MS, 0);
+    else
+        on_grace(&output->grace);
 }
 
 /* libuv would make standard output itself non-blocking, for us and for whoever shares it; so it

@@ -18,7 +18,7 @@
 #define OF_PLACE(place) ((place) + 1)
 
 /* The runtime's own places come first. */
-#define BASE_OF(index) (OWN_COUNT + (index) *PLACE_COUNT)
+#define BASE_OF(index) (OWN_COUNT + PLACE_COUNT * (index))
 
 /* ---- held or idle ---- */
 

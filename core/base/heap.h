@@ -19,12 +19,15 @@ struct tcpm__heap_item {
     uint32_t place; /* in the heap, from 1; 0: not set */
 };
 
+struct tcpm__heap_entry {
+    uint64_t due_ns, order;
+    struct tcpm__heap_item *item;
+};
+
 struct tcpm__heap {
     const struct tcpm__memory *memory;
-    struct tcpm__heap_entry {
-        uint64_t due_ns, order;
-        struct tcpm__heap_item *item;
-    } * entries;            /* [1] is the earliest; those of [2 n] and [2 n + 1] are not earlier
+    struct tcpm__heap_entry
+        *entries;           /* [1] is the earliest; those of [2 n] and [2 n + 1] are not earlier
                                than that of [n] */
     uint32_t count;         /* items that are set */
     uint32_t members, room; /* items that may be set; places for them */

@@ -346,13 +346,14 @@ struct filter_pair {
     bool own_input, own_output;                /* made for this pair */
 };
 int tcpm__lua_filter_make(lua_State *L); /* core.filter(kind, options) -> a built-in filter */
-/* Makes the filters at two stack indices; 0: the session's own, where that is written in Lua. */
-int tcpm__lua_filter_pair(lua_State *L, struct runtime *rt, const struct session *session_or_null,
+/* Makes the filters at two stack indices for a connection; 0: the session's own, where that is
+   written in Lua. 0 or negative; raises what a filter's clone raises, and leaves nothing behind. */
+int tcpm__lua_filter_pair(lua_State *L, uint64_t id_or_zero, const struct session *session_or_null,
                           int input, int output, struct filter_pair *pair);
 void tcpm__lua_filter_pair_free(struct filter_pair *pair);
-int tcpm__lua_filter_collect(lua_State *L);  /* __gc of built-in filters */
-int tcpm__lua_filter_tostring(lua_State *L); /* __tostring */
-int tcpm__lua_is_filter(lua_State *L);       /* core.is_filter */
+/* The userdata at index, if it has the metatable of that place; else NULL. */
+void **tcpm__lua_box(lua_State *L, int index, enum own_place place);
+int tcpm__lua_is_filter(lua_State *L); /* core.is_filter */
 bool tcpm__lua_is_filter_at(lua_State *L, int index);
 
 /* ---- codec.c ---- */
@@ -379,7 +380,8 @@ extern const luaL_Reg tcpm__lua_module_functions[];
 extern const luaL_Reg tcpm__lua_lifetime_functions[]; /* of core */
 extern const luaL_Reg tcpm__lua_session_functions[];  /* methods of sessions */
 extern const luaL_Reg tcpm__lua_cheap_functions[];    /* methods of cheaps, module functions too */
-extern const luaL_Reg tcpm__lua_codec_functions[];    /* methods and metamethods of codecs */
+extern const luaL_Reg tcpm__lua_filter_functions[];   /* of built-in filters, metamethods too */
+extern const luaL_Reg tcpm__lua_codec_functions[];    /* of their instances */
 extern const luaL_Reg tcpm__lua_task_functions[];     /* of core: alarms, posts, signals */
 
 #endif

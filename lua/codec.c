@@ -6,27 +6,19 @@
 
 static struct tcpm_codec *check_codec(lua_State *L)
 {
-    struct tcpm_codec **box = lua_touserdata(L, 1);
-    if (box == NULL || !lua_getmetatable(L, 1))
+    void **box = tcpm__lua_box(L, 1, OWN_CODEC_METATABLE);
+    if (box == NULL || *box == NULL)
         luaL_typerror(L, 1, "filter");
-    lua_rawgeti(L, lua_upvalueindex(UP_PLACES), OWN_CODEC_METATABLE);
-    if (!lua_rawequal(L, -1, -2) || *box == NULL)
-        luaL_typerror(L, 1, "filter");
-    lua_pop(L, 2);
     return *box;
 }
 
 /* The record, or the bytes, or nil and why not. */
 static int push_record(lua_State *L, int result, const struct tcpm_record *record)
 {
-    if (result == 0) {
-        lua_pushlstring(L, record->bytes, record->length);
-        return 1;
-    }
-    lua_pushnil(L);
-    lua_pushstring(L, tcpm_error_text(result));
-    lua_pushstring(L, tcpm_error_name(result));
-    return 3;
+    if (result < 0)
+        return tcpm__lua_failure_text(L, result, tcpm_error_text(result));
+    lua_pushlstring(L, record->bytes, record->length);
+    return 1;
 }
 
 static int codec_feed(lua_State *L)
@@ -41,12 +33,15 @@ static int codec_feed(lua_State *L)
 static int codec_get_one(lua_State *L)
 {
     struct tcpm_record record;
-    int result = tcpm_codec_get_one(check_codec(L), &record);
+    struct tcpm_codec *codec = check_codec(L);
+    int result = tcpm_codec_get_one(codec, &record);
     if (result == 0) {
         lua_pushnil(L);
         return 1;
     }
-    return push_record(L, result == 1 ? 0 : result, &record);
+    if (result == TCPM_ETOOLONG) /* it says how long, and the limit */
+        return tcpm__lua_failure_text(L, result, tcpm_codec_message(codec));
+    return push_record(L, result, &record);
 }
 
 static int codec_put(lua_State *L)
@@ -69,11 +64,31 @@ static int codec_pending(lua_State *L)
     return push_record(L, tcpm_codec_pending(check_codec(L), &bytes), &bytes);
 }
 
+/* For the filters made of others (combinators.lua): forgets what pending shows. */
+static int codec_release(lua_State *L)
+{
+    tcpm_codec_clear(check_codec(L));
+    return 0;
+}
+
+/* Likewise: the byte that is dropped if it comes next, or nil; from now on the caller's to drop. */
+static int codec_swallow(lua_State *L)
+{
+    int byte = tcpm_codec_swallow(check_codec(L));
+    if (byte <= 0)
+        return 0;
+    lua_pushlstring(L, (const char[]){(char) byte}, 1);
+    return 1;
+}
+
+/* A script may call it too, with anything. */
 static int codec_collect(lua_State *L)
 {
-    struct tcpm_codec **box = lua_touserdata(L, 1);
-    tcpm_codec_close(*box);
-    *box = NULL;
+    void **box = tcpm__lua_box(L, 1, OWN_CODEC_METATABLE);
+    if (box != NULL) {
+        tcpm_codec_close(*box);
+        *box = NULL;
+    }
     return 0;
 }
 
@@ -108,6 +123,8 @@ const luaL_Reg tcpm__lua_codec_functions[] = {
     {"get_one", codec_get_one},
     {"put", codec_put},
     {"pending", codec_pending},
+    {"__release", codec_release},
+    {"__swallow", codec_swallow},
     {"__gc", codec_collect},
     {NULL, NULL},
 };

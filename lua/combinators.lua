@@ -1,10 +1,12 @@
 -- Filters made of functions and of other filters. Each has the methods that a script's own filter
 -- has; records between the stages of a stack are any values but nil.
 --
--- A stage may also have spread(record), which gives a list of records for the stage below, where
--- put could give one only.
+-- A stage may have more than that: spread(record) gives a list of records for the stage below and
+-- their number, where put could give one only. __release() forgets what pending shows, and nothing
+-- else; __swallow() gives the byte that is dropped if it comes next, which is then the caller's to
+-- drop. Without these two a stage that has bytes to give back is replaced by a new clone.
 local core = ...
-local format, sub = string.format, string.sub
+local format = string.format
 
 local combinators = {}
 core.combinators = combinators
@@ -16,42 +18,53 @@ end
 
 -- ---- values that wait ----
 
-local function push(queue, ...)
-  for i = 1, select("#", ...) do
-    local value = (select(i, ...))
-    if value ~= nil then
-      queue.last = queue.last + 1
-      queue[queue.last] = value
-    end
-  end
+local function new_queue() return { first = 1, last = 0 } end
+
+local function push(queue, value)
+  if value == nil then return end
+  local last = queue.last + 1
+  queue[last], queue.last = value, last
+end
+
+-- The results of a function: mostly one.
+local function push_all(queue, ...)
+  local count = select("#", ...)
+  if count <= 1 then return push(queue, (...)) end
+  local values = { ... }
+  for i = 1, count do push(queue, values[i]) end
 end
 
 local function pop(queue)
-  if queue.first > queue.last then return nil end
-  local value = queue[queue.first]
-  queue[queue.first] = nil
-  queue.first = queue.first + 1
+  local first = queue.first
+  if first > queue.last then return nil end
+  local value = queue[first]
+  queue[first] = nil
+  queue.first = first + 1
+  if first == queue.last then queue.first, queue.last = 1, 0 end
   return value
 end
 
-local function new_queue() return { first = 1, last = 0 } end
-
 -- What waits, as far as it is bytes.
 local function bytes_of(queue)
-  local strings = {}
+  local strings, count = {}, 0
   for i = queue.first, queue.last do
-    if type(queue[i]) == "string" then strings[#strings + 1] = queue[i] end
+    if type(queue[i]) == "string" then
+      count = count + 1
+      strings[count] = queue[i]
+    end
   end
   return table.concat(strings)
 end
 
-local function join(list)
-  for i, record in ipairs(list) do
-    if type(record) ~= "string" and type(record) ~= "number" then
-      return nil, format("record %d is a %s, not a string", i, type(record))
+-- The bytes of so many records.
+local function join(list, count)
+  for i = 1, count do
+    local kind = type(list[i])
+    if kind ~= "string" and kind ~= "number" then
+      return nil, format("record %d is a %s, not a string", i, kind)
     end
   end
-  return table.concat(list)
+  return table.concat(list, "", 1, count)
 end
 
 -- ---- map and grep ----
@@ -70,19 +83,21 @@ local function function_stage(name, on_get)
       if ready ~= nil then return ready end
       local record = pop(self.input)
       if record == nil then return nil end
-      push(self.ready, on_get(self.get, record))
+      push_all(self.ready, on_get(self.get, record))
     end
   end
 
   function class:spread(record)
     local list = new_queue()
-    push(list, on_get(self.change, record))
-    return list
+    push_all(list, on_get(self.change, record))
+    return list, list.last
   end
 
   function class:put(record) return join(self:spread(record)) end
 
   function class:pending() return bytes_of(self.ready) .. bytes_of(self.input) end
+
+  function class:__release() self.ready, self.input = new_queue(), new_queue() end
 
   function class:clone()
     return setmetatable({
@@ -126,19 +141,25 @@ function record_block:spread(list)
   if type(list) ~= "table" then
     return nil, format("a list of records expected, not a %s", type(list))
   end
-  if self.check_put and #list ~= self.size then
-    return nil, format("a list of %d records expected, not of %d", self.size, #list)
+  local count = table.maxn(list)
+  for i = 1, count do
+    if list[i] == nil then return nil, format("record %d of %d is nil", i, count) end
   end
-  return list
+  if self.check_put and count ~= self.size then
+    return nil, format("a list of %d records expected, not of %d", self.size, count)
+  end
+  return list, count
 end
 
 function record_block:put(list)
-  local records, message = self:spread(list)
-  if not records then return nil, message end
-  return join(records)
+  local records, count = self:spread(list)
+  if not records then return nil, count end
+  return join(records, count)
 end
 
 function record_block:pending() return bytes_of(self.input) end
+
+function record_block:__release() self.input = new_queue() end
 
 function record_block:clone()
   return setmetatable({
@@ -174,34 +195,34 @@ end
 
 function stack:get_one() return pull(self.stages, #self.stages) end
 
--- The records that a list becomes, one stage down.
-local function put_list(stage, records)
-  local below = new_queue()
-  for _, record in ipairs(records) do
-    local list, message, errname
-    if stage.spread then
-      list, message, errname = stage:spread(record)
-    else
-      local one
-      one, message, errname = stage:put(record)
-      list = one ~= nil and { one } or nil
-    end
-    if not list then
-      return nil, message or "a filter of the stack refused the record", errname
-    end
-    push(below, unpack(list, 1, #list))
+-- Adds to below what a record becomes, one stage down. nil, message, errname: it is refused.
+local function put_one(stage, record, below)
+  if not stage.spread then
+    local one, message, errname = stage:put(record)
+    if one == nil then return nil, message, errname end
+    push(below, one)
+    return true
   end
-  return below
+  local list, count, errname = stage:spread(record)
+  if not list then return nil, count, errname end
+  for i = 1, count do push(below, list[i]) end
+  return true
 end
 
 function stack:put(record)
-  local records = { record }
+  local records = new_queue()
+  push(records, record)
   for level = #self.stages, 1, -1 do
-    local message, errname
-    records, message, errname = put_list(self.stages[level], records)
-    if not records then return nil, message, errname end
+    local below = new_queue()
+    for i = 1, records.last do
+      local taken, message, errname = put_one(self.stages[level], records[i], below)
+      if not taken then
+        return nil, message or "a filter of the stack refused the record", errname
+      end
+    end
+    records = below
   end
-  return join(records)
+  return join(records, records.last)
 end
 
 function stack:pending()
@@ -209,98 +230,21 @@ function stack:pending()
   return first.pending and first:pending() or ""
 end
 
+-- Where the first filter can give back what it holds, the others keep theirs.
+local lending = setmetatable({}, { __index = stack })
+lending.__index, lending.__tostring = lending, stack.__tostring
+
+function lending:__release() self.stages[1]:__release() end
+
+function lending:__swallow()
+  local first = self.stages[1]
+  return first.__swallow and first:__swallow()
+end
+
 function stack:clone()
   local stages = {}
   for i, stage in ipairs(self.stages) do stages[i] = stage:clone() end
-  return setmetatable({ stages = stages }, stack)
+  return setmetatable({ stages = stages }, stages[1].__release and lending or stack)
 end
 
 function combinators.stack(stages) return stack.clone { stages = stages } end
-
--- ---- block with a length that functions read and write ----
-
-local codec_block = {}
-codec_block.__index = codec_block
-codec_block.__tostring = named "block"
-
-local MAX_LENGTH = 16777216
-local MAX_HEADER = 64 -- no length field needs more
-
-function codec_block:feed(bytes)
-  self.parts[#self.parts + 1] = bytes
-  self.held = self.held + #bytes
-end
-
-local function joined(self)
-  local bytes = table.concat(self.parts)
-  self.parts = { bytes }
-  return bytes
-end
-
--- Reads the header, if it is there; sets need, the bytes of the whole record.
-local function read_header(self)
-  local length, header = self.decode(joined(self))
-  if length == nil then
-    if header ~= nil then return nil, tostring(header) end
-    if self.held > MAX_HEADER then return nil, "no length in the first bytes" end
-    return false
-  end
-  if type(length) ~= "number" or length < 0 or length ~= math.floor(length)
-    or type(header) ~= "number" or header < 0 or header > self.held then
-    return nil, "decode gave an impossible length"
-  end
-  if length > self.max_length then
-    return nil, format("a length of %.0f, the limit is %.0f", length, self.max_length), "ETOOLONG"
-  end
-  self.header_length, self.need = header, header + length
-  return true
-end
-
-function codec_block:get_one()
-  if not self.need then
-    if self.held == 0 then return nil end
-    local found, message, errname = read_header(self)
-    if not found then return nil, message, errname end
-  end
-  if self.held < self.need then return nil end
-  local bytes = joined(self)
-  local record = sub(bytes, self.header and 1 or self.header_length + 1, self.need)
-  self.parts = { sub(bytes, self.need + 1) }
-  self.held = self.held - self.need
-  self.need = nil
-  return record
-end
-
-function codec_block:put(record)
-  if type(record) ~= "string" then
-    return nil, format("a string expected, not a %s", type(record))
-  end
-  if self.header then return record end
-  local header = self.encode(#record)
-  if type(header) ~= "string" then
-    return nil, format("encode gave a %s, not a string", type(header))
-  end
-  return header .. record
-end
-
-function codec_block:pending() return joined(self) end
-
-function codec_block:clone()
-  return setmetatable({
-    encode = self.encode,
-    decode = self.decode,
-    header = self.header,
-    max_length = self.max_length,
-    parts = {},
-    held = 0,
-  }, codec_block)
-end
-
-function combinators.codec_block(options)
-  return codec_block.clone {
-    encode = options.length_codec[1],
-    decode = options.length_codec[2],
-    header = options.header,
-    max_length = options.max_length or MAX_LENGTH,
-  }
-end

@@ -266,8 +266,8 @@ static int open_connection(lua_State *L, struct session *session, struct request
     int cheap = lua_gettop(L);
 
     struct filter_pair filters;
-    int result = tcpm__lua_filter_pair(L, session->runtime, session, request.input_filter,
-                                       request.output_filter, &filters);
+    int result =
+        tcpm__lua_filter_pair(L, 0, session, request.input_filter, request.output_filter, &filters);
     if (result < 0)
         return tcpm__lua_failure(L, result);
     options.input_filter = filters.input;

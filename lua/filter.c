@@ -92,10 +92,16 @@ int tcpm__lua_filter_make(lua_State *L)
     return result < 0 ? tcpm__lua_failure(L, result) : 1;
 }
 
+void **tcpm__lua_box(lua_State *L, int index, enum own_place place)
+{
+    bool is_box = lua_type(L, index) == LUA_TUSERDATA && tcpm__lua_has_metatable(L, index, place);
+    return is_box ? lua_touserdata(L, index) : NULL;
+}
+
 bool tcpm__lua_is_filter_at(lua_State *L, int index)
 {
-    return lua_type(L, index) == LUA_TUSERDATA &&
-           tcpm__lua_has_metatable(L, index, OWN_FILTER_METATABLE);
+    void **box = tcpm__lua_box(L, index, OWN_FILTER_METATABLE);
+    return box != NULL && *box != NULL;
 }
 
 /* core.is_filter(value) -> whether it is a built-in one. */
@@ -105,7 +111,7 @@ int tcpm__lua_is_filter(lua_State *L)
     return 1;
 }
 
-int tcpm__lua_filter_tostring(lua_State *L)
+static int filter_tostring(lua_State *L)
 {
     const struct built_in *filter =
         tcpm__lua_is_filter_at(L, 1) ? lua_touserdata(L, 1) : &(struct built_in){.kind = "(none)"};
@@ -113,11 +119,14 @@ int tcpm__lua_filter_tostring(lua_State *L)
     return 1;
 }
 
-int tcpm__lua_filter_collect(lua_State *L)
+/* A script may call it too, with anything. */
+static int filter_collect(lua_State *L)
 {
-    struct tcpm_filter **box = lua_touserdata(L, 1);
-    tcpm_filter_free(*box);
-    *box = NULL;
+    void **box = tcpm__lua_box(L, 1, OWN_FILTER_METATABLE);
+    if (box != NULL) {
+        tcpm_filter_free(*box);
+        *box = NULL;
+    }
     return 0;
 }
 
@@ -135,33 +144,82 @@ static int open_one(lua_State *L, struct runtime *rt, int index, struct tcpm_fil
     return result;
 }
 
-/* Pushes the session's own filter, if it is written in Lua, and gives its index, else 0. */
-static int push_own(lua_State *L, const struct session *session, int place)
+/* The filters at two indices from first on, each may be nil. */
+static int open_two(lua_State *L, struct runtime *rt, int first, struct filter_pair *pair)
 {
-    tcpm__lua_push_place(L, session, place);
-    if (lua_istable(L, -1))
-        return lua_gettop(L);
-    lua_pop(L, 1);
+    int result = 0;
+    if (!lua_isnil(L, first))
+        result = open_one(L, rt, first, &pair->input, &pair->lua_input, &pair->own_input);
+    if (result < 0 || lua_isnil(L, first + 1))
+        return result;
+    if (!lua_rawequal(L, first, first + 1))
+        return open_one(L, rt, first + 1, &pair->output, &pair->lua_output, &pair->own_output);
+    pair->output = pair->input; /* the same one twice: one instance for both directions */
+    pair->lua_output = tcpm__lua_filter_keep(pair->lua_input);
     return 0;
 }
 
-int tcpm__lua_filter_pair(lua_State *L, struct runtime *rt, const struct session *session_or_null,
+struct pair_call {
+    struct call call;
+    struct filter_pair *pair;
+    int result;
+};
+
+static void open_pair(lua_State *L, struct call *base)
+{
+    struct pair_call *call = (struct pair_call *) base;
+    call->result = open_two(L, tcpm__lua_runtime(L), 1, call->pair);
+}
+
+/* Two filters on top of the stack, which are popped. What a script has written may raise when it is
+   cloned: then what has been made goes. */
+static int try_open(lua_State *L, uint64_t id, struct filter_pair *pair)
+{
+    struct runtime *rt = tcpm__lua_runtime(L);
+    struct pair_call call = {.call.run = open_pair, .pair = pair};
+    struct call *outer = rt->call;
+    lua_rawgeti(L, lua_upvalueindex(UP_PLACES), OWN_TRAMPOLINE);
+    lua_insert(L, -3);
+    rt->call = &call.call;
+    int status = tcpm__lua_filter_try(L, id, 2, 0);
+    rt->call = outer;
+    if (status == 0)
+        return call.result;
+    tcpm__lua_filter_pair_free(pair);
+    return lua_error(L);
+}
+
+/* Pushes the filter at index, or where that is 0 the session's own, if that is written in Lua, or
+   nil. */
+static void push_filter(lua_State *L, const struct session *session_or_null, int index, int place)
+{
+    if (index != 0) {
+        lua_pushvalue(L, index);
+        return;
+    }
+    if (session_or_null == NULL) {
+        lua_pushnil(L);
+        return;
+    }
+    tcpm__lua_push_place(L, session_or_null, place);
+    if (lua_istable(L, -1))
+        return;
+    lua_pop(L, 1);
+    lua_pushnil(L);
+}
+
+int tcpm__lua_filter_pair(lua_State *L, uint64_t id, const struct session *session_or_null,
                           int input, int output, struct filter_pair *pair)
 {
+    int first = lua_gettop(L) + 1, result;
     *pair = (struct filter_pair){0};
-    if (session_or_null != NULL && input == 0)
-        input = push_own(L, session_or_null, PLACE_INPUT_FILTER);
-    if (session_or_null != NULL && output == 0)
-        output = push_own(L, session_or_null, PLACE_OUTPUT_FILTER);
-    int result = 0;
-    if (input != 0)
-        result = open_one(L, rt, input, &pair->input, &pair->lua_input, &pair->own_input);
-    if (result == 0 && output != 0 && input != 0 && lua_rawequal(L, input, output)) {
-        pair->output = pair->input; /* the same one twice: one instance for both directions */
-        pair->lua_output = tcpm__lua_filter_keep(pair->lua_input);
-    } else if (result == 0 && output != 0) {
-        result = open_one(L, rt, output, &pair->output, &pair->lua_output, &pair->own_output);
-    }
+    push_filter(L, session_or_null, input, PLACE_INPUT_FILTER);
+    push_filter(L, session_or_null, output, PLACE_OUTPUT_FILTER);
+    if (lua_istable(L, first) || lua_istable(L, first + 1))
+        result = try_open(L, id, pair);
+    else
+        result = open_two(L, tcpm__lua_runtime(L), first, pair);
+    lua_settop(L, first - 1);
     if (result < 0)
         tcpm__lua_filter_pair_free(pair);
     return result;
@@ -177,3 +235,10 @@ void tcpm__lua_filter_pair_free(struct filter_pair *pair)
     tcpm__lua_filter_drop(pair->lua_output);
     *pair = (struct filter_pair){0};
 }
+
+const luaL_Reg tcpm__lua_filter_functions[] = {
+    {"clone", tcpm__lua_codec_open},
+    {"__tostring", filter_tostring},
+    {"__gc", filter_collect},
+    {NULL, NULL},
+};

@@ -135,13 +135,30 @@ kinds.record_block = {
   end,
 }
 
+-- The number of filters in a list. nil, message: one is missing, as that of a misspelt variable.
+local function count_filters(what, list)
+  local count, last = 0, 0
+  for key in pairs(list) do
+    if type(key) ~= "number" or key < 1 or key ~= math.floor(key) then
+      return nil, format("%s: a list of filters has no key %s", what, check.describe(key))
+    end
+    count, last = count + 1, math.max(last, key)
+  end
+  if count == last then return count end
+  local hole = 1
+  while list[hole] ~= nil do hole = hole + 1 end
+  return nil, format("%s: filter %d of %d is nil (a misspelt name?)", what, hole, last)
+end
+
 kinds.stack = {
   example = "'line', 'netstring'",
   options = { filters = check.table },
   make = function(what, o)
-    local stages = {}
-    for i, spec in ipairs(o.filters or {}) do
-      local stage, message = core.read_filter(format("%s: filter %d", what, i), spec, nil,
+    local stages, list = {}, o.filters or {}
+    local count, hole = count_filters(what, list)
+    if not count then return nil, hole end
+    for i = 1, count do
+      local stage, message = core.read_filter(format("%s: filter %d", what, i), list[i], nil,
         "neither")
       if not stage then return nil, message end
       stages[i] = stage

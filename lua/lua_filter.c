@@ -24,8 +24,6 @@ struct lua_filter {
     const void *token; /* what the core knows as the record that waits: its self */
 };
 
-enum held { HELD_OBJECT = 1, HELD_TEMPLATE, HELD_RECORD, HELD_OUTPUT, HELD_COUNT = HELD_OUTPUT };
-
 static struct runtime *runtime_of(const struct lua_filter *filter)
 {
     return filter->link->runtime;
@@ -64,7 +62,7 @@ void tcpm__lua_filter_attach(struct lua_filter *filter, uint64_t id)
 bool tcpm__lua_filter_busy(const struct runtime *rt, uint64_t id)
 {
     for (const struct filter_call *call = rt->filtering; call != NULL; call = call->outer)
-        if (call->filter->id == id)
+        if (call->id == id)
             return true;
     return false;
 }
@@ -81,7 +79,7 @@ bool tcpm__lua_filter_token(const struct lua_filter *filter, const void *record)
 }
 
 /* Pushes one of the values that wait beside the object. */
-static void push_held(lua_State *L, const struct lua_filter *filter, enum held which)
+void tcpm__lua_filter_push_held(lua_State *L, const struct lua_filter *filter, enum held which)
 {
     lua_rawgeti(L, lua_upvalueindex(UP_ANCHORS), filter->anchor);
     lua_rawgeti(L, -1, (int) which);
@@ -89,7 +87,7 @@ static void push_held(lua_State *L, const struct lua_filter *filter, enum held w
 }
 
 /* Puts the value on top of the stack there; the anchor's array has room for it. */
-static void set_held(lua_State *L, const struct lua_filter *filter, enum held which)
+void tcpm__lua_filter_set_held(lua_State *L, const struct lua_filter *filter, enum held which)
 {
     lua_rawgeti(L, lua_upvalueindex(UP_ANCHORS), filter->anchor);
     lua_insert(L, -2);
@@ -99,15 +97,15 @@ static void set_held(lua_State *L, const struct lua_filter *filter, enum held wh
 
 void tcpm__lua_filter_push_record(lua_State *L, struct lua_filter *filter)
 {
-    push_held(L, filter, HELD_RECORD);
+    tcpm__lua_filter_push_held(L, filter, HELD_RECORD);
     lua_pushboolean(L, 0);
-    set_held(L, filter, HELD_RECORD);
+    tcpm__lua_filter_set_held(L, filter, HELD_RECORD);
 }
 
 /* Pushes object:name, object; false: it has no such method, nothing is pushed. */
-static bool push_method(lua_State *L, const struct lua_filter *filter, const char *name)
+bool tcpm__lua_filter_push_method(lua_State *L, const struct lua_filter *filter, const char *name)
 {
-    push_held(L, filter, HELD_OBJECT);
+    tcpm__lua_filter_push_held(L, filter, HELD_OBJECT);
     lua_getfield(L, -1, name);
     if (lua_isnil(L, -1)) {
         lua_pop(L, 2);
@@ -154,6 +152,7 @@ static int refusal(lua_State *L, struct lua_filter *filter)
 static int run_filter(struct runtime *rt, struct filter_call *call)
 {
     struct session *owner = tcpm__lua_filter_session(call->filter);
+    call->id = call->filter->id;
     call->outer = rt->filtering;
     rt->filtering = call;
     char *message = tcpm__lua_protect(rt, owner == NULL ? rt->owner : owner, &call->call);
@@ -176,12 +175,12 @@ static void call_get(lua_State *L, struct call *base)
 {
     struct filter_call *call = (struct filter_call *) base;
     if (call->length > 0) {
-        if (!push_method(L, call->filter, "feed"))
+        if (!tcpm__lua_filter_push_method(L, call->filter, "feed"))
             luaL_error(L, "the filter has no method feed");
         lua_pushlstring(L, call->bytes, call->length);
         lua_call(L, 2, 0);
     }
-    if (!push_method(L, call->filter, "get_one"))
+    if (!tcpm__lua_filter_push_method(L, call->filter, "get_one"))
         luaL_error(L, "the filter has no method get_one");
     lua_call(L, 1, 3);
     if (lua_isnil(L, -3)) {
@@ -189,7 +188,7 @@ static void call_get(lua_State *L, struct call *base)
         return;
     }
     lua_pop(L, 2);
-    set_held(L, call->filter, HELD_RECORD);
+    tcpm__lua_filter_set_held(L, call->filter, HELD_RECORD);
     call->result = 1;
 }
 
@@ -223,9 +222,9 @@ static void call_put(lua_State *L, struct call *base)
 {
     struct filter_call *call = (struct filter_call *) base;
     size_t length;
-    if (!push_method(L, call->filter, "put"))
+    if (!tcpm__lua_filter_push_method(L, call->filter, "put"))
         luaL_error(L, "the filter has no method put");
-    push_held(L, call->filter, HELD_OUTPUT);
+    tcpm__lua_filter_push_held(L, call->filter, HELD_OUTPUT);
     lua_rawgeti(L, -1, (int) call->length);
     lua_remove(L, -2);
     lua_call(L, 2, 3);
@@ -272,7 +271,7 @@ void tcpm__lua_filter_put_begin(lua_State *L, struct lua_filter *filter, int fir
         records[i].bytes = filter;
         records[i].length = (size_t) i + 1;
     }
-    set_held(L, filter, HELD_OUTPUT);
+    tcpm__lua_filter_set_held(L, filter, HELD_OUTPUT);
     tcpm__lua_message_free(filter->message);
     filter->message = NULL;
     filter->raised = false;
@@ -282,7 +281,7 @@ void tcpm__lua_filter_put_begin(lua_State *L, struct lua_filter *filter, int fir
 void tcpm__lua_filter_put_end(lua_State *L, struct lua_filter *filter)
 {
     lua_pushboolean(L, 0);
-    set_held(L, filter, HELD_OUTPUT);
+    tcpm__lua_filter_set_held(L, filter, HELD_OUTPUT);
     struct slot *slot = slot_of(filter);
     if (!filter->raised || slot == NULL)
         return;
@@ -299,43 +298,33 @@ bool tcpm__lua_filter_push_message(lua_State *L, const struct lua_filter *filter
     return true;
 }
 
-/* Pushes what the object holds and has not made a record of. */
-void tcpm__lua_filter_push_pending(lua_State *L, const struct lua_filter *filter)
+/* ---- from calls of the script ---- */
+
+int tcpm__lua_filter_try(lua_State *L, uint64_t id, int arguments, int results)
 {
-    if (!push_method(L, filter, "pending")) {
-        lua_pushliteral(L, "");
-        return;
-    }
-    lua_call(L, 1, 1);
-    if (lua_type(L, -1) != LUA_TSTRING) {
-        if (!lua_isnil(L, -1))
-            luaL_error(L, "pending of a filter must return a string, not %s", luaL_typename(L, -1));
-        lua_pop(L, 1);
-        lua_pushliteral(L, "");
-    }
+    struct runtime *rt = tcpm__lua_runtime(L);
+    struct filter_call call = {.outer = rt->filtering, .id = id};
+    rt->filtering = &call;
+    int status = lua_pcall(L, arguments, results, 0);
+    rt->filtering = call.outer;
+    return status;
+}
+
+/* Raises what the function raises. */
+void tcpm__lua_filter_call(lua_State *L, uint64_t id, int arguments, int results)
+{
+    if (tcpm__lua_filter_try(L, id, arguments, results) != 0)
+        lua_error(L);
 }
 
 /* Pushes a fresh clone of the object at index. */
-static void push_clone(lua_State *L, int index)
+void tcpm__lua_filter_push_clone(lua_State *L, uint64_t id, int index)
 {
     lua_getfield(L, index, "clone");
     lua_pushvalue(L, index);
-    lua_call(L, 1, 1);
+    tcpm__lua_filter_call(L, id, 1, 1);
     if (!lua_istable(L, -1))
         luaL_error(L, "clone of a filter must return a table, not %s", luaL_typename(L, -1));
-}
-
-/* Pushes what the object holds, and starts again with a fresh clone: so that bytes can be put in
-   front of it. */
-void tcpm__lua_filter_restart(lua_State *L, struct lua_filter *filter)
-{
-    tcpm__lua_filter_push_pending(L, filter);
-    if (lua_objlen(L, -1) == 0)
-        return;
-    push_held(L, filter, HELD_TEMPLATE);
-    push_clone(L, lua_gettop(L));
-    set_held(L, filter, HELD_OBJECT);
-    lua_pop(L, 1);
 }
 
 void tcpm__lua_filter_replace(struct lua_filter **place, struct lua_filter *filter, uint64_t id)
@@ -376,13 +365,12 @@ static const struct tcpm_filter_kind lua_kind = {
     .put = filter_put,
 };
 
-/* A filter for one connection from the script's object at index. Lua's allocations come first: a
-   raise leaves nothing behind. */
+/* A filter for one connection from the script's object at index. Lua's allocations come first. */
 int tcpm__lua_filter_open(lua_State *L, struct runtime *rt, int index, struct tcpm_filter **core,
                           struct lua_filter **ret)
 {
     lua_createtable(L, HELD_COUNT, 0);
-    push_clone(L, index);
+    tcpm__lua_filter_push_clone(L, 0, index);
     lua_rawseti(L, -2, HELD_OBJECT);
     lua_pushvalue(L, index);
     lua_rawseti(L, -2, HELD_TEMPLATE);
@@ -390,6 +378,8 @@ int tcpm__lua_filter_open(lua_State *L, struct runtime *rt, int index, struct tc
         lua_pushboolean(L, 0);
         lua_rawseti(L, -2, (int) which);
     }
+    if (rt->engine == NULL)
+        return -ESHUTDOWN; /* the clone has closed it all */
     int anchor = luaL_ref(L, lua_upvalueindex(UP_ANCHORS));
     struct lua_filter *filter = calloc(1, sizeof *filter);
     if (filter == NULL) {

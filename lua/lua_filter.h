@@ -10,6 +10,7 @@
 struct filter_call {
     struct call call;
     struct filter_call *outer;
+    uint64_t id; /* the connection; 0: not yet one */
     struct lua_filter *filter;
     const char *bytes; /* to get_one */
     size_t length;     /* of bytes; to put: the number of the value in its batch */
@@ -18,7 +19,7 @@ struct filter_call {
 };
 
 /* Makes one from a clone of the object at index, with one reference, and what the core is given.
-   0 or negative; raises what the object's clone raises. */
+   0 or negative; raises what the object's clone raises, and leaves nothing behind. */
 int tcpm__lua_filter_open(lua_State *L, struct runtime *rt, int index, struct tcpm_filter **core,
                           struct lua_filter **ret);
 struct lua_filter *tcpm__lua_filter_keep(struct lua_filter *filter); /* NULL is fine */
@@ -31,8 +32,33 @@ struct session *tcpm__lua_filter_session(const struct lua_filter *filter); /* NU
 /* Input: whether record stands for a Lua value, and that value. */
 bool tcpm__lua_filter_token(const struct lua_filter *filter, const void *record);
 void tcpm__lua_filter_push_record(lua_State *L, struct lua_filter *filter);
-void tcpm__lua_filter_push_pending(lua_State *L, const struct lua_filter *filter);
-void tcpm__lua_filter_restart(lua_State *L, struct lua_filter *filter);
+
+/* What waits beside the object, in its anchor. */
+enum held { HELD_OBJECT = 1, HELD_TEMPLATE, HELD_RECORD, HELD_OUTPUT, HELD_COUNT = HELD_OUTPUT };
+void tcpm__lua_filter_push_held(lua_State *L, const struct lua_filter *filter, enum held which);
+void tcpm__lua_filter_set_held(lua_State *L, const struct lua_filter *filter, enum held which);
+/* Pushes object:name, object; false: it has no such method, nothing is pushed. */
+bool tcpm__lua_filter_push_method(lua_State *L, const struct lua_filter *filter, const char *name);
+
+/* Functions of a connection's filter in a call of the script's, as lua_pcall and lua_call: the
+   connection is busy meanwhile. Afterwards anything may have happened to it. */
+int tcpm__lua_filter_try(lua_State *L, uint64_t id, int arguments, int results);
+void tcpm__lua_filter_call(lua_State *L, uint64_t id, int arguments, int results);
+void tcpm__lua_filter_push_clone(lua_State *L, uint64_t id, int index); /* of the object there */
+
+/* ---- held.c ---- */
+/* What is done to the input of a connection whose filter keeps bytes itself. Each of the first
+   three raises, or results in something negative, only before it has changed anything.
+   Pushes what the object holds and has not made a record of. */
+void tcpm__lua_filter_push_pending(lua_State *L, uint64_t id);
+/* Puts bytes, and behind them what the object holds, in front of what the core has; the object
+   goes on without them. */
+int tcpm__lua_filter_unread(lua_State *L, uint64_t id, const char *bytes, size_t length);
+/* For an object that is to be replaced: pushes what it holds, 0, or negative: nothing is pushed.
+   The byte that its last record awaits is from now on the core's to drop. */
+int tcpm__lua_filter_lend(lua_State *L, uint64_t id);
+/* The object is not replaced after all, and forgets what the core has got of it. */
+void tcpm__lua_filter_forget(lua_State *L, uint64_t id);
 
 /* Output: around the core's send. */
 void tcpm__lua_filter_put_begin(lua_State *L, struct lua_filter *filter, int first,

@@ -191,6 +191,16 @@ static void push_weak(lua_State *L, const char *mode)
     lua_setmetatable(L, -2);
 }
 
+/* A metatable that is its own __index. */
+static void set_methods(lua_State *L, enum own_place place, const luaL_Reg *list)
+{
+    lua_newtable(L);
+    set_functions(L, lua_gettop(L), list);
+    lua_pushvalue(L, -1);
+    lua_setfield(L, -2, "__index");
+    set_place(L, place);
+}
+
 /* The runtime's own places, in order: the table is to have an array, and it must never need to
    grow when C puts something back. */
 static void fill_own_places(lua_State *L, struct runtime *rt)
@@ -215,21 +225,8 @@ static void fill_own_places(lua_State *L, struct runtime *rt)
     push_closure(L, tcpm__lua_cheap_tostring);
     lua_setfield(L, -2, "__tostring");
     set_place(L, OWN_CHEAP_METATABLE);
-    lua_createtable(L, 0, 4);
-    push_closure(L, tcpm__lua_filter_tostring);
-    lua_setfield(L, -2, "__tostring");
-    lua_pushcfunction(L, tcpm__lua_filter_collect);
-    lua_setfield(L, -2, "__gc");
-    push_closure(L, tcpm__lua_codec_open);
-    lua_setfield(L, -2, "clone");
-    lua_pushvalue(L, -1);
-    lua_setfield(L, -2, "__index");
-    set_place(L, OWN_FILTER_METATABLE);
-    lua_newtable(L);
-    set_functions(L, lua_gettop(L), tcpm__lua_codec_functions);
-    lua_pushvalue(L, -1);
-    lua_setfield(L, -2, "__index");
-    set_place(L, OWN_CODEC_METATABLE);
+    set_methods(L, OWN_FILTER_METATABLE, tcpm__lua_filter_functions);
+    set_methods(L, OWN_CODEC_METATABLE, tcpm__lua_codec_functions);
     lua_pushcfunction(L, tcpm__lua_traceback);
     set_place(L, OWN_TRACEBACK);
     push_closure(L, tcpm__lua_trampoline);

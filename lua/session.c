@@ -54,9 +54,11 @@ static int session_die(lua_State *L)
     struct session *session = tcpm__lua_session(L, rt, 1);
     if (session == NULL || session->dying)
         return tcpm__lua_session_over(L, session);
-    for (const struct filter_call *call = rt->filtering; call != NULL; call = call->outer)
-        if (tcpm__lua_filter_session(call->filter) == session)
+    for (const struct filter_call *call = rt->filtering; call != NULL; call = call->outer) {
+        const struct slot *slot = tcpm__lua_slot(rt, call->id);
+        if (slot != NULL && slot->session == session)
             return tcpm__lua_failure(L, -EBUSY);
+    }
     struct entry entry = tcpm__lua_enter(rt, L);
     tcpm__lua_die(session);
     tcpm__lua_leave(rt, entry);

@@ -454,6 +454,7 @@ struct tcpm_line_options {
     int64_t max_length;                                 /* 64 KiB */
     size_t input_literal_length, output_literal_length; /* 0: they end at their NUL */
 };
+/* PostgreSQL: .length = "u32be", .offset = 1, .adjust = -4, .header = 1. README has more. */
 struct tcpm_block_options {
     size_t size;
     int64_t block_size; /* or: */

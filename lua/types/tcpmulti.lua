@@ -344,10 +344,19 @@ function Cheap:input_filter(filter, options) end
 ---@return true? ok, string? message, tcpmulti.errname? errname
 function Cheap:output_filter(filter, options) end
 
--- Puts bytes in front of what is not yet a record.
+-- Puts bytes in front of what is not yet a record. The LF that a line before awaits stays that of
+-- the network.
 ---@param bytes string
 ---@return true? ok, string? message, tcpmulti.errname? errname
 function Cheap:unread(bytes) end
+
+-- The next record is exactly the next n bytes, 0 to 1 GiB, whatever the filter; then the filter
+-- goes on, also another one set meanwhile. Bytes put back and what pending shows count, the LF that
+-- a line before awaits does not. A second call before the record replaces the first; false: not,
+-- after all. The record waits for resume; what is there when the input ends before stays pending.
+---@param n integer|false
+---@return true? ok, string? message, tcpmulti.errname? errname
+function Cheap:take(n) end
 
 -- Without an argument: the timeout of the current phase as set; 0: none. With one: sets it, from
 -- now; 0: none. Any byte received restarts the input timeout.
@@ -488,6 +497,7 @@ tcpmulti.filter = Cheap.filter
 tcpmulti.input_filter = Cheap.input_filter
 tcpmulti.output_filter = Cheap.output_filter
 tcpmulti.unread = Cheap.unread
+tcpmulti.take = Cheap.take
 tcpmulti.timeout = Cheap.timeout
 tcpmulti.deadline = Cheap.deadline
 tcpmulti.reset = Cheap.reset
@@ -529,9 +539,11 @@ tcpmulti.filters = {}
 function tcpmulti.filters.stream() end
 
 -- Lines. ends: "any" (CR LF, LF or CR; the default), "lf" (LF, one CR before it dropped), "auto"
--- (what the first line end turns out to be). literal: exactly these bytes, for both directions;
--- input_literal, output_literal where they differ. Output ends in CR LF unless a literal says
--- otherwise. max_length: default 64 KiB; a longer line is ETOOLONG.
+-- (what the first line end turns out to be: that line comes at its CR or LF; if the other of the
+-- two is the next byte, it belongs to the line end, and both together end all lines). literal:
+-- exactly these bytes, for both directions; input_literal, output_literal where they differ. Output
+-- ends in CR LF unless a literal says otherwise. max_length: default 64 KiB; a longer line is
+-- ETOOLONG.
 ---@param options? { ends?: "any"|"lf"|"auto", literal?: string, input_literal?: string, output_literal?: string, max_length?: integer }
 ---@return tcpmulti.Filter
 function tcpmulti.filters.line(options) end
@@ -539,8 +551,11 @@ function tcpmulti.filters.line(options) end
 -- Blocks of block_size bytes; or with a length in front: length, the encoding of that field, offset
 -- bytes before it (default 0; more needs header), adjust added to it (default 0); or length_codec
 -- { encode, decode }: encode(length) gives the header's bytes, decode(bytes) gives length, bytes of
--- the header; nil: more is needed; or nil, message. header = true: records contain the header, and
--- put passes them through. max_length: default 16 MiB; an announced longer one is ETOOLONG.
+-- the header, not both 0; nil: more is needed; or nil, message. decode gets the first 64 bytes of a
+-- record, or what is there; after a nil what is there up to twice as many, and again when more has
+-- come (beyond 16 KiB when a 64th more has), up to max_length. header = true: records contain the
+-- header, and put passes them through. max_length: default 16 MiB; an announced longer one is
+-- ETOOLONG.
 ---@param options { block_size?: integer, length?: "u8"|"u16be"|"u16le"|"u24be"|"u24le"|"u32be"|"u32le"|"u64be"|"ascii0"|"varint", length_codec?: function[], offset?: integer, adjust?: integer, header?: boolean, max_length?: integer }
 ---@return tcpmulti.Filter
 function tcpmulti.filters.block(options) end

@@ -128,6 +128,7 @@ struct session {
     int index, base;              /* in the table of sessions, and of its places */
     uint32_t holds;               /* reasons to live: see lifetime.c */
     uint32_t handlers;            /* 1 << place, for each handler that is there */
+    int64_t max_queued;           /* bytes; 0: the core's own */
     bool muted;                   /* ended by a fatal error: no more events */
     bool dying;
     bool trace, strict; /* of options */

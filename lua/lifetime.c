@@ -292,6 +292,7 @@ static int core_create(lua_State *L)
         .index = index,
         .base = BASE_OF(index),
         .handlers = handlers,
+        .max_queued = options.max_queued,
         .trace = trace,
         .strict = strict,
     };

@@ -6,9 +6,12 @@
 #include "lua_filter.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <string.h>
 
 #define RECORDS_ON_STACK 16
+#define MAX_QUEUED       67108864 /* the core's default */
+#define LONGEST_END      4096     /* what a line may end in */
 
 struct batch {
     struct tcpm_record few[RECORDS_ON_STACK];
@@ -47,6 +50,42 @@ static int send_result(lua_State *L, int result)
     return 2;
 }
 
+/* What is too large says so with its size, and the limit: max_queued, or else that of all
+   connections together. What the filter adds to the records is not known. */
+static int refuse_queued(lua_State *L, const struct slot *slot, const struct batch *batch,
+                         size_t bytes)
+{
+    struct tcpm_info info = {.size = sizeof info};
+    const struct session *session = slot->session;
+    uint64_t limit = session->max_queued > 0 ? (uint64_t) session->max_queued : MAX_QUEUED;
+    char text[160];
+    if (tcpm_info_get(session->core, tcpm__lua_id(slot), &info) < 0)
+        return tcpm__lua_failure(L, -ENOBUFS);
+    bool own = bytes + (uint64_t) batch->count * LONGEST_END + info.queued > limit;
+    snprintf(text, sizeof text, "%zu bytes to send, %llu are queued, %s %llu", bytes,
+             (unsigned long long) info.queued,
+             own ? "max_queued is" : "and all connections hold as much as they may; max_queued is",
+             (unsigned long long) limit);
+    return tcpm__lua_failure_text(L, -ENOBUFS, text);
+}
+
+/* Of records that are strings. */
+static int strings_result(lua_State *L, const struct slot *slot, const struct batch *batch,
+                          int result)
+{
+    size_t bytes = 0;
+    char text[96];
+    if (result != -ENOBUFS && result != -EMSGSIZE)
+        return send_result(L, result);
+    for (int i = 0; i < batch->count; i++)
+        bytes += batch->records[i].length;
+    if (result == -ENOBUFS)
+        return refuse_queued(L, slot, batch, bytes);
+    snprintf(text, sizeof text, "%s of %zu bytes: more than the filter's length field can say",
+             batch->count == 1 ? "a record" : "records", bytes);
+    return tcpm__lua_failure_text(L, result, text);
+}
+
 /* Through an output filter that is written in Lua: records are any values. The filter stays: while
    it runs, its connection is busy. */
 static int send_values(lua_State *L, struct slot *slot, int first, struct batch *batch)
@@ -67,22 +106,25 @@ static int send_values(lua_State *L, struct slot *slot, int first, struct batch 
 
 static int send_to(lua_State *L, struct slot *slot, int first)
 {
-    size_t length;
+    struct batch batch;
     if (slot->extra == NULL || slot->extra->output == NULL) {
         if (lua_gettop(L) == first && lua_type(L, first) == LUA_TSTRING) {
-            const char *record = lua_tolstring(L, first, &length);
-            return send_result(L,
-                               tcpm_send(slot->session->core, tcpm__lua_id(slot), record, length));
+            struct tcpm_record *record = batch.records = batch.few;
+            batch.count = 1;
+            record->bytes = lua_tolstring(L, first, &record->length);
+            return strings_result(
+                L, slot, &batch,
+                tcpm_send(slot->session->core, tcpm__lua_id(slot), record->bytes, record->length));
         }
     }
-    struct batch batch;
     begin_batch(L, first, &batch);
     if (batch.count <= 0)
         return tcpm__lua_failure_text(L, -EINVAL, "nothing to send");
     if (slot->extra != NULL && slot->extra->output != NULL)
         return send_values(L, slot, first, &batch);
     read_records(L, first, &batch);
-    return send_result(L, tcpm_send_many(slot->session->core, tcpm__lua_id(slot), batch.records,
+    return strings_result(L, slot, &batch,
+                          tcpm_send_many(slot->session->core, tcpm__lua_id(slot), batch.records,
                                          (size_t) batch.count));
 }
 

@@ -162,4 +162,31 @@ function cases.what_is_too_long_says_how_long_and_the_limit()
   lu.assertEquals({ filters.stack({ { "line", max_length = 3 } }):clone():get_one() }, {})
 end
 
+function cases.what_is_too_long_to_be_sent_says_how_long_and_the_limit()
+  local seen = {}
+  local session = support.session {
+    filter = "stream", max_queued = 1048576,
+    on_success = function(cheap)
+      local piece = ("x"):rep(65536)
+      while cheap:queued() <= 1048576 - 65536 do lu.assertTrue(cheap:send(piece)) end
+      local queued = cheap:queued()
+      for i, records in ipairs { { piece }, { piece, piece } } do
+        local ok, message, errname = cheap:send(unpack(records))
+        seen[i] = { ok, errname }
+        lu.assertEquals(message, ("%d bytes to send, %d are queued, max_queued is 1048576"):format(
+          i * 65536, queued))
+      end
+      cheap:filter("block", { length = "u8" })
+      seen[3] = { cheap:send(("x"):rep(300)) }
+      seen[4] = { cheap:send("x", ("x"):rep(300)) }
+      cheap:reset()
+    end,
+  }
+  session:connect(HOST, support.peer("freeze", { rcvbuf = 4096 }):port())
+  support.run()
+  lu.assertEquals(seen, { { nil, "ENOBUFS" }, { nil, "ENOBUFS" },
+    { nil, "a record of 300 bytes: more than the filter's length field can say", "EMSGSIZE" },
+    { nil, "records of 301 bytes: more than the filter's length field can say", "EMSGSIZE" } })
+end
+
 support.main(cases)

@@ -48,6 +48,12 @@ static lua_CFunction find_function(lua_State *L)
     return found;
 }
 
+static void refuse_luv(lua_State *L)
+{
+    luaL_error(L, "tcpmulti.attach: luv expected (require \"luv\", or vim.loop), not %s",
+               tcpm__lua_describe(L, 1));
+}
+
 static uv_loop_t *find_loop(lua_State *L)
 {
     lua_CFunction function = find_function(L);
@@ -55,7 +61,7 @@ static uv_loop_t *find_loop(lua_State *L)
     void *symbol = library == NULL ? NULL : dlsym(library, "luv_loop");
     int (*run)(uv_loop_t *, uv_run_mode) = uv_run;
     if (symbol == NULL)
-        luaL_argerror(L, 1, "luv expected: require \"luv\", or vim.loop");
+        refuse_luv(L);
     if (memcmp(&run, (void *[]){dlsym(library, "uv_run")}, sizeof run) != 0)
         luaL_error(L, "tcpmulti.attach: luv uses another copy of libuv");
     luv_loop *get;
@@ -124,9 +130,11 @@ int tcpm__lua_module_attach(lua_State *L)
 {
     struct runtime *rt = tcpm__lua_runtime(L);
     tcpm__lua_check_dot(L);
-    luaL_checktype(L, 1, LUA_TTABLE);
-    if (!lua_isnoneornil(L, 2))
-        luaL_checktype(L, 2, LUA_TFUNCTION);
+    if (!lua_istable(L, 1))
+        refuse_luv(L);
+    if (!lua_isnoneornil(L, 2) && !lua_isfunction(L, 2))
+        return luaL_error(L, "tcpmulti.attach: on_fatal must be a function, not %s",
+                          tcpm__lua_describe(L, 2));
     lua_settop(L, 2);
     uv_loop_t *loop = find_loop(L);
     if (loop == rt->loop)

@@ -334,6 +334,8 @@ function cases.other_wrong_values_are_named()
     { "s:connect(c)", "connect: a table of options expected, not a connection heap" },
     { "t.create(s)", "tcpmulti.create: a table of options expected, not a session" },
     { "t.run(5)", "tcpmulti.run: a table of options expected" },
+    { "t.attach()", "tcpmulti.attach: luv expected", "not nil" },
+    { "t.attach({}, 5)", "tcpmulti.attach: on_fatal must be a function, not 5" },
     { "c:unread(nil)", "unread: ", "must be a string, not nil" },
     { "c:filter()", "filter: ", "not nil" },
     { "c:filter('lin')", "unknown filter 'lin' (did you mean 'line'?)" },

@@ -100,10 +100,10 @@ harness.case("what is no luv is refused, and so is one with another libuv", func
     print(pcall(tcpmulti.attach, require "other_luv"))
     print(coroutine.wrap(function() return pcall(tcpmulti.attach, uv) end)())
     print(tcpmulti.attach(uv))]], 0, table.concat({
-    "false\tbad argument #1 to '?' (table expected, got no value)",
-    "false\tbad argument #1 to '?' (luv expected: require \"luv\", or vim.loop)",
-    "false\tbad argument #1 to '?' (luv expected: require \"luv\", or vim.loop)",
-    "false\tbad argument #2 to '?' (function expected, got string)",
+    "false\ttcpmulti.attach: luv expected (require \"luv\", or vim.loop), not nil",
+    "false\ttcpmulti.attach: luv expected (require \"luv\", or vim.loop), not a table",
+    "false\ttcpmulti.attach: luv expected (require \"luv\", or vim.loop), not a table",
+    "false\ttcpmulti.attach: on_fatal must be a function, not 'on_fatal'",
     "false\ttcpmulti.attach: luv uses another copy of libuv",
     "false\ttcpmulti.attach: not in a coroutine, handlers run on the main state",
     "true\n" }, "\n"), "")

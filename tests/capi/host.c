@@ -123,11 +123,12 @@ __attribute__((format(printf, 2, 3))) static void note(struct track *track, cons
     track->log_length += (size_t) length < room ? (size_t) length : room - 1;
 }
 
-/* initialize (success (input|flushed)*)? (failure|error|timeout)? disconnected */
+/* initialize (success (input|flushed)* (eof flushed*)?)? (failure|error|timeout)? disconnected */
 static bool may_follow(const struct track *track, enum event event)
 {
     bool succeeded = track->count[EVENT_SUCCESS] > 0;
-    bool going = track->last <= EVENT_FLUSHED && track->last != 0;
+    bool told = track->count[EVENT_EOF] > 0;
+    bool going = (track->last <= EVENT_FLUSHED && track->last != 0) || track->last == EVENT_EOF;
 
     switch (event) {
     case EVENT_INITIALIZE:
@@ -135,6 +136,8 @@ static bool may_follow(const struct track *track, enum event event)
     case EVENT_SUCCESS:
         return track->last == EVENT_INITIALIZE;
     case EVENT_INPUT:
+    case EVENT_EOF:
+        return going && succeeded && !told;
     case EVENT_FLUSHED:
     case EVENT_ERROR:
         return going && succeeded;
@@ -265,6 +268,30 @@ static void on_disconnected(TCPM_ON, enum tcpm_reason reason)
     track->reason = reason;
     note(track, "disconnected(%s)", tcpm_reason_name(reason));
     leave(track, EVENT_DISCONNECTED);
+}
+
+static void on_eof(TCPM_ON)
+{
+    struct track *track = enter(heap, session, id, EVENT_EOF);
+
+    note(track, "eof");
+    leave(track, EVENT_EOF);
+}
+
+const struct tcpm_events *track_events_eof(void)
+{
+    static const struct tcpm_events events = {.size = sizeof events,
+                                              .initialize = on_initialize,
+                                              .success = on_success,
+                                              .input = on_input,
+                                              .flushed = on_flushed,
+                                              .failure = on_failure,
+                                              .error = on_error,
+                                              .timeout = on_timeout,
+                                              .disconnected = on_disconnected,
+                                              .eof = on_eof};
+
+    return &events;
 }
 
 const struct tcpm_events *track_events(void)

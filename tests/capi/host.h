@@ -69,7 +69,8 @@ enum event {
     EVENT_FAILURE,
     EVENT_ERROR,
     EVENT_TIMEOUT,
-    EVENT_DISCONNECTED
+    EVENT_DISCONNECTED,
+    EVENT_EOF
 };
 
 struct track {
@@ -82,7 +83,7 @@ struct track {
        long records stand as input[length]. */
     char log[4096];
     size_t log_length;
-    unsigned count[EVENT_DISCONNECTED + 1];
+    unsigned count[EVENT_EOF + 1];
     enum event last;
     uint64_t received; /* bytes of records */
     uint64_t checksum;
@@ -101,6 +102,8 @@ struct track {
 
 /* For sessions whose heaps are tracks. Every event is checked against the grammar. */
 const struct tcpm_events *track_events(void);
+/* The same with the event eof. */
+const struct tcpm_events *track_events_eof(void);
 /* A session with these events; options may be NULL. */
 struct tcpm_session *track_session(struct host *host, const struct tcpm_session_options *options);
 /* Connects to a port on 127.0.0.1, or as options say; the track must be zeroed, with hook and user

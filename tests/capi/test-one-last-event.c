@@ -50,7 +50,7 @@ static void follow_plan(struct track *track, enum event event)
         act(track, (unsigned) (plan->random >> 40) % 12);
 }
 
-static void test_many_connections_of_random_fate(void **state)
+static void run_random_fates(struct tcpm_session_options options)
 {
     enum { CONNECTIONS = 600 };
     static const char *const programs[FATES] = {
@@ -59,11 +59,11 @@ static void test_many_connections_of_random_fate(void **state)
     struct peer *peers[FATES];
     struct track *tracks = calloc(CONNECTIONS, sizeof *tracks);
     struct plan *plans = calloc(CONNECTIONS, sizeof *plans);
-    struct tcpm_session_options options = {
-        .input_timeout_ms = 150, .connect_timeout_ms = 200, .deadline_ms = 1000};
     unsigned reasons[TCPM_REASON_DIE + 1] = {0};
 
-    (void) state;
+    options.input_timeout_ms = 150;
+    options.connect_timeout_ms = 200;
+    options.deadline_ms = 1000;
     host_open(&host, NULL);
     for (int fate = 0; fate < FATES; fate++) {
         struct peer_options peer = {.refuse = fate == REFUSED, .blackhole = fate == LOST};
@@ -91,6 +91,18 @@ static void test_many_connections_of_random_fate(void **state)
     host_close(&host);
     free(tracks);
     free(plans);
+}
+
+static void test_many_connections_of_random_fate(void **state)
+{
+    (void) state;
+    run_random_fates((struct tcpm_session_options){0});
+}
+
+static void test_many_half_open_connections_of_random_fate(void **state)
+{
+    (void) state;
+    run_random_fates((struct tcpm_session_options){.events = track_events_eof(), .half_open = 1});
 }
 
 struct reason_case {
@@ -323,6 +335,7 @@ static void test_missing_handlers_are_not_called(void **state)
 
 static const struct CMUnitTest tests[] = {
     cmocka_unit_test(test_many_connections_of_random_fate),
+    cmocka_unit_test(test_many_half_open_connections_of_random_fate),
     cmocka_unit_test(test_every_reason_and_what_comes_before_it),
     cmocka_unit_test(test_after_a_negative_result_nothing_comes),
     cmocka_unit_test(test_a_connect_from_disconnected_begins_a_life_of_its_own),

@@ -347,6 +347,23 @@ function cases.T19_sends_that_the_kernel_takes_at_once_are_no_sign_of_life()
   support.at(log:time "timeout" - log:time "success", 0.4)
 end
 
+---------------------------------------------------------------- what is told of it
+
+function cases.the_trace_has_the_address_and_at_the_end_reason_and_cause()
+  local output, status = support.child("", [[
+    local tcpmulti = require "tcpmulti"
+    local s = tcpmulti.create { options = { trace = true }, connect_timeout = 5 }
+    s:connect("::1", 1)
+    s:connect("b\195\132\194\155.example", 1):shutdown()
+    tcpmulti.run()
+  ]])
+  lu.assertEquals(status, 0)
+  lu.assertStrContains(output, " to [::1]:1: initialize\n")
+  lu.assertStrContains(output,
+    " to [::1]:1: disconnected (failure), connect: ECONNREFUSED, Connection refused\n")
+  lu.assertStrContains(output, " to b????.example:1: disconnected (shutdown)\n")
+end
+
 ---------------------------------------------------------------- what was promised
 
 -- The peer has closed its side and takes nothing: nothing of what the kernel has is acknowledged.

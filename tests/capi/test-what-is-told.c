@@ -169,6 +169,74 @@ static void test_the_trace_is_a_line_for_each_change_of_phase(void **state)
     host_close(&host);
 }
 
+/* One connection, with all lines of its trace. */
+static void run_traced(struct log *log, struct tcpm_connect_options target,
+                       struct tcpm_session_options options,
+                       void (*hook)(struct track *track, enum event event))
+{
+    struct host host;
+    struct track track = {.hook = hook};
+    struct tcpm_engine_options engine = {.size = sizeof engine, .trace = keep_line, .user = log};
+
+    log->text[0] = '\0';
+    host_open(&host, &engine);
+    track_connect_with(&track, track_session(&host, &options), target);
+    host_run(&host);
+    host_close(&host);
+}
+
+static void expect_line(const struct log *log, const char *part)
+{
+    if (strstr(log->text, part) == NULL)
+        fail_msg("no \"%s\" in:\n%s", part, log->text);
+}
+
+static void test_the_trace_tells_failed_attempts_and_how_it_ended(void **state)
+{
+    struct log log;
+    char part[200];
+
+    (void) state;
+    struct peer *refused = peer_start("", &(struct peer_options){.refuse = 1});
+    struct peer *silent = peer_start("freeze", NULL);
+    int port = peer_port(refused);
+    run_traced(&log, (struct tcpm_connect_options){.address = "localhost", .port = port},
+               (struct tcpm_session_options){.domain = 4}, NULL);
+    snprintf(part, sizeof part,
+             "localhost:%d (127.0.0.1) attempt at 127.0.0.1:%d failed: connect ECONNREFUSED", port,
+             port);
+    expect_line(&log, part);
+    expect_line(&log, "connecting -> shutting, failure: connect ECONNREFUSED, ");
+    expect_line(&log, "shutting -> closed, failure: connect ECONNREFUSED, ");
+    run_traced(&log, (struct tcpm_connect_options){.address = "::1", .port = port},
+               (struct tcpm_session_options){.connect_timeout_ms = 2000}, NULL);
+    snprintf(part, sizeof part, " [::1]:%d connecting", port);
+    expect_line(&log, part);
+    run_traced(&log, (struct tcpm_connect_options){.port = peer_port(silent)},
+               (struct tcpm_session_options){.input_timeout_ms = 30}, NULL);
+    expect_line(&log, "open -> shutting, timeout (input): read ETIMEDOUT, ");
+    peer_stop(silent);
+    peer_stop(refused);
+}
+
+static void cancel_at_once(struct track *track, enum event event)
+{
+    if (event == EVENT_INITIALIZE)
+        assert_int_equal(tcpm_reset(track->session, track->id), 0);
+}
+
+/* A name may be UTF-8; its bytes 0x80 to 0x9f are control characters for some terminals. */
+static void test_the_trace_is_printable_whatever_the_name(void **state)
+{
+    struct log log;
+
+    (void) state;
+    run_traced(&log,
+               (struct tcpm_connect_options){.address = "\xc3\x84\xc2\x9b31m.example", .port = 9},
+               (struct tcpm_session_options){0}, cancel_at_once);
+    expect_line(&log, "????31m.example:9 waiting -> shutting, shutdown");
+}
+
 /* ---- the heap ---- */
 
 struct pair {
@@ -275,6 +343,8 @@ static const struct CMUnitTest tests[] = {
     cmocka_unit_test(test_stats_count_phases_and_bytes),
     cmocka_unit_test(test_info_in_every_event),
     cmocka_unit_test(test_the_trace_is_a_line_for_each_change_of_phase),
+    cmocka_unit_test(test_the_trace_tells_failed_attempts_and_how_it_ended),
+    cmocka_unit_test(test_the_trace_is_printable_whatever_the_name),
     cmocka_unit_test(test_the_heap_may_be_another_one),
     cmocka_unit_test(test_words_and_codes_fit_each_other),
     cmocka_unit_test(test_the_version_is_the_same_everywhere),

@@ -232,9 +232,9 @@ static void test_the_trace_is_printable_whatever_the_name(void **state)
 
     (void) state;
     run_traced(&log,
-               (struct tcpm_connect_options){.address = "\xc3\x84\xc2\x9b31m.example", .port = 9},
+               (struct tcpm_connect_options){.address = "\xc3\x84\xc2\x9b[31m.example", .port = 9},
                (struct tcpm_session_options){0}, cancel_at_once);
-    expect_line(&log, "????31m.example:9 waiting -> shutting, shutdown");
+    expect_line(&log, "????[31m.example:9 waiting -> shutting, shutdown");
 }
 
 /* ---- the heap ---- */

@@ -1,6 +1,6 @@
 /*
- * The peer's end: the event eof, which takes the place of error(READ, TCPM_EOF), and half_open, with
- * which it ends the input only.
+ * The peer's end: the event eof, which takes the place of error(READ, TCPM_EOF), and half_open,
+ * with which it ends the input only.
  */
 #include "host.h"
 

@@ -169,10 +169,10 @@ static void test_the_trace_is_a_line_for_each_change_of_phase(void **state)
     host_close(&host);
 }
 
-/* One connection, with all lines of its trace. */
-static void run_traced(struct log *log, struct tcpm_connect_options target,
-                       struct tcpm_session_options options,
-                       void (*hook)(struct track *track, enum event event))
+/* One connection to a peer, with all lines of its trace; gives the port. */
+static int run_traced(struct log *log, const char *address, const char *program,
+                      struct tcpm_session_options options,
+                      void (*hook)(struct track *track, enum event event))
 {
     struct host host;
     struct track track = {.hook = hook};
@@ -180,9 +180,14 @@ static void run_traced(struct log *log, struct tcpm_connect_options target,
 
     log->text[0] = '\0';
     host_open(&host, &engine);
-    track_connect_with(&track, track_session(&host, &options), target);
+    struct peer *peer = peer_start(program, &(struct peer_options){.refuse = *program == '\0'});
+    int port = peer_port(peer);
+    track_connect_with(&track, track_session(&host, &options),
+                       (struct tcpm_connect_options){.address = address, .port = port});
     host_run(&host);
+    peer_stop(peer);
     host_close(&host);
+    return port;
 }
 
 static void expect_line(const struct log *log, const char *part)
@@ -197,26 +202,19 @@ static void test_the_trace_tells_failed_attempts_and_how_it_ended(void **state)
     char part[200];
 
     (void) state;
-    struct peer *refused = peer_start("", &(struct peer_options){.refuse = 1});
-    struct peer *silent = peer_start("freeze", NULL);
-    int port = peer_port(refused);
-    run_traced(&log, (struct tcpm_connect_options){.address = "localhost", .port = port},
-               (struct tcpm_session_options){.domain = 4}, NULL);
+    int port = run_traced(&log, "localhost", "", (struct tcpm_session_options){.domain = 4}, NULL);
     snprintf(part, sizeof part,
              "localhost:%d (127.0.0.1) attempt at 127.0.0.1:%d failed: connect ECONNREFUSED", port,
              port);
     expect_line(&log, part);
     expect_line(&log, "connecting -> shutting, failure: connect ECONNREFUSED, ");
     expect_line(&log, "shutting -> closed, failure: connect ECONNREFUSED, ");
-    run_traced(&log, (struct tcpm_connect_options){.address = "::1", .port = port},
-               (struct tcpm_session_options){.connect_timeout_ms = 2000}, NULL);
+    port = run_traced(&log, "::1", "", (struct tcpm_session_options){0}, NULL);
     snprintf(part, sizeof part, " [::1]:%d connecting", port);
     expect_line(&log, part);
-    run_traced(&log, (struct tcpm_connect_options){.port = peer_port(silent)},
-               (struct tcpm_session_options){.input_timeout_ms = 30}, NULL);
+    run_traced(&log, "127.0.0.1", "freeze", (struct tcpm_session_options){.input_timeout_ms = 30},
+               NULL);
     expect_line(&log, "open -> shutting, timeout (input): read ETIMEDOUT, ");
-    peer_stop(silent);
-    peer_stop(refused);
 }
 
 static void cancel_at_once(struct track *track, enum event event)
@@ -231,10 +229,10 @@ static void test_the_trace_is_printable_whatever_the_name(void **state)
     struct log log;
 
     (void) state;
-    run_traced(&log,
-               (struct tcpm_connect_options){.address = "\xc3\x84\xc2\x9b[31m.example", .port = 9},
-               (struct tcpm_session_options){0}, cancel_at_once);
-    expect_line(&log, "????[31m.example:9 waiting -> shutting, shutdown");
+    run_traced(&log, "\xc3\x84\xc2\x9b[31m.example", "", (struct tcpm_session_options){0},
+               cancel_at_once);
+    expect_line(&log, "????[31m.example:");
+    expect_line(&log, " waiting -> shutting, shutdown\n");
 }
 
 /* ---- the heap ---- */

@@ -103,6 +103,8 @@ struct call {
 /* What few connections need. */
 struct extra {
     struct lua_filter *input, *output; /* the filters in use, where they are written in Lua */
+    uint32_t handlers;                 /* 1 << place, for each handler of this connection alone */
+    int anchor;                        /* of the table that has them, by place; 0: none */
     char *report;                      /* on_exception has not yet been told; its message */
     bool failed;                       /* a handler raised: only disconnected follows */
 };
@@ -129,6 +131,7 @@ struct session {
     uint32_t holds;               /* reasons to live: see lifetime.c */
     uint32_t handlers;            /* 1 << place, for each handler that is there */
     int64_t max_queued;           /* bytes; 0: the core's own */
+    uint32_t own_handlers;        /* live connections that have handlers of their own */
     bool muted;                   /* ended by a fatal error: no more events */
     bool dying;
     bool trace, strict; /* of options */
@@ -296,7 +299,18 @@ int tcpm__lua_session_send(lua_State *L);
 int tcpm__lua_session_shutdown(lua_State *L);
 
 /* ---- events.c ---- */
-void tcpm__lua_events(struct session *session); /* fills its table; handlers is set */
+/* The options of create and connect that fill the places of a session; NULL: none does. */
+extern const char *const tcpm__lua_option_names[PLACE_COUNT];
+/* The core's events for these handlers, 1 << place each, but room and stopped. */
+void tcpm__lua_events(uint32_t handlers, struct tcpm_events *ret);
+
+/* ---- register.c ---- */
+/* Enters the connection that is being opened, whose cheap is at OWN_NEW_CHEAP. Raises without
+   memory, and then nothing is entered. */
+void tcpm__lua_register(lua_State *L, struct session *session, struct tcpm_id id);
+/* The common case: no extra, and a slot that another connection had before. False: it is not that
+   case, and nothing is done. */
+bool tcpm__lua_register_plainly(struct session *session, struct tcpm_id id);
 
 /* ---- trace.c ---- */
 void tcpm__lua_trace(const struct session *session, struct tcpm_id id, int place, int number);
@@ -317,6 +331,8 @@ struct connecting {
     lua_State *L;
     int cheap; /* its stack index */
     struct lua_filter *input, *output;
+    uint32_t handlers; /* of this connection alone; see extra */
+    int anchor;        /* until registered */
     bool registered;
     bool refused; /* the target is none; what was given is at OWN_GIVEN */
 };

@@ -17,6 +17,7 @@ struct request {
     int heap, address; /* then port, bind_address, bind_port */
     int times;         /* connect, input, shutdown, deadline: milliseconds or TCPM_NONE */
     int input_filter, output_filter;
+    int handlers;      /* options that have handlers of this connection alone */
     int64_t half_open; /* as in the core's options */
     bool pulled;       /* by the pull form: a bad target is a connection that fails */
 };
@@ -248,6 +249,32 @@ static void read_times(lua_State *L, int index, struct tcpm_connect_options *opt
     options->deadline_ms = milliseconds(L, index + 3);
 }
 
+/* Handlers of this connection alone, from the options at index, or nil: kept in the anchors. */
+static void read_handlers(lua_State *L, int index, struct connecting *connecting)
+{
+    if (index == 0)
+        return;
+    lua_newtable(L);
+    for (int place = ON_INITIALIZE; place < PLACE_INPUT_FILTER; place++) {
+        lua_getfield(L, index, tcpm__lua_option_names[place]);
+        if (place != ON_EXCEPTION && lua_toboolean(L, -1))
+            connecting->handlers |= 1u << place;
+        lua_rawseti(L, -2, place);
+    }
+    connecting->anchor = luaL_ref(L, lua_upvalueindex(UP_ANCHORS));
+}
+
+/* The core needs a table of this connection's events where its session lacks one of them. */
+static const struct tcpm_events *choose_events(const struct session *session,
+                                               const struct connecting *connecting,
+                                               struct tcpm_events *own)
+{
+    if ((connecting->handlers & ~session->handlers) == 0)
+        return NULL;
+    tcpm__lua_events(session->handlers | connecting->handlers, own);
+    return own;
+}
+
 /* The one place that opens connections. The session, and what the request names, is on the stack;
    gives cheap, id, or nil, message, errname. */
 static int open_connection(lua_State *L, struct session *session, struct request request)
@@ -279,6 +306,9 @@ static int open_connection(lua_State *L, struct session *session, struct request
         .output = filters.lua_output,
     };
     struct tcpm_id id = {0};
+    struct tcpm_events own;
+    read_handlers(L, request.handlers, &connecting);
+    options.events = choose_events(session, &connecting, &own);
     if (options.refused == NULL)
         result = start(L, session, &options, &connecting, &id);
     if (result == -EINVAL || result == TCPM_ENOTFOUND)
@@ -286,6 +316,8 @@ static int open_connection(lua_State *L, struct session *session, struct request
     if (options.refused != NULL && request.pulled)
         result = start_refused(L, session, &request, &options, &connecting, &id);
     tcpm__lua_filter_pair_free(&filters);
+    if (connecting.anchor != 0)
+        luaL_unref(L, lua_upvalueindex(UP_ANCHORS), connecting.anchor);
     if (options.refused != NULL && !request.pulled)
         return luaL_error(L, "connect: %s", options.refused);
     if (result == -ESHUTDOWN)
@@ -304,16 +336,24 @@ static int64_t read_half_open(lua_State *L, int index)
     return lua_toboolean(L, index) ? 1 : TCPM_NONE;
 }
 
+/* Whether the session or the options at index, if not 0, have this handler. */
+static bool has_handler(lua_State *L, const struct session *session, int index, int place)
+{
+    if ((session->handlers >> place & 1) != 0 || index == 0)
+        return (session->handlers >> place & 1) != 0;
+    lua_getfield(L, index, tcpm__lua_option_names[place]);
+    bool has = lua_toboolean(L, -1) != 0;
+    lua_pop(L, 1);
+    return has;
+}
+
 /* connect{…}: the table at index, checked and laid out on the stack by the Lua part. */
 static int connect_by_table(lua_State *L, struct session *session, int index, bool pulled)
 {
     lua_settop(L, index);
     lua_rawgeti(L, lua_upvalueindex(UP_CORE), PART_CHECK_CONNECT);
     lua_pushvalue(L, index);
-    lua_call(L, 1, 12);
-    if (lua_toboolean(L, index + 12) && session->events.eof == NULL)
-        return luaL_error(L, "connect: half_open needs the session's on_eof, which tells of the "
-                             "peer's end");
+    lua_call(L, 1, 13);
     struct request request = {
         .heap = lua_isnil(L, index + 1) ? 0 : index + 1,
         .address = index + 2,
@@ -321,8 +361,11 @@ static int connect_by_table(lua_State *L, struct session *session, int index, bo
         .input_filter = lua_isnil(L, index + 10) ? 0 : index + 10,
         .output_filter = lua_isnil(L, index + 11) ? 0 : index + 11,
         .half_open = read_half_open(L, index + 12),
+        .handlers = lua_isnil(L, index + 13) ? 0 : index + 13,
         .pulled = pulled,
     };
+    if (request.half_open == 1 && !has_handler(L, session, request.handlers, ON_EOF))
+        return luaL_error(L, "connect: half_open needs on_eof, which tells of the peer's end");
     return open_connection(L, session, request);
 }
 

@@ -62,7 +62,22 @@ local connect_options = {
   input_filter = check.any,
   output_filter = check.any,
   heap = check.table,
+  on_initialize = check.callable,
+  on_success = check.callable,
+  on_input = check.callable,
+  on_flushed = check.callable,
+  on_failure = check.callable,
+  on_error = check.callable,
+  on_timeout = check.callable,
+  on_disconnected = check.callable,
+  on_eof = check.callable,
 }
+
+-- Handlers of one connection alone.
+local own_handlers = {}
+for name in pairs(connect_options) do
+  if find(name, "^on_") then own_handlers[#own_handlers + 1] = name end
+end
 
 local run_options = { seconds = check.milliseconds }
 local RUN_EXAMPLE = "{ seconds = 5 }"
@@ -197,15 +212,19 @@ local function read_connect(options)
   local ok
   ok, message = read_filters("connect", o)
   if not ok then return nil, message end
+  for _, name in ipairs(own_handlers) do
+    if o[name] then return o, o end
+  end
   return o
 end
 
 -- Called by C, which was called by the script: level 3.
 core[CHECK_CONNECT] = function(options)
-  local o, message = read_connect(options)
-  if not o then error(message, 3) end
+  local o, handlers = read_connect(options)
+  if not o then error(handlers, 3) end
   return o.heap, o.remote_address, o.remote_port, o.bind_address, o.bind_port, o.connect_timeout,
-    o.input_timeout, o.shutdown_timeout, o.deadline, o.input_filter, o.output_filter, o.half_open
+    o.input_timeout, o.shutdown_timeout, o.deadline, o.input_filter, o.output_filter, o.half_open,
+    handlers
 end
 
 -- ---- run{…} ----

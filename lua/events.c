@@ -12,6 +12,21 @@
 #include <errno.h>
 #include <string.h>
 
+const char *const tcpm__lua_option_names[PLACE_COUNT] = {
+    [ON_INITIALIZE] = "on_initialize",
+    [ON_SUCCESS] = "on_success",
+    [ON_INPUT] = "on_input",
+    [ON_FLUSHED] = "on_flushed",
+    [ON_FAILURE] = "on_failure",
+    [ON_ERROR] = "on_error",
+    [ON_TIMEOUT] = "on_timeout",
+    [ON_DISCONNECTED] = "on_disconnected",
+    [ON_EOF] = "on_eof",
+    [ON_EXCEPTION] = "on_exception",
+    [PLACE_INPUT_FILTER] = "input_filter",
+    [PLACE_OUTPUT_FILTER] = "output_filter",
+};
+
 struct event {
     struct call call;
     struct session *session;
@@ -30,15 +45,38 @@ struct event {
 #define EVENT(run_, session_, id_, place_, push_) \
     .call.run = run_, .session = session_, .id = id_, .place = place_, .push = push_
 
-static bool has_handler(const struct session *session, int place)
+/* The connection, where it has handlers of its own; else NULL. */
+static const struct extra *own_handlers(const struct event *event)
 {
-    return (session->handlers >> place & 1) != 0;
+    if (event->session->own_handlers == 0)
+        return NULL;
+    const struct slot *slot = tcpm__lua_slot(event->session->runtime, event->id.n);
+    return slot == NULL || slot->extra == NULL || slot->extra->handlers == 0 ? NULL : slot->extra;
+}
+
+static bool has_handler(const struct event *event, int place)
+{
+    const struct extra *own = own_handlers(event);
+    uint32_t handlers = event->session->handlers | (own == NULL ? 0 : own->handlers);
+    return (handlers >> place & 1) != 0;
+}
+
+static void push_handler(lua_State *L, const struct event *event)
+{
+    const struct extra *own = own_handlers(event);
+    if (own == NULL || (own->handlers >> event->place & 1) == 0) {
+        lua_rawgeti(L, lua_upvalueindex(UP_PLACES), event->session->base + event->place);
+        return;
+    }
+    lua_rawgeti(L, lua_upvalueindex(UP_ANCHORS), own->anchor);
+    lua_rawgeti(L, -1, event->place);
+    lua_remove(L, -2);
 }
 
 static void run_event(lua_State *L, struct call *call)
 {
     const struct event *event = (const struct event *) call;
-    lua_rawgeti(L, lua_upvalueindex(UP_PLACES), event->session->base + event->place);
+    push_handler(L, event);
     lua_rawgeti(L, lua_upvalueindex(UP_CHEAPS), (int) TCPM_ID_SLOT(event->id));
     lua_call(L, 1 + event->push(L, event), 0);
 }
@@ -107,84 +145,26 @@ static int push_given(lua_State *L, const struct event *event)
     return 4;
 }
 
-/* The cheap is the value on top of the stack, which is popped. Where the table of cheaps has a
-   place for it nothing here allocates. */
-static void enter_cheap(lua_State *L, const struct event *event)
-{
-    lua_pushnumber(L, (lua_Number) event->id.n);
-    lua_rawseti(L, -2, 0);
-    lua_rawseti(L, lua_upvalueindex(UP_CHEAPS), (int) TCPM_ID_SLOT(event->id));
-}
-
-/* Enters the new connection into the tables. Everything that may fail comes first. */
-static void register_connection(lua_State *L, struct event *event)
-{
-    struct runtime *rt = event->session->runtime;
-    uint32_t number = TCPM_ID_SLOT(event->id);
-    struct slot *slot = tcpm__lua_slot_new(rt, number);
-    if (slot == NULL)
-        luaL_error(L, "not enough memory");
-    while (rt->cheap_count < number) {
-        lua_pushboolean(L, 0);
-        lua_rawseti(L, lua_upvalueindex(UP_CHEAPS), (int) rt->cheap_count + 1);
-        rt->cheap_count++;
-    }
-    *slot = (struct slot){.id = event->id.n, .session = event->session};
-    struct connecting *connecting = rt->connecting;
-    if (connecting->input != NULL || connecting->output != NULL) {
-        struct extra *extra = tcpm__lua_extra(slot);
-        if (extra == NULL) {
-            slot->id = 0;
-            luaL_error(L, "not enough memory");
-        }
-        extra->input = tcpm__lua_filter_keep(connecting->input);
-        extra->output = tcpm__lua_filter_keep(connecting->output);
-        tcpm__lua_filter_attach(extra->input, event->id.n);
-        tcpm__lua_filter_attach(extra->output, event->id.n);
-    }
-    lua_rawgeti(L, lua_upvalueindex(UP_PLACES), OWN_NEW_CHEAP);
-    enter_cheap(L, event);
-    lua_pushboolean(L, 0); /* else the last one would live for as long as the module */
-    lua_rawseti(L, lua_upvalueindex(UP_PLACES), OWN_NEW_CHEAP);
-    connecting->registered = true;
-}
-
-/* The common case: nothing to call, and a slot that another connection had before. The frame is
-   that of connect, whose upvalues are ours. False: it is not that case, and nothing is done. */
-static bool register_plainly(const struct event *event)
-{
-    struct runtime *rt = event->session->runtime;
-    struct connecting *connecting = rt->connecting;
-    uint32_t number = TCPM_ID_SLOT(event->id);
-    if (has_handler(event->session, ON_INITIALIZE) || number > rt->cheap_count ||
-        connecting->input != NULL || connecting->output != NULL)
-        return false;
-    struct slot *slot = tcpm__lua_slot_new(rt, number);
-    if (slot == NULL)
-        return false;
-    *slot = (struct slot){.id = event->id.n, .session = event->session};
-    lua_pushvalue(connecting->L, connecting->cheap);
-    enter_cheap(connecting->L, event);
-    connecting->registered = true;
-    return true;
-}
-
-/* Protected calls have a frame of their own: the new cheap is handed over by its place. */
-static char *register_protected(struct event *event)
-{
-    struct runtime *rt = event->session->runtime;
-    const struct connecting *connecting = rt->connecting;
-    lua_pushvalue(connecting->L, connecting->cheap);
-    lua_rawseti(connecting->L, lua_upvalueindex(UP_PLACES), OWN_NEW_CHEAP);
-    return tcpm__lua_protect(rt, event->session, &event->call);
-}
-
 static void run_initialize(lua_State *L, struct call *call)
 {
     struct event *event = (struct event *) call;
-    register_connection(L, event);
-    if (has_handler(event->session, ON_INITIALIZE))
+    tcpm__lua_register(L, event->session, event->id);
+    if (has_handler(event, ON_INITIALIZE))
         run_event(L, call);
+}
+
+/* Protected calls have a frame of their own: the new cheap is handed over by its place. NULL, or
+   what was raised. */
+static char *register_or_run(struct event *event)
+{
+    struct runtime *rt = event->session->runtime;
+    const struct connecting *connecting = rt->connecting;
+    if ((event->session->handlers >> ON_INITIALIZE & 1) == 0 &&
+        tcpm__lua_register_plainly(event->session, event->id))
+        return NULL;
+    lua_pushvalue(connecting->L, connecting->cheap);
+    lua_rawseti(connecting->L, lua_upvalueindex(UP_PLACES), OWN_NEW_CHEAP);
+    return tcpm__lua_protect(rt, event->session, &event->call);
 }
 
 static void on_initialize(TCPM_ON, const char *addr, unsigned port, const char *bind_addr,
@@ -201,7 +181,7 @@ static void on_initialize(TCPM_ON, const char *addr, unsigned port, const char *
         .port2 = bind_port,
     };
     tcpm__lua_hold(owner); /* for as long as the connection lives */
-    char *message = register_plainly(&event) ? NULL : register_protected(&event);
+    char *message = register_or_run(&event);
     trace(&event);
     if (message == NULL)
         return;
@@ -251,12 +231,19 @@ static int push_lua_record(lua_State *L, const struct event *event)
     return 2;
 }
 
+/* Whether the next record needs more than the loop of run_input does. */
+static bool must_return(const struct extra *extra)
+{
+    return extra != NULL && (extra->input != NULL || extra->failed);
+}
+
 /* The handler may have ended the connection or the session, or given it another filter. */
 static bool next_record(struct event *event)
 {
     const struct session *session = event->session;
     const void *record;
-    if (session->runtime == NULL || event->slot->id != event->id.n || event->slot->extra != NULL ||
+    if (session->runtime == NULL || event->slot->id != event->id.n ||
+        must_return(event->slot->extra) ||
         tcpm_input_next(session->core, event->id, &record, &event->length) != 1)
         return false;
     event->text = record;
@@ -270,7 +257,7 @@ static void run_input(lua_State *L, struct call *call)
 {
     enum { AT_HANDLER = 1, AT_CHEAP };
     struct event *event = (struct event *) call;
-    lua_rawgeti(L, lua_upvalueindex(UP_PLACES), event->session->base + ON_INPUT);
+    push_handler(L, event);
     lua_rawgeti(L, lua_upvalueindex(UP_CHEAPS), (int) TCPM_ID_SLOT(event->id));
     do {
         lua_pushvalue(L, AT_HANDLER);
@@ -337,11 +324,13 @@ static int push_error(lua_State *L, const struct event *event)
 
 /* A filter that raised: on_exception hears of it first. With neither that nor a handler for the
    error itself it is fatal. False: nobody listens any more. */
-static bool report_filter(struct session *owner, struct slot *slot, int place)
+static bool report_filter(const struct event *event)
 {
+    struct slot *slot = event->slot;
+    struct session *owner = event->session;
     if (slot->extra == NULL || slot->extra->report == NULL)
         return true;
-    if (has_handler(owner, ON_EXCEPTION) || !has_handler(owner, place)) {
+    if (has_handler(event, ON_EXCEPTION) || !has_handler(event, event->place)) {
         tcpm__lua_report_pending(owner, slot);
         return !owner->muted;
     }
@@ -358,7 +347,7 @@ static void deliver_error(struct session *owner, struct tcpm_id id, int place,
         .error = error,
         .slot = find_listener(owner, id),
     };
-    if (event.slot != NULL && report_filter(owner, event.slot, place) && has_handler(owner, place))
+    if (event.slot != NULL && report_filter(&event) && has_handler(&event, place))
         deliver(&event);
 }
 
@@ -414,7 +403,7 @@ static void run_disconnected(lua_State *L, struct call *call)
 {
     struct event *event = (struct event *) call;
     remember_address(L, event);
-    if (!has_handler(event->session, ON_DISCONNECTED))
+    if (!has_handler(event, ON_DISCONNECTED))
         return;
     event->text = tcpm_reason_name((enum tcpm_reason) event->number);
     run_event(L, call);
@@ -450,20 +439,20 @@ static void on_disconnected(TCPM_ON, enum tcpm_reason reason)
         tcpm__lua_slot_free(owner->runtime, slot);
 }
 
-void tcpm__lua_events(struct session *session)
+void tcpm__lua_events(uint32_t handlers, struct tcpm_events *ret)
 {
-    session->events = (struct tcpm_events){
-        .size = sizeof session->events,
+#define IF_HANDLED(place, function) ((handlers >> (place) &1) != 0 ? (function) : NULL)
+    *ret = (struct tcpm_events){
+        .size = sizeof *ret,
         .initialize = on_initialize,
-        .success = has_handler(session, ON_SUCCESS) ? on_success : NULL,
-        .input = has_handler(session, ON_INPUT) ? on_input : NULL,
-        .flushed = has_handler(session, ON_FLUSHED) ? on_flushed : NULL,
+        .success = IF_HANDLED(ON_SUCCESS, on_success),
+        .input = IF_HANDLED(ON_INPUT, on_input),
+        .flushed = IF_HANDLED(ON_FLUSHED, on_flushed),
         .failure = on_failure,
         .error = on_error,
-        .timeout = has_handler(session, ON_TIMEOUT) ? on_timeout : NULL,
+        .timeout = IF_HANDLED(ON_TIMEOUT, on_timeout),
         .disconnected = on_disconnected,
-        .eof = has_handler(session, ON_EOF) ? on_eof : NULL,
-        .room = tcpm__lua_room,
-        .stopped = tcpm__lua_stopped,
+        .eof = IF_HANDLED(ON_EOF, on_eof),
     };
+#undef IF_HANDLED
 }

@@ -199,26 +199,12 @@ static void read_options(lua_State *L, int index, struct tcpm_session_options *o
 /* Puts what the options name into the session's own table; gives the handlers that are there. */
 static uint32_t fill_private(lua_State *L, int options, int object, int private)
 {
-    static const char *const names[PLACE_COUNT] = {
-        [ON_INITIALIZE] = "on_initialize",
-        [ON_SUCCESS] = "on_success",
-        [ON_INPUT] = "on_input",
-        [ON_FLUSHED] = "on_flushed",
-        [ON_FAILURE] = "on_failure",
-        [ON_ERROR] = "on_error",
-        [ON_TIMEOUT] = "on_timeout",
-        [ON_DISCONNECTED] = "on_disconnected",
-        [ON_EOF] = "on_eof",
-        [ON_EXCEPTION] = "on_exception",
-        [PLACE_INPUT_FILTER] = "input_filter",
-        [PLACE_OUTPUT_FILTER] = "output_filter",
-    };
     uint32_t handlers = 0;
     for (int place = 0; place < PLACE_COUNT; place++) {
-        if (names[place] == NULL)
+        if (tcpm__lua_option_names[place] == NULL)
             lua_pushboolean(L, 0);
         else
-            lua_getfield(L, options, names[place]);
+            lua_getfield(L, options, tcpm__lua_option_names[place]);
         if (place >= PLACE_INPUT_FILTER && !lua_istable(L, -1)) {
             lua_pop(L, 1);
             lua_pushboolean(L, 0);
@@ -296,7 +282,9 @@ static int core_create(lua_State *L)
         .trace = trace,
         .strict = strict,
     };
-    tcpm__lua_events(session);
+    tcpm__lua_events(handlers, &session->events);
+    session->events.room = tcpm__lua_room;
+    session->events.stopped = tcpm__lua_stopped;
     options.events = &session->events;
     options.user = session;
     result = tcpm_session_create(rt->engine, &options, &session->core);

@@ -131,6 +131,10 @@ void tcpm__lua_slot_free(struct runtime *rt, struct slot *slot)
     *slot = (struct slot){0};
     if (number <= rt->cheap_count)
         tcpm__lua_clear(rt, rt->cheaps_reference, (int) number);
+    if (extra != NULL && extra->handlers != 0) {
+        session->own_handlers--;
+        tcpm__lua_unref(rt, extra->anchor);
+    }
     tcpm__lua_release(session);
     if (extra == NULL)
         return;

@@ -35,17 +35,6 @@ static void add_cause(struct line *line, const struct tcpm_info *info)
         add(line, ", timer %s", tcpm_timer_name(info->timer));
 }
 
-static const char *name_of(int place)
-{
-    static const char *const names[PLACE_COUNT] = {
-        [ON_INITIALIZE] = "initialize", [ON_SUCCESS] = "success",           [ON_INPUT] = "input",
-        [ON_FLUSHED] = "flushed",       [ON_FAILURE] = "failure",           [ON_ERROR] = "error",
-        [ON_TIMEOUT] = "timeout",       [ON_DISCONNECTED] = "disconnected", [ON_EOF] = "eof",
-        [ON_EXCEPTION] = "exception",
-    };
-    return names[place];
-}
-
 static bool needs_brackets(const char *address)
 {
     return address[0] != '[' && strchr(address, ':') != NULL;
@@ -60,7 +49,7 @@ void tcpm__lua_trace(const struct session *session, struct tcpm_id id, int place
     if (tcpm_info_get(session->core, id, &info) == 0)
         add(&line, needs_brackets(info.address) ? " to [%s]:%u" : " to %s:%u", info.address,
             info.port);
-    add(&line, ": %s", name_of(place));
+    add(&line, ": %s", tcpm__lua_option_names[place] + strlen("on_"));
     if (place == ON_DISCONNECTED)
         add(&line, " (%s)", tcpm_reason_name((enum tcpm_reason) number));
     if (place != ON_INITIALIZE && place != ON_SUCCESS && place != ON_INPUT)

@@ -95,6 +95,15 @@ local Session = {}
 ---@field input_filter? tcpmulti.filterspec
 ---@field output_filter? tcpmulti.filterspec
 ---@field heap? table Copied (shallow) into the new cheap.
+---@field on_initialize? function This and the following: handlers of this connection alone, with the arguments of those of create. Default: the session's.
+---@field on_success? function
+---@field on_input? function
+---@field on_flushed? function
+---@field on_failure? function
+---@field on_error? function
+---@field on_timeout? function
+---@field on_disconnected? function
+---@field on_eof? function
 
 -- Opens a connection. initialize runs at once, also when the connection has to wait for a place;
 -- all else that goes wrong in the world is an event. ENOMEM and ESHUTDOWN are results; arguments

@@ -298,7 +298,7 @@ function cases.half_open_without_on_eof_is_refused()
   ok, message = pcall(session.connect, session,
     { remote_address = HOST, remote_port = 9, half_open = true })
   lu.assertFalse(ok)
-  lu.assertStrContains(message, "half_open needs the session's on_eof")
+  lu.assertStrContains(message, "half_open needs on_eof")
   lu.assertEquals((session:count()), 0)
 end
 

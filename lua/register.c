@@ -1,0 +1,78 @@
+/*
+ * Entering a new connection into the tables of the binding: its slot, its cheap, and what few
+ * connections have besides. That happens inside of tcpm_connect, in its event initialize, before
+ * any handler of the connection runs.
+ */
+#include "lua_filter.h"
+
+/* The cheap is the value on top of the stack, which is popped. Where the table of cheaps has a
+   place for it nothing here allocates. */
+static void enter_cheap(lua_State *L, struct tcpm_id id)
+{
+    lua_pushnumber(L, (lua_Number) id.n);
+    lua_rawseti(L, -2, 0);
+    lua_rawseti(L, lua_upvalueindex(UP_CHEAPS), (int) TCPM_ID_SLOT(id));
+}
+
+static bool needs_extra(const struct connecting *connecting)
+{
+    return connecting->input != NULL || connecting->output != NULL || connecting->handlers != 0;
+}
+
+/* Takes over what the connect has brought. */
+static void fill_extra(struct extra *extra, struct connecting *connecting, struct tcpm_id id)
+{
+    extra->input = tcpm__lua_filter_keep(connecting->input);
+    extra->output = tcpm__lua_filter_keep(connecting->output);
+    tcpm__lua_filter_attach(extra->input, id.n);
+    tcpm__lua_filter_attach(extra->output, id.n);
+    extra->handlers = connecting->handlers;
+    extra->anchor = connecting->anchor;
+    connecting->anchor = 0;
+}
+
+/* Everything that may fail comes first. */
+void tcpm__lua_register(lua_State *L, struct session *session, struct tcpm_id id)
+{
+    struct runtime *rt = session->runtime;
+    struct connecting *connecting = rt->connecting;
+    uint32_t number = TCPM_ID_SLOT(id);
+    struct slot *slot = tcpm__lua_slot_new(rt, number);
+    if (slot == NULL)
+        luaL_error(L, "not enough memory");
+    while (rt->cheap_count < number) {
+        lua_pushboolean(L, 0);
+        lua_rawseti(L, lua_upvalueindex(UP_CHEAPS), (int) rt->cheap_count + 1);
+        rt->cheap_count++;
+    }
+    struct extra *extra = needs_extra(connecting) ? tcpm__lua_extra(slot) : NULL;
+    if (needs_extra(connecting) && extra == NULL)
+        luaL_error(L, "not enough memory");
+    *slot = (struct slot){.id = id.n, .session = session, .extra = extra};
+    if (extra != NULL)
+        fill_extra(extra, connecting, id);
+    session->own_handlers += connecting->handlers != 0;
+    lua_rawgeti(L, lua_upvalueindex(UP_PLACES), OWN_NEW_CHEAP);
+    enter_cheap(L, id);
+    lua_pushboolean(L, 0); /* else the last one would live for as long as the module */
+    lua_rawseti(L, lua_upvalueindex(UP_PLACES), OWN_NEW_CHEAP);
+    connecting->registered = true;
+}
+
+/* The frame is that of connect, whose upvalues are ours. */
+bool tcpm__lua_register_plainly(struct session *session, struct tcpm_id id)
+{
+    struct runtime *rt = session->runtime;
+    struct connecting *connecting = rt->connecting;
+    uint32_t number = TCPM_ID_SLOT(id);
+    if (number > rt->cheap_count || needs_extra(connecting))
+        return false;
+    struct slot *slot = tcpm__lua_slot_new(rt, number);
+    if (slot == NULL)
+        return false;
+    *slot = (struct slot){.id = id.n, .session = session};
+    lua_pushvalue(connecting->L, connecting->cheap);
+    enter_cheap(connecting->L, id);
+    connecting->registered = true;
+    return true;
+}

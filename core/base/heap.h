@@ -26,9 +26,8 @@ struct tcpm__heap_entry {
 
 struct tcpm__heap {
     const struct tcpm__memory *memory;
-    struct tcpm__heap_entry
-        *entries;           /* [1] is the earliest; those of [2 n] and [2 n + 1] are not earlier
-                               than that of [n] */
+    /* [1] is the earliest; those of [2 n] and [2 n + 1] are not earlier than that of [n]. */
+    struct tcpm__heap_entry *entries;
     uint32_t count;         /* items that are set */
     uint32_t members, room; /* items that may be set; places for them */
     uint64_t last_order;    /* counts settings */

@@ -272,6 +272,8 @@ void tcpm__lua_check_dot(lua_State *L);
 void tcpm__lua_check_named(lua_State *L, int index);
 /* At index is no name of an error: */
 int tcpm__lua_unknown_error(lua_State *L, int index);
+/* The argument of a method of cheaps, at index 2, which must be bytes. */
+const char *tcpm__lua_check_string(lua_State *L, const char *what);
 
 /* ---- session.c ---- */
 struct session *tcpm__lua_session(lua_State *L, struct runtime *rt, int index); /* NULL: stopped */
@@ -372,6 +374,14 @@ void tcpm__lua_filter_pair_free(struct filter_pair *pair);
 void **tcpm__lua_box(lua_State *L, int index, enum own_place place);
 int tcpm__lua_is_filter(lua_State *L); /* core.is_filter */
 bool tcpm__lua_is_filter_at(lua_State *L, int index);
+
+/* ---- input.c ---- */
+int tcpm__lua_cheap_pending(lua_State *L);
+int tcpm__lua_cheap_unread(lua_State *L);
+int tcpm__lua_cheap_take(lua_State *L);
+int tcpm__lua_cheap_filter(lua_State *L);
+int tcpm__lua_cheap_input_filter(lua_State *L);
+int tcpm__lua_cheap_output_filter(lua_State *L);
 
 /* ---- codec.c ---- */
 int tcpm__lua_codec_open(lua_State *L); /* clone of built-in filters */

@@ -158,3 +158,14 @@ int tcpm__lua_unknown_error(lua_State *L, int index)
     lua_call(L, 2, 1);
     return luaL_error(L, "%s: %s", tcpm__lua_name(L), lua_tostring(L, -1));
 }
+
+/* The argument of a method, which must be bytes. */
+const char *tcpm__lua_check_string(lua_State *L, const char *what)
+{
+    if (lua_isstring(L, 2))
+        return lua_tostring(L, 2);
+    tcpm__lua_check_cheap(L);
+    luaL_error(L, "%s: %s must be a string, not %s", tcpm__lua_name(L), what,
+               tcpm__lua_describe(L, 2));
+    return NULL;
+}

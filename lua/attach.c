@@ -153,9 +153,9 @@ int tcpm__lua_module_attach(lua_State *L)
     lua_settop(L, 1);
     tcpm__luv_set_walk(L, loop);
     library_of(tcpm__lua_module_attach, RTLD_NODELETE);
+    rt->leaving = rt->engine;
     tcpm__lua_loop_close(rt);
     rt->engine = engine;
-    rt->loop = NULL;
     rt->active = L;
     rt->attached = true;
     rt->exception = tell_fatal;

@@ -147,11 +147,13 @@ struct vacancy {
 #define TCPM__LUA_SESSIONS 1048576 /* a number is -(generation * TCPM__LUA_SESSIONS + index) */
 
 struct runtime {
+    const struct runtime *self; /* the mark of this kind of userdata */
     lua_State *active; /* the state on which callbacks run now: that of run, or of the call */
     lua_State *keeper; /* a thread that never runs: its stack is always free to use */
     bool framed;       /* the current frame of active is that of run: see protect.c */
     bool ran, running, stopped;  /* run or stop were called; the loop runs; stop was called in it */
     struct tcpm_engine *engine;  /* NULL: closed */
+    struct tcpm_engine *leaving; /* our own, after that, until it has gone */
     struct uv_loop_s *loop;      /* NULL in a host */
     struct tcpm_session *sentry; /* in a host's engine: its stopped tells that the engine closes */
     bool engine_gone;            /* it has told */
@@ -197,8 +199,15 @@ void tcpm__lua_link_drop(struct link *link);
 void tcpm__lua_clear(struct runtime *rt, int table_reference, int key);
 void tcpm__lua_unref(struct runtime *rt, int reference); /* of the anchors */
 /* Closes the engine and the loop of a plain luajit; nothing may be left on it. */
-void tcpm__lua_loop_close(struct runtime *rt);
+struct link *tcpm__lua_link_new(void); /* NULL: no memory */
+void tcpm__lua_link_set(struct runtime *rt, struct link *link);
+struct runtime *tcpm__lua_open_tables(lua_State *L);
+
+/* ---- closing.c ---- */
 void tcpm__lua_end_all(struct runtime *rt); /* every session: reset, stopped, without events */
+/* Closes the module's own loop with the engine that is leaving, if that can be now. */
+void tcpm__lua_loop_close(struct runtime *rt);
+int tcpm__lua_collect(lua_State *L); /* __gc of the runtime */
 
 /* ---- library.c ---- */
 void tcpm__lua_push_library(lua_State *L); /* the globals of the parts written in Lua */

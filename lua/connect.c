@@ -297,6 +297,10 @@ static int open_connection(lua_State *L, struct session *session, struct request
         tcpm__lua_filter_pair(L, 0, session, request.input_filter, request.output_filter, &filters);
     if (result < 0)
         return tcpm__lua_failure(L, result);
+    if (session->runtime == NULL) { /* closed by the clone of a filter */
+        tcpm__lua_filter_pair_free(&filters);
+        return tcpm__lua_session_over(L, session);
+    }
     options.input_filter = filters.input;
     options.output_filter = filters.output;
     struct connecting connecting = {

@@ -55,7 +55,10 @@ static bool report(struct session *session, uint64_t id, char *message)
 {
     if ((session->handlers >> ON_EXCEPTION & 1) != 0 && tell(session, id, message))
         return true;
-    tcpm__lua_fatal_error(session->runtime, message);
+    if (session->muted) /* on_exception has closed the module, and raised */
+        tcpm__lua_message_free(message);
+    else
+        tcpm__lua_fatal_error(session->runtime, message);
     return false;
 }
 
@@ -75,15 +78,15 @@ static void fail_connection(struct session *session, uint64_t id)
 
 void tcpm__lua_exception_in(struct session *session, uint64_t id, int place, char *message)
 {
-    struct slot *slot = tcpm__lua_slot(session->runtime, id);
-    if (session->muted || slot == NULL) {
+    struct slot *slot = session->muted ? NULL : tcpm__lua_slot(session->runtime, id);
+    if (slot == NULL) {
         tcpm__lua_message_free(message);
         return;
     }
     struct extra *extra = place == ON_DISCONNECTED ? NULL : tcpm__lua_extra(slot);
     if (extra != NULL)
         extra->failed = true;
-    if (report(session, id, message) && place != ON_DISCONNECTED)
+    if (report(session, id, message) && place != ON_DISCONNECTED && !session->muted)
         fail_connection(session, id);
 }
 
@@ -98,7 +101,7 @@ void tcpm__lua_report_pending(struct session *session, struct slot *slot)
 
 void tcpm__lua_exception_later(struct session *session, uint64_t id, char *message)
 {
-    struct slot *slot = tcpm__lua_slot(session->runtime, id);
+    struct slot *slot = session->muted ? NULL : tcpm__lua_slot(session->runtime, id);
     struct extra *extra = slot == NULL ? NULL : tcpm__lua_extra(slot);
     if (extra == NULL) {
         tcpm__lua_message_free(message);

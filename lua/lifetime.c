@@ -352,29 +352,37 @@ static void run_stopped(lua_State *L, struct call *call)
     lua_call(L, 2, 0);
 }
 
-/* The session's last event: _stop, then all of it goes. */
+/* _stop. */
+static void tell_stopped(struct runtime *rt, struct session *session, struct tcpm_session *core)
+{
+    struct stop stop = {.call.run = run_stopped, .session = session, .core = core};
+    tcpm__lua_hold(session); /* the engine may have been closed with it */
+    tcpm__lua_stdin_end(session);
+    char *message = tcpm__lua_protect(rt, session, &stop.call);
+    if (message != NULL)
+        tcpm__lua_exception(session, message);
+}
+
+static void vacate(struct runtime *rt, int index)
+{
+    clear_places(rt, index);
+    rt->sessions[index] = NULL;
+    rt->vacancies[index].next = rt->vacant;
+    rt->vacant = index;
+    rt->unstopped--;
+}
+
+/* The session's last event, after which all of it goes. */
 void tcpm__lua_stopped(struct tcpm_session *core, void *user)
 {
     struct session *session = user;
-    struct runtime *rt = session->runtime;
     session->core = NULL;
-    if (rt != NULL && rt->prints_tally)
+    if (session->runtime != NULL && session->runtime->prints_tally)
         tcpm__lua_print_tally(session->number, core);
-    if (rt != NULL && !session->muted) {
-        tcpm__lua_hold(session); /* the engine may have been closed with it */
-        tcpm__lua_stdin_end(session);
-        struct stop stop = {.call.run = run_stopped, .session = session, .core = core};
-        char *message = tcpm__lua_protect(rt, session, &stop.call);
-        if (message != NULL)
-            tcpm__lua_exception(session, message);
-        clear_places(rt, session->index);
-    }
-    if (rt != NULL) {
-        rt->sessions[session->index] = NULL;
-        rt->vacancies[session->index].next = rt->vacant;
-        rt->vacant = session->index;
-        rt->unstopped--;
-    }
+    if (session->runtime != NULL && !session->muted)
+        tell_stopped(session->runtime, session, core);
+    if (session->runtime != NULL) /* _stop may have closed the module */
+        vacate(session->runtime, session->index);
     tcpm__lua_watched_free(session);
     free(session);
 }

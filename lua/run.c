@@ -30,14 +30,15 @@ static bool end_idle_sessions(struct runtime *rt)
 
 static bool goes_on(const struct runtime *rt, const struct limit *limit)
 {
-    return rt->fatal == NULL && !rt->stopped && (limit == NULL || !limit->over);
+    return rt->engine != NULL && rt->fatal == NULL && !rt->stopped &&
+           (limit == NULL || !limit->over);
 }
 
 /* The time is over: all sessions end, those too that are made meanwhile. What else the loop has
    does not hold it. */
 static void run_out(struct runtime *rt)
 {
-    while (rt->fatal == NULL && !rt->stopped && rt->unstopped > 0) {
+    while (goes_on(rt, NULL) && rt->unstopped > 0) {
         end_idle_sessions(rt);
         uv_run(rt->loop, UV_RUN_ONCE);
     }
@@ -153,6 +154,7 @@ int tcpm__lua_module_run(lua_State *L)
     bool over = limit != NULL && limit->over && !rt->stopped;
     if (limit != NULL)
         uv_close((uv_handle_t *) &limit->timer, free_limit);
+    tcpm__lua_loop_close(rt); /* if a handler has closed the module */
     if (rt->fatal != NULL)
         return raise_fatal(L, rt);
     if (!over)

@@ -1,6 +1,6 @@
 /*
- * Opening and closing the module on a Lua state: the runtime with its tables, the functions with
- * their upvalues, the parts that are written in Lua, and in a plain luajit the loop and the engine.
+ * Opening the module on a Lua state: the runtime with its tables, the functions with their
+ * upvalues, the parts that are written in Lua, and in a plain luajit the loop and the engine.
  *
  * The runtime is userdata that the registry holds, so it outlives every finalizer that lua_close
  * runs; closing it only empties it, and what is called afterwards finds no connection and no
@@ -54,98 +54,6 @@ void tcpm__lua_unref(struct runtime *rt, int reference)
     lua_rawgeti(L, LUA_REGISTRYINDEX, rt->anchors_reference);
     luaL_unref(L, -1, reference);
     lua_pop(L, 1);
-}
-
-void tcpm__lua_end_all(struct runtime *rt)
-{
-    for (int i = 1; i < rt->session_count; i++)
-        if (rt->sessions[i] != NULL && !rt->sessions[i]->muted)
-            tcpm__lua_session_end(rt->sessions[i]);
-}
-
-/* ---- closing ---- */
-
-static void engine_closed(void *user)
-{
-    *(bool *) user = true;
-}
-
-void tcpm__lua_loop_close(struct runtime *rt)
-{
-    bool closed = false;
-    tcpm_engine_close(rt->engine, engine_closed, &closed);
-    while (!closed)
-        uv_run(rt->loop, UV_RUN_ONCE);
-    /* Descriptors of s:stdin, and what else the loop has, are closed in the turns after. A loop
-       that is closed must not be asked again. */
-    int alive = 1, result = uv_loop_close(rt->loop);
-    while (result == UV_EBUSY && alive != 0) {
-        alive = uv_run(rt->loop, UV_RUN_ONCE);
-        result = uv_loop_close(rt->loop);
-    }
-    if (result == 0)
-        free(rt->loop);
-}
-
-/* Ends the engine on luv's loop without asking that loop, which may have gone. In a handler it has
-   not, and the engine goes with its next turns. */
-static void close_attached(struct runtime *rt)
-{
-    bool in_handler = rt->call != NULL;
-    if (in_handler)
-        tcpm__lua_end_all(rt);
-    for (int i = 1; i < rt->session_count; i++)
-        if (rt->sessions[i] != NULL)
-            rt->sessions[i]->muted = true;
-    if (in_handler)
-        tcpm_engine_close(rt->engine, NULL, NULL);
-    else
-        tcpm_engine_close_now(rt->engine);
-}
-
-/* In a host, sessions live on in its engine until its loop has run; they know nobody any more. */
-static void close_runtime(struct runtime *rt, lua_State *L)
-{
-    if (rt->engine == NULL)
-        return;
-    rt->active = L;
-    rt->framed = false;
-    if (rt->attached)
-        close_attached(rt);
-    else
-        tcpm__lua_end_all(rt);
-    tcpm__lua_stdin_close(rt);
-    if (rt->sentry != NULL)
-        tcpm_die(rt->sentry);
-    if (rt->loop != NULL)
-        tcpm__lua_loop_close(rt);
-    rt->sentry = NULL;
-    rt->engine = NULL;
-    rt->loop = NULL;
-    for (int i = 1; i < rt->session_count; i++)
-        if (rt->sessions[i] != NULL)
-            rt->sessions[i]->runtime = NULL;
-    rt->session_count = 0;
-    free(rt->sessions);
-    free(rt->vacancies);
-    tcpm__lua_slots_free(rt);
-    tcpm__lua_message_free(rt->fatal);
-    rt->fatal = NULL;
-    rt->link->runtime = NULL;
-    tcpm__lua_link_drop(rt->link);
-}
-
-static int collect_runtime(lua_State *L)
-{
-    close_runtime(lua_touserdata(L, 1), L);
-    return 0;
-}
-
-void tcpm_lua_close(lua_State *L)
-{
-    struct runtime *rt = L == NULL ? NULL : tcpm__lua_find(L);
-    if (rt != NULL)
-        close_runtime(rt, L);
 }
 
 /* ---- opening ---- */
@@ -247,8 +155,9 @@ static struct runtime *push_runtime(lua_State *L)
 {
     struct runtime *rt = lua_newuserdata(L, sizeof *rt);
     memset(rt, 0, sizeof *rt);
+    rt->self = rt;
     lua_createtable(L, 0, 1);
-    lua_pushcfunction(L, collect_runtime);
+    lua_pushcfunction(L, tcpm__lua_collect);
     lua_setfield(L, -2, "__gc");
     lua_setmetatable(L, -2);
     rt->active = L;
@@ -314,7 +223,7 @@ static void open_parts(lua_State *L)
 }
 
 /* Builds everything but the engine; leaves the module on top of the stack, which must be empty. */
-static struct runtime *open_tables(lua_State *L)
+struct runtime *tcpm__lua_open_tables(lua_State *L)
 {
     struct runtime *rt = push_runtime(L);
     for (int at = AT_CHEAPS; at <= AT_METHODS; at++)
@@ -341,7 +250,7 @@ static struct runtime *open_tables(lua_State *L)
     return rt;
 }
 
-static struct link *make_link(void)
+struct link *tcpm__lua_link_new(void)
 {
     struct link *link = calloc(1, sizeof *link);
     if (link != NULL)
@@ -349,7 +258,7 @@ static struct link *make_link(void)
     return link;
 }
 
-static void set_link(struct runtime *rt, struct link *link)
+void tcpm__lua_link_set(struct runtime *rt, struct link *link)
 {
     rt->link = link;
     link->runtime = rt;
@@ -393,7 +302,7 @@ static int try_descriptors(void)
 static int open_engine(struct runtime *rt)
 {
     tcpm__lua_fill_descriptors();
-    struct link *link = make_link();
+    struct link *link = tcpm__lua_link_new();
     uv_loop_t *loop = malloc(sizeof *loop);
     int result = link == NULL || loop == NULL ? -ENOMEM : try_descriptors();
     if (result == 0)
@@ -403,7 +312,7 @@ static int open_engine(struct runtime *rt)
     result = tcpm_engine_create(loop, NULL, &rt->engine);
     if (result == 0) {
         rt->loop = loop;
-        set_link(rt, link);
+        tcpm__lua_link_set(rt, link);
         return 0;
     }
     uv_loop_close(loop);
@@ -421,123 +330,9 @@ int luaopen_tcpmulti(lua_State *L)
         return 1;
     }
     lua_settop(L, 0);
-    rt = open_tables(L);
+    rt = tcpm__lua_open_tables(L);
     int result = open_engine(rt);
     if (result < 0)
         return luaL_error(L, "tcpmulti: cannot start: %s", tcpm_error_text(result));
     return 1;
-}
-
-/* ---- in a host ---- */
-
-struct host {
-    struct tcpm_engine *engine;
-    struct tcpm_lua_options options;
-    struct link *link;
-    struct tcpm_session *sentry;
-};
-
-/* The engine closes before the Lua state, or the Lua state has been closed. */
-static void on_sentry_stopped(struct tcpm_session *sentry, void *user)
-{
-    struct link *link = user;
-    (void) sentry;
-    if (link->runtime != NULL) {
-        link->runtime->sentry = NULL;
-        link->runtime->engine_gone = true;
-    }
-    tcpm__lua_link_drop(link);
-}
-
-/* An engine says nothing to those who have no session in it. */
-static int post_sentry(struct host *host)
-{
-    const struct tcpm_events events = {.size = sizeof events, .stopped = on_sentry_stopped};
-    const struct tcpm_session_options options = {
-        .size = sizeof options, .events = &events, .user = host->link};
-    int result = tcpm_session_create(host->engine, &options, &host->sentry);
-    if (result == 0)
-        tcpm__lua_link_keep(host->link);
-    return result;
-}
-
-/* Makes room on an empty stack, for which only memory can be missing: LuaJIT of Debian 12 raises
-   then, that of Debian 13 answers 0. */
-static void reserve_stack(lua_State *L, int slots)
-{
-    if (!lua_checkstack(L, slots)) {
-        lua_pushliteral(L, "not enough memory");
-        lua_error(L);
-    }
-}
-
-static int open_in_host(lua_State *L)
-{
-    const struct host *host = lua_touserdata(L, 1);
-    lua_settop(L, 0);
-    reserve_stack(L, 2 * LUA_MINSTACK);
-    lua_getfield(L, LUA_REGISTRYINDEX, "_LOADED");
-    luaL_argcheck(L, lua_istable(L, -1), 1, "the standard libraries are not open");
-    lua_pop(L, 1);
-    struct runtime *rt = open_tables(L);
-    lua_getfield(L, LUA_REGISTRYINDEX, "_LOADED");
-    lua_pushvalue(L, AT_MODULE);
-    lua_setfield(L, -2, "tcpmulti");
-    rt->engine = host->engine;
-    rt->exception = host->options.exception;
-    rt->exception_user = host->options.user;
-    rt->sentry = host->sentry;
-    set_link(rt, host->link);
-    return 0;
-}
-
-/* As the core reads its options: older hosts know less, newer ones must not ask for more. */
-static int read_options(const struct tcpm_lua_options *given, struct tcpm_lua_options *options)
-{
-    *options = (struct tcpm_lua_options){0};
-    if (given == NULL)
-        return 0;
-    if (given->size < sizeof given->size)
-        return -EINVAL;
-    size_t known = given->size < sizeof *options ? given->size : sizeof *options;
-    memcpy(options, given, known);
-    for (size_t i = known; i < given->size; i++)
-        if (((const char *) given)[i] != 0)
-            return -E2BIG;
-    return 0;
-}
-
-int tcpm_lua_open(lua_State *L, struct tcpm_engine *engine,
-                  const struct tcpm_lua_options *options_or_null)
-{
-    struct host host = {.engine = engine};
-    if (L == NULL || engine == NULL)
-        return -EINVAL;
-    int result = read_options(options_or_null, &host.options);
-    if (result < 0)
-        return result;
-    const struct runtime *open = tcpm__lua_find(L);
-    if (open != NULL && open->engine != NULL)
-        return -EBUSY;
-    host.link = make_link();
-    if (host.link == NULL)
-        return -ENOMEM;
-    result = post_sentry(&host);
-    if (result < 0) {
-        free(host.link);
-        return result;
-    }
-    int status = lua_cpcall(L, open_in_host, &host);
-    if (status == 0) {
-        tcpm__lua_find(L)->active = L;
-        lua_rawgeti(L, LUA_REGISTRYINDEX, TCPM__LUA_MODULE);
-        return 0;
-    }
-    /* the compiler's memory errors arrive as plain messages */
-    const char *message = lua_type(L, -1) == LUA_TSTRING ? lua_tostring(L, -1) : "";
-    bool memory = status == LUA_ERRMEM || strcmp(message, "not enough memory") == 0;
-    lua_pop(L, 1);
-    tcpm_die(host.sentry);
-    tcpm__lua_link_drop(host.link);
-    return memory ? -ENOMEM : -EINVAL;
 }

@@ -162,7 +162,7 @@ int tcpm__lua_as(lua_State *L)
         return tcpm__lua_session_over(L, NULL);
     rt->owner = session;
     int status = lua_pcall(L, lua_gettop(L) - 2, LUA_MULTRET, 0);
-    rt->owner = outer;
+    rt->owner = rt->engine == NULL ? NULL : outer; /* it may have been closed meanwhile */
     if (status != 0)
         return lua_error(L);
     return lua_gettop(L) - 1;

@@ -107,10 +107,18 @@ struct slot *tcpm__lua_slot_new(struct runtime *rt, uint32_t number)
     return rt->chunks[chunk] == NULL ? NULL : &rt->chunks[chunk][number % SLOTS_PER_CHUNK];
 }
 
+static void free_chunk(struct runtime *rt, struct slot *chunk)
+{
+    for (int i = 0; chunk != NULL && i < SLOTS_PER_CHUNK; i++)
+        if (chunk[i].id != 0)
+            tcpm__lua_slot_free(rt, &chunk[i]);
+    free(chunk);
+}
+
 void tcpm__lua_slots_free(struct runtime *rt)
 {
     for (uint32_t chunk = 0; chunk < rt->chunk_count; chunk++)
-        free(rt->chunks[chunk]);
+        free_chunk(rt, rt->chunks[chunk]);
     free(rt->chunks);
     rt->chunks = NULL;
     rt->chunk_count = 0;

@@ -3,68 +3,9 @@
  * host's to run, a fatal error is the host's to hear, and the Lua state may be closed in the middle
  * of everything, before the engine and its loop.
  */
-#include "host.h"
+#include "state.h"
 
-#include <lauxlib.h>
-#include <lua.h>
 #include <luajit.h>
-#include <lualib.h>
-
-#include "tcpmulti_lua.h"
-
-struct heard {
-    int calls;
-    char traceback[4096];
-};
-
-static void hear(const char *traceback, void *user)
-{
-    struct heard *heard = user;
-
-    heard->calls++;
-    snprintf(heard->traceback, sizeof heard->traceback, "%s", traceback);
-}
-
-static lua_State *open_state(struct host *host, struct heard *heard)
-{
-    const struct tcpm_lua_options options = {
-        .size = sizeof options,
-        .exception = hear,
-        .user = heard,
-    };
-    lua_State *L = luaL_newstate();
-
-    assert_non_null(L);
-    luaL_openlibs(L);
-    assert_int_equal(tcpm_lua_open(L, host->engine, &options), 0);
-    assert_int_equal(lua_gettop(L), 1);
-    assert_true(lua_istable(L, 1));
-    lua_pop(L, 1);
-    return L;
-}
-
-static void run_chunk(lua_State *L, const char *chunk)
-{
-    if (luaL_dostring(L, chunk) != 0)
-        fail_msg("%s", lua_tostring(L, -1));
-    assert_int_equal(lua_gettop(L), 0);
-}
-
-static void set_port(lua_State *L, const struct peer *peer)
-{
-    lua_pushinteger(L, peer_port(peer));
-    lua_setglobal(L, "port");
-}
-
-static void assert_lua(lua_State *L, const char *expression)
-{
-    lua_pushfstring(L, "return %s", expression);
-    if (luaL_dostring(L, lua_tostring(L, -1)) != 0)
-        fail_msg("%s", lua_tostring(L, -1));
-    if (!lua_toboolean(L, -1))
-        fail_msg("not so: %s", expression);
-    lua_settop(L, 0);
-}
 
 static void test_connections_run_on_the_hosts_loop(void **state)
 {
@@ -74,9 +15,9 @@ static void test_connections_run_on_the_hosts_loop(void **state)
     (void) state;
     host_open(&host, NULL);
     struct peer *peer = peer_start("echo", NULL);
-    lua_State *L = open_state(&host, &heard);
-    set_port(L, peer);
-    run_chunk(L, "local tcpmulti = require 'tcpmulti'\n"
+    lua_State *L = state_open(&host, &heard);
+    state_set_port(L, peer);
+    state_run(L, "local tcpmulti = require 'tcpmulti'\n"
                  "log = {}\n"
                  "s = tcpmulti.create {\n"
                  "  on_success = function(cheap) cheap:send 'hello' end,\n"
@@ -93,13 +34,13 @@ static void test_connections_run_on_the_hosts_loop(void **state)
                  "local _, _, name = s:stdin 'later'\n"
                  "assert(name == 'ENOTSUP' or name == 'EOPNOTSUPP', name)\n");
     host_run(&host);
-    assert_lua(L, "table.concat(log, ' ') == 'later hello shutdown'");
-    assert_lua(L, "s:yield 'later'"); /* it lives on: no work is no reason to end in a host */
+    state_assert(L, "table.concat(log, ' ') == 'later hello shutdown'");
+    state_assert(L, "s:yield 'later'"); /* it lives on: no work is no reason to end in a host */
     host_run(&host);
-    assert_lua(L, "#log == 4");
-    run_chunk(L, "s:die()");
+    state_assert(L, "#log == 4");
+    state_run(L, "s:die()");
     host_run(&host);
-    assert_lua(L, "select(3, s:yield 'later') == 'ESHUTDOWN'");
+    state_assert(L, "select(3, s:yield 'later') == 'ESHUTDOWN'");
     assert_int_equal(heard.calls, 0);
     lua_close(L);
     peer_stop(peer);
@@ -114,9 +55,9 @@ static void test_a_fatal_error_is_told_to_the_host(void **state)
     (void) state;
     host_open(&host, NULL);
     struct peer *peer = peer_start("echo", NULL);
-    lua_State *L = open_state(&host, &heard);
-    set_port(L, peer);
-    run_chunk(L,
+    lua_State *L = state_open(&host, &heard);
+    state_set_port(L, peer);
+    state_run(L,
               "tcpmulti = require 'tcpmulti'\n"
               "events = 0\n"
               "s = tcpmulti.create {\n"
@@ -129,14 +70,14 @@ static void test_a_fatal_error_is_told_to_the_host(void **state)
     assert_int_equal(heard.calls, 1);
     assert_non_null(strstr(heard.traceback, "in a handler"));
     assert_non_null(strstr(heard.traceback, "stack traceback"));
-    assert_lua(L, "events == 0");
-    assert_lua(L, "select(3, cheap:send 'x') == 'ESTALE'");
-    assert_lua(L, "select(3, other:connect('127.0.0.1', port)) == 'ESHUTDOWN'");
-    run_chunk(L, "s = tcpmulti.create { on_disconnected = function(_, _, r) events = r end,\n"
+    state_assert(L, "events == 0");
+    state_assert(L, "select(3, cheap:send 'x') == 'ESTALE'");
+    state_assert(L, "select(3, other:connect('127.0.0.1', port)) == 'ESHUTDOWN'");
+    state_run(L, "s = tcpmulti.create { on_disconnected = function(_, _, r) events = r end,\n"
                  "  on_success = function(cheap) cheap:shutdown() end }\n"
                  "s:connect('127.0.0.1', port)");
     host_run(&host);
-    assert_lua(L, "events == 'shutdown'");
+    state_assert(L, "events == 'shutdown'");
     assert_int_equal(heard.calls, 1);
     lua_close(L);
     peer_stop(peer);
@@ -181,22 +122,22 @@ static void test_closing_in_the_middle_runs_no_handler(void **state)
     (void) state;
     host_open(&host, NULL);
     struct peer *peer = peer_start("count", NULL);
-    lua_State *L = open_state(&host, &heard);
-    set_port(L, peer);
-    run_chunk(L, everything);
+    lua_State *L = state_open(&host, &heard);
+    state_set_port(L, peer);
+    state_run(L, everything);
     host_run_until(&host, twenty_are_open, L);
-    run_chunk(L, "events = 0");
+    state_run(L, "events = 0");
     tcpm_lua_close(L);
     tcpm_lua_close(L);
-    assert_lua(L, "events == 0");
-    assert_lua(L, "select(3, cheaps[1]:send 'x') == 'ESTALE'");
-    assert_lua(L, "select(3, cheaps[1]:shutdown()) == 'ESTALE'");
-    assert_lua(L, "select(3, s:connect('127.0.0.1', port)) == 'ESHUTDOWN'");
-    assert_lua(L, "select(3, s:yield 'x') == 'ESHUTDOWN'");
-    assert_lua(L, "select(3, s:delay('x', 1)) == 'ESHUTDOWN'");
-    assert_lua(L, "select(3, s:die()) == 'ESHUTDOWN'");
-    assert_lua(L, "s:count() == 0");
-    assert_lua(L, "select(3, tcpmulti.create {}) == 'ESHUTDOWN'");
+    state_assert(L, "events == 0");
+    state_assert(L, "select(3, cheaps[1]:send 'x') == 'ESTALE'");
+    state_assert(L, "select(3, cheaps[1]:shutdown()) == 'ESTALE'");
+    state_assert(L, "select(3, s:connect('127.0.0.1', port)) == 'ESHUTDOWN'");
+    state_assert(L, "select(3, s:yield 'x') == 'ESHUTDOWN'");
+    state_assert(L, "select(3, s:delay('x', 1)) == 'ESHUTDOWN'");
+    state_assert(L, "select(3, s:die()) == 'ESHUTDOWN'");
+    state_assert(L, "s:count() == 0");
+    state_assert(L, "select(3, tcpmulti.create {}) == 'ESHUTDOWN'");
     lua_close(L); /* the core's sessions are still there */
     host_run(&host);
     peer_stop(peer);
@@ -211,10 +152,10 @@ static void test_finalizers_may_call_the_library_while_the_state_closes(void **s
     (void) state;
     host_open(&host, NULL);
     struct peer *peer = peer_start("count", NULL);
-    lua_State *L = open_state(&host, &heard);
-    set_port(L, peer);
-    run_chunk(L, everything);
-    run_chunk(L, "kept = {}\n"
+    lua_State *L = state_open(&host, &heard);
+    state_set_port(L, peer);
+    state_run(L, everything);
+    state_run(L, "kept = {}\n"
                  "for i = 1, 10 do\n"
                  "  local proxy = newproxy(true)\n"
                  "  getmetatable(proxy).__gc = function()\n"
@@ -240,9 +181,9 @@ static void test_the_engine_may_go_right_after_the_state(void **state)
     for (int turns = 0; turns < 5; turns++) {
         host_open(&host, NULL);
         struct peer *peer = peer_start("count", NULL);
-        lua_State *L = open_state(&host, &heard);
-        set_port(L, peer);
-        run_chunk(L, everything);
+        lua_State *L = state_open(&host, &heard);
+        state_set_port(L, peer);
+        state_run(L, everything);
         for (int turn = 0; turn < turns; turn++)
             uv_run(&host.loop, UV_RUN_NOWAIT);
         lua_close(L);
@@ -261,9 +202,9 @@ static void test_c_and_lua_sessions_share_an_engine(void **state)
     memset(tracks, 0, sizeof tracks);
     host_open(&host, NULL);
     struct peer *peer = peer_start("echo", NULL);
-    lua_State *L = open_state(&host, &heard);
-    set_port(L, peer);
-    run_chunk(L,
+    lua_State *L = state_open(&host, &heard);
+    state_set_port(L, peer);
+    state_run(L,
               "tcpmulti = require 'tcpmulti'\n"
               "ended, ids = 0, {}\n"
               "s = tcpmulti.create {\n"
@@ -276,16 +217,16 @@ static void test_c_and_lua_sessions_share_an_engine(void **state)
         track_connect(&tracks[i], session, peer_port(peer));
         lua_pushinteger(L, i);
         lua_setglobal(L, "n");
-        run_chunk(L, "s:connect({ n = n }, '127.0.0.1', port)");
+        state_run(L, "s:connect({ n = n }, '127.0.0.1', port)");
         lua_pushnumber(L, (lua_Number) tracks[i].id.n);
         lua_setglobal(L, "foreign");
-        assert_lua(L, "select(3, s:send(foreign, 'x')) == 'ESTALE' and s:fetch(foreign) == nil");
-        assert_lua(L, "select(3, tcpmulti.send(foreign, 'x')) == 'ESTALE'");
+        state_assert(L, "select(3, s:send(foreign, 'x')) == 'ESTALE' and s:fetch(foreign) == nil");
+        state_assert(L, "select(3, tcpmulti.send(foreign, 'x')) == 'ESTALE'");
     }
     lua_close(L);
-    L = open_state(&host, &heard); /* another state on the same engine */
-    set_port(L, peer);
-    run_chunk(L, "s = require 'tcpmulti'.create {\n"
+    L = state_open(&host, &heard); /* another state on the same engine */
+    state_set_port(L, peer);
+    state_run(L, "s = require 'tcpmulti'.create {\n"
                  "  on_success = function(cheap) cheap:shutdown() end,\n"
                  "  on_disconnected = function(_, _, why) reason = why end }\n"
                  "s:connect('127.0.0.1', port)");
@@ -295,7 +236,7 @@ static void test_c_and_lua_sessions_share_an_engine(void **state)
     for (int i = 0; i < 10; i++)
         host_run_until(&host, track_ended, &tracks[i]);
     host_run(&host);
-    assert_lua(L, "reason == 'shutdown'");
+    state_assert(L, "reason == 'shutdown'");
     lua_close(L);
     peer_stop(peer);
     host_close(&host);
@@ -317,15 +258,15 @@ static void test_the_engine_may_go_before_the_state(void **state)
         struct heard heard = {0};
         host_open(&host, NULL);
         struct peer *peer = peer_start("freeze", NULL);
-        lua_State *L = open_state(&host, &heard);
-        set_port(L, peer);
-        run_chunk(L, before[i]);
+        lua_State *L = state_open(&host, &heard);
+        state_set_port(L, peer);
+        state_run(L, before[i]);
         host_engine_close(&host);
-        run_chunk(L, "local s2, message, name = tcpmulti.create { alias = 'late' }\n"
+        state_run(L, "local s2, message, name = tcpmulti.create { alias = 'late' }\n"
                      "assert(s2 == nil and name == 'ESHUTDOWN', name)\n"
                      "assert(message:find 'closed', message)\n"
                      "assert(not stopping or stopping[3] == 'ESHUTDOWN')\n");
-        run_chunk(L, "if s then\n"
+        state_run(L, "if s then\n"
                      "  assert(select(3, s:connect('127.0.0.1', port)) == 'ESHUTDOWN')\n"
                      "  assert(select(3, s:yield(print)) == 'ESHUTDOWN')\n"
                      "  s:die() s:count() s:stats()\n"
@@ -345,11 +286,11 @@ static void test_an_engine_that_is_closing_is_refused(void **state)
 
     (void) state;
     host_open(&host, NULL);
-    lua_State *L = open_state(&host, &heard), *late = luaL_newstate();
+    lua_State *L = state_open(&host, &heard), *late = luaL_newstate();
     luaL_openlibs(late);
     tcpm_engine_close(host.engine, NULL, NULL);
     assert_int_equal(tcpm_lua_open(late, host.engine, NULL), -ESHUTDOWN);
-    run_chunk(L, "assert(select(3, require 'tcpmulti'.create {}) == 'ESHUTDOWN')");
+    state_run(L, "assert(select(3, require 'tcpmulti'.create {}) == 'ESHUTDOWN')");
     host_run(&host);
     lua_close(late);
     lua_close(L);
@@ -370,9 +311,9 @@ static void test_a_host_limits_how_long_handlers_run(void **state)
 
     (void) state;
     host_open(&host, NULL);
-    lua_State *L = open_state(&host, &heard);
+    lua_State *L = state_open(&host, &heard);
     assert_int_equal(luaJIT_setmode(L, 0, LUAJIT_MODE_ENGINE | LUAJIT_MODE_OFF), 1);
-    run_chunk(L,
+    state_run(L,
               "local tcpmulti = require 'tcpmulti'\n"
               "s = tcpmulti.create { on_exception = function(_, message) said = message end,\n"
               "  inline_states = { busy = function() while true do end end,\n"
@@ -382,7 +323,7 @@ static void test_a_host_limits_how_long_handlers_run(void **state)
     lua_sethook(L, count_down, LUA_MASKCOUNT, 100000);
     host_run(&host);
     lua_sethook(L, NULL, 0, 0);
-    assert_lua(L, "idled and said:find 'the time is over'");
+    state_assert(L, "idled and said:find 'the time is over'");
     assert_int_equal(heard.calls, 0);
     lua_close(L);
     host_close(&host);
@@ -435,7 +376,7 @@ static void test_the_module_function_opens_a_loop_of_its_own(void **state)
         lua_pushcfunction(L, luaopen_tcpmulti);
         lua_call(L, 0, 1);
         lua_setglobal(L, "tcpmulti");
-        run_chunk(L, "tcpmulti.create { inline_states = {\n"
+        state_run(L, "tcpmulti.create { inline_states = {\n"
                      "  _start = function(s) s:delay(function() done = true end, 0.001) end } }\n"
                      "tcpmulti.run()\n"
                      "assert(done)\n");

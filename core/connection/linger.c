@@ -12,7 +12,7 @@
    this step at most. */
 #define SWIFT_STEP 6
 
-/* Modulo 2^32, which is more than the kernel holds for any socket. */
+/* Modulo 2^32, which is more than the kernel holds for any socket: right after a look. */
 bool tcpm__linger_is_acknowledged(const struct tcpm__connection *connection)
 {
     return !tcpm__has(connection, TCPM__WRITE_FAILED) &&
@@ -91,7 +91,7 @@ void tcpm__linger_step(struct tcpm__connection *connection)
     bool lingers = tcpm__has(connection, TCPM__LINGERING);
     bool input_over = tcpm__has(connection, TCPM__INPUT_END);
 
-    if (!lingers && !tcpm__linger_is_acknowledged(connection))
+    if (!lingers && connection->sent > 0)
         tcpm__linger_look(connection);
     if (tcpm__linger_is_acknowledged(connection)) {
         if (input_over || discard_input(connection)) {

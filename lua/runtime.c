@@ -283,18 +283,20 @@ void tcpm__lua_fill_descriptors(void)
         close(descriptor);
 }
 
-/* libuv makes an epoll set and a pipe first, and aborts where it cannot make the pipe. */
+/* libuv makes an epoll set, a ring of io_uring where it knows that, and a pipe, and aborts where it
+   cannot make the pipe. Two pipes are as many. */
 static int try_descriptors(void)
 {
-    int ends[2];
-    if (pipe2(ends, O_CLOEXEC) < 0)
+    int first[2], second[2];
+    if (pipe2(first, O_CLOEXEC) < 0)
         return -errno;
-    int third = fcntl(ends[0], F_DUPFD_CLOEXEC, 0);
-    int result = third < 0 ? -errno : 0;
-    close(ends[0]);
-    close(ends[1]);
-    if (third >= 0)
-        close(third);
+    int result = pipe2(second, O_CLOEXEC) < 0 ? -errno : 0;
+    if (result == 0) {
+        close(second[0]);
+        close(second[1]);
+    }
+    close(first[0]);
+    close(first[1]);
     return result;
 }
 

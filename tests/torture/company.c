@@ -91,10 +91,13 @@ int subject_shutdown(struct subject *subject)
 
 int subject_shutdown_output(struct subject *subject)
 {
+    int64_t from_ns = tcpm_now_ns();
     int result = tcpm_shutdown_output(subject->party->session, subject->id);
 
     CHECK_RESULT(subject, result, -ESHUTDOWN);
     subject->half_shut |= result == 0;
+    if (result == 0 && subject->told)
+        note_stop(subject, from_ns); /* there was nothing but output */
     return result;
 }
 
@@ -324,7 +327,7 @@ struct party *company_party(struct company *company, const struct tcpm_session_o
 
     CHECK(company->party_count < PARTIES);
     all.size = sizeof all;
-    all.events = subject_events();
+    all.events = subject_events(all.half_open == 1 || chance_one_in(&company->chance, 2));
     all.user = party;
     all.input_filter = all.output_filter = company->filters[CUT_STREAM];
     *party = (struct party){.company = company,

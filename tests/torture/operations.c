@@ -55,6 +55,7 @@ static void make_party(struct company *company)
     options.low_mark = chance_one_in(chance, 2) ? 1 + chance_below(chance, 10000) : 0;
     options.max_queued = chance_one_in(chance, 3) ? 1 + chance_below(chance, 300000) : 0;
     options.domain = chance_one_in(chance, 4) ? 4 : 0;
+    options.half_open = chance_one_in(chance, 3);
     company_party(company, &options);
 }
 

@@ -25,7 +25,7 @@ static struct tcpm_endpoints endpoints_of(const struct subject *subject)
 
 static bool may_follow(const struct subject *subject, enum event event)
 {
-    bool going = subject->last != EVENT_NONE && subject->last <= EVENT_FLUSHED;
+    bool going = subject->last != EVENT_NONE && subject->last <= EVENT_EOF;
 
     switch (event) {
     case EVENT_INITIALIZE:
@@ -33,6 +33,8 @@ static bool may_follow(const struct subject *subject, enum event event)
     case EVENT_SUCCESS:
         return subject->last == EVENT_INITIALIZE;
     case EVENT_INPUT:
+    case EVENT_EOF:
+        return going && subject->success && !subject->told;
     case EVENT_FLUSHED:
     case EVENT_ERROR:
         return going && subject->success;
@@ -164,6 +166,18 @@ static void on_flushed(TCPM_ON)
     company_leave(subject->company, subject, EVENT_FLUSHED);
 }
 
+static void on_eof(TCPM_ON)
+{
+    struct subject *subject = meet(heap, session, id, EVENT_EOF);
+
+    EXPECT(!subject->paused, "the end of the input in a pause");
+    EXPECT(info_of(subject).cause.code == TCPM_EOF, "%s",
+           tcpm_error_name(info_of(subject).cause.code));
+    subject->told = true;
+    subject->code = TCPM_EOF;
+    company_leave(subject->company, subject, EVENT_EOF);
+}
+
 static void check_cause(struct subject *subject, const struct tcpm_error *error)
 {
     struct tcpm_info info = info_of(subject);
@@ -236,15 +250,16 @@ static bool reason_fits(const struct subject *subject, enum event last)
 {
     switch (subject->reason) {
     case TCPM_REASON_SHUTDOWN:
-        return subject->stopped && last <= EVENT_FLUSHED;
+        return subject->stopped && last <= EVENT_EOF;
     case TCPM_REASON_DIE:
-        return (subject->party->dying || subject->company->engine_closed) && last <= EVENT_FLUSHED;
+        return (subject->party->dying || subject->company->engine_closed) && last <= EVENT_EOF;
     case TCPM_REASON_FAILURE:
         return last == EVENT_FAILURE;
     case TCPM_REASON_ERROR:
         return last == EVENT_ERROR && subject->code != TCPM_EOF;
     case TCPM_REASON_EOF:
-        return last == EVENT_ERROR && subject->code == TCPM_EOF;
+        return (last == EVENT_ERROR || (subject->told && last <= EVENT_EOF)) &&
+               subject->code == TCPM_EOF;
     case TCPM_REASON_TIMEOUT:
         return last == EVENT_TIMEOUT;
     default:
@@ -308,21 +323,14 @@ static void on_stopped(struct tcpm_session *session, void *user)
     party->session = NULL;
 }
 
-const struct tcpm_events *subject_events(void)
+const struct tcpm_events *subject_events(bool with_eof)
 {
-    static const struct tcpm_events events = {
-        .size = sizeof events,
-        .initialize = on_initialize,
-        .success = on_success,
-        .input = on_input,
-        .flushed = on_flushed,
-        .failure = on_failure,
-        .error = on_error,
-        .timeout = on_timeout,
-        .disconnected = on_disconnected,
-        .room = on_room,
-        .stopped = on_stopped,
-    };
+#define EVENTS                                                                              \
+    .size = sizeof(struct tcpm_events), .initialize = on_initialize, .success = on_success, \
+    .input = on_input, .flushed = on_flushed, .failure = on_failure, .error = on_error,     \
+    .timeout = on_timeout, .disconnected = on_disconnected, .room = on_room, .stopped = on_stopped
+    static const struct tcpm_events events[] = {{EVENTS}, {EVENTS, .eof = on_eof}};
+#undef EVENTS
 
-    return &events;
+    return &events[with_eof];
 }

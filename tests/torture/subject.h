@@ -22,6 +22,7 @@ enum event {
     EVENT_SUCCESS,
     EVENT_INPUT,
     EVENT_FLUSHED,
+    EVENT_EOF,
     EVENT_FAILURE,
     EVENT_ERROR,
     EVENT_TIMEOUT,
@@ -52,6 +53,7 @@ struct subject {
     bool flushes_eof; /* its end had begun, when we asked for that */
     bool paused;
     bool half_shut;
+    bool told; /* of the peer's end: with half_open there is output only */
     bool owes_flushed, was_full;
     enum cut in;
     bool lines_out;
@@ -128,7 +130,7 @@ struct tcpm_task company_errand(struct company *company);
 void company_errand_refused(struct company *company);
 
 /* ---- between subject.c and company.c ---- */
-const struct tcpm_events *subject_events(void);
+const struct tcpm_events *subject_events(bool with_eof);
 bool subject_ended_well(const struct subject *subject); /* the peer was promised everything */
 void company_enter(struct company *company, enum event event);
 void company_leave(struct company *company, struct subject *subject, enum event event);

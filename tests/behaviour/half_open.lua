@@ -302,6 +302,22 @@ function cases.half_open_without_on_eof_is_refused()
   lu.assertEquals((session:count()), 0)
 end
 
+function cases.half_open_with_an_on_eof_of_the_connection_alone()
+  local half, told = support.peer "shutwr; count", 0
+  local session, log = support.record()
+  session:connect {
+    remote_address = HOST, remote_port = half:port(), half_open = true,
+    on_eof = function(cheap)
+      told = told + 1
+      lu.assertEquals(cheap:phase(), "open")
+      cheap:shutdown()
+    end,
+  }
+  support.run()
+  lu.assertEquals(told, 1)
+  lu.assertEquals(log:list(), { "initialize", "success", "disconnected eof" })
+end
+
 ---------------------------------------------------------------- what is silence
 
 function cases.an_upload_that_progresses_is_no_silence()

@@ -139,9 +139,3 @@ void tcpm__buffer_consume(const struct tcpm__memory *memory, struct tcpm__buffer
     block->head += length;
     block->length -= length;
 }
-
-void tcpm__buffer_free(const struct tcpm__memory *memory, struct tcpm__buffer **buffer)
-{
-    tcpm__memory_free(memory, *buffer);
-    *buffer = NULL;
-}

@@ -34,6 +34,13 @@ int tcpm__buffer_prepend(const struct tcpm__memory *memory, struct tcpm__buffer 
 void tcpm__buffer_consume(const struct tcpm__memory *memory, struct tcpm__buffer **buffer,
                           size_t length);
 
-void tcpm__buffer_free(const struct tcpm__memory *memory, struct tcpm__buffer **buffer);
+static inline void tcpm__buffer_free(const struct tcpm__memory *memory,
+                                     struct tcpm__buffer **buffer)
+{
+    if (*buffer == NULL)
+        return;
+    tcpm__memory_free(memory, *buffer);
+    *buffer = NULL;
+}
 
 #endif

@@ -207,10 +207,12 @@ static void deliver_read(struct tcpm__connection *connection, char *bytes, size_
     struct tcpm__buffer *held = connection->input;
     size_t before = tcpm__buffer_length(held), all = before + length;
 
-    connection->input = NULL;
-    tcpm__input_account(connection, before);
-    bytes -= before;
-    memcpy(bytes, tcpm__buffer_bytes(held), before);
+    if (held != NULL) {
+        connection->input = NULL;
+        tcpm__input_account(connection, before);
+        bytes -= before;
+        memcpy(bytes, tcpm__buffer_bytes(held), before);
+    }
     deliver_chunk(connection, bytes, all, seen);
     if (chunk->length > 0 && !hold_bytes(connection, chunk->bytes, chunk->length) &&
         chunk->length == all) {

@@ -94,13 +94,17 @@ struct tcpm_filter *tcpm__filter_keep(struct tcpm_filter *filter)
     return filter;
 }
 
-void tcpm_filter_free(struct tcpm_filter *filter)
+static void free_filter(struct tcpm_filter *filter)
 {
-    if (filter == NULL || --filter->references > 0)
-        return;
     if (filter->kind.fini != NULL)
         filter->kind.fini(filter->first->self);
     tcpm__memory_free(&tcpm__memory_default, filter);
+}
+
+void tcpm_filter_free(struct tcpm_filter *filter)
+{
+    if (filter != NULL && --filter->references == 0)
+        free_filter(filter);
 }
 
 /* A copy of the specification's instance, made by the kind if it knows how. */
@@ -141,19 +145,24 @@ struct tcpm__codec *tcpm__codec_keep(struct tcpm__codec *codec)
     return codec;
 }
 
+static void free_codec(struct tcpm__codec *codec)
+{
+    struct tcpm_filter *filter = codec->filter;
+
+    if (filter->kind.fini != NULL)
+        filter->kind.fini(codec->self);
+    tcpm__memory_free(&tcpm__memory_default, codec);
+    tcpm_filter_free(filter);
+}
+
 void tcpm__codec_drop(struct tcpm__codec *codec)
 {
     if (codec == NULL)
         return;
-    struct tcpm_filter *filter = codec->filter;
-    if (codec != filter->first) {
-        if (--codec->references > 0)
-            return;
-        if (filter->kind.fini != NULL)
-            filter->kind.fini(codec->self);
-        tcpm__memory_free(&tcpm__memory_default, codec);
-    }
-    tcpm_filter_free(filter);
+    if (codec == codec->filter->first)
+        tcpm_filter_free(codec->filter);
+    else if (--codec->references == 0)
+        free_codec(codec);
 }
 
 static bool lies_in(const void *part, size_t part_length, const void *whole, size_t length)

@@ -65,15 +65,12 @@ static int refuse(const struct line *line, struct tcpm_cut *cut)
 
 typedef unsigned char vector __attribute__((vector_size(16))); /* whatever the processor has */
 
-/* The place of the first byte that is not 0, or 16. */
-static size_t first_set(vector bytes)
+/* The place of the first byte that is not 0, in either half of a vector. */
+static size_t first_set(const uint64_t halves[2])
 {
-    uint64_t halves[2];
-
-    memcpy(halves, &bytes, sizeof halves);
     if (halves[0] != 0)
         return (size_t) __builtin_ctzll(le64toh(halves[0])) / 8;
-    return halves[1] != 0 ? 8 + (size_t) __builtin_ctzll(le64toh(halves[1])) / 8 : sizeof bytes;
+    return 8 + (size_t) __builtin_ctzll(le64toh(halves[1])) / 8;
 }
 
 /* The first CR or LF in bytes[from .. end), or end. Both at once: memchr would search the one that
@@ -81,10 +78,13 @@ static size_t first_set(vector bytes)
 static size_t find_any(const char *bytes, size_t from, size_t end)
 {
     for (vector part; from + sizeof part <= end; from += sizeof part) {
+        uint64_t halves[2];
+
         memcpy(&part, bytes + from, sizeof part);
-        size_t place = first_set((vector) ((part == '\n') | (part == '\r')));
-        if (place < sizeof part)
-            return from + place;
+        part = (vector) ((part == '\n') | (part == '\r'));
+        memcpy(halves, &part, sizeof part);
+        if ((halves[0] | halves[1]) != 0)
+            return from + first_set(halves);
     }
     while (from < end && bytes[from] != '\n' && bytes[from] != '\r')
         from++;

@@ -214,9 +214,10 @@ ssize_t tcpm__socket_read(struct tcpm__network *network, struct tcpm__socket *so
     do {
         nread = recv(socket->fd, network->read_buffer, wanted, 0);
     } while (nread < 0 && errno == EINTR);
-    int error = errno;
+    if (nread < 0)
+        nread = -errno;
     note_read(network, socket, nread, wanted);
-    return nread < 0 ? -error : nread;
+    return nread;
 }
 
 bool tcpm__socket_is_drained(const struct tcpm__network *network, const struct tcpm__socket *socket)

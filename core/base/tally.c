@@ -6,8 +6,6 @@
 
 #include "base/error.h"
 
-#include <stdbool.h>
-
 static struct tcpm__tally_entry *entries_of(struct tcpm__tally *tally)
 {
     return tally->more != NULL ? tally->more : tally->own;
@@ -15,7 +13,7 @@ static struct tcpm__tally_entry *entries_of(struct tcpm__tally *tally)
 
 static bool is_same(const struct tcpm__end *a, const struct tcpm__end *b)
 {
-    return a->code == b->code && a->reason == b->reason && a->op == b->op && a->timer == b->timer;
+    return memcmp(a, b, sizeof *a) == 0;
 }
 
 /* Makes room for one more entry; false: no memory. */

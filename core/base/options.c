@@ -45,7 +45,8 @@ int tcpm__options_read(const void *given, void *ret, size_t known)
         return -EINVAL;
     if (size > known && !is_zero((const char *) given + known, size - known))
         return -E2BIG;
-    memset(ret, 0, known);
+    if (size < known)
+        memset((char *) ret + size, 0, known - size);
     memcpy(ret, given, size < known ? size : known);
     memcpy(ret, &known, sizeof known);
     return 0;

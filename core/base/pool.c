@@ -136,16 +136,6 @@ void tcpm__pool_give(struct tcpm__pool *pool, void *item)
     pool->free_last = slot;
 }
 
-void *tcpm__pool_find(const struct tcpm__pool *pool, uint64_t id)
-{
-    uint32_t slot = slot_of(id);
-
-    if (slot == 0 || slot > pool->used_slots)
-        return NULL;
-    uint64_t *item = tcpm__pool_at(pool, slot);
-    return *item == id ? item : NULL;
-}
-
 void *tcpm__pool_next(const struct tcpm__pool *pool, uint64_t id)
 {
     for (uint32_t slot = slot_of(id) + 1; slot <= pool->used_slots; slot++) {

@@ -34,9 +34,6 @@ void tcpm__pool_free(struct tcpm__pool *pool);
 void *tcpm__pool_take(struct tcpm__pool *pool);
 void tcpm__pool_give(struct tcpm__pool *pool, void *item);
 
-/* The live item of this id, or NULL. Any number may be asked. */
-void *tcpm__pool_find(const struct tcpm__pool *pool, uint64_t id);
-
 /* The live item in the lowest slot after the slot of this id; 0 begins; NULL ends. */
 void *tcpm__pool_next(const struct tcpm__pool *pool, uint64_t id);
 
@@ -57,6 +54,17 @@ static inline void *tcpm__pool_at(const struct tcpm__pool *pool, uint32_t slot)
 
     return pool->chunks[place >> TCPM__POOL_CHUNK_BITS] +
            (place & ((1u << TCPM__POOL_CHUNK_BITS) - 1)) * pool->item_size;
+}
+
+/* The live item of this id, or NULL. Any number may be asked. */
+static inline void *tcpm__pool_find(const struct tcpm__pool *pool, uint64_t id)
+{
+    uint32_t slot = tcpm__pool_slot(&id);
+
+    if (slot == 0 || slot > pool->used_slots)
+        return NULL;
+    void *item = tcpm__pool_at(pool, slot);
+    return tcpm__pool_id(item) == id ? item : NULL;
 }
 
 #endif

@@ -12,7 +12,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <stdio.h>
+#include <stdlib.h>
 #include <sys/epoll.h>
 #include <sys/mman.h>
 #include <sys/timerfd.h>
@@ -26,8 +26,6 @@
 #define LONE_EVENTS 16 /* in a row, and a socket is the only one that is busy */
 
 #define ASK_MS 1 /* and then the set is asked for others, however much the only one reads */
-
-#define PORTS_MS 20 /* in which the range of ports is taken for unchanged */
 
 #define HOME_SIZE 4096 /* or the page that it is in */
 
@@ -181,15 +179,17 @@ void tcpm__network_begin_turn(struct tcpm__network *network)
 /* Where it cannot be read every port counts as one that the kernel may give. */
 static void read_port_range(struct tcpm__network *network)
 {
-    char text[32];
-    unsigned first = 1, last = UINT16_MAX;
+    char text[32], *end;
+    unsigned long first, last;
     int fd = open("/proc/sys/net/ipv4/ip_local_port_range", O_RDONLY | O_CLOEXEC);
     ssize_t length = fd < 0 ? 0 : read(fd, text, sizeof(text) - 1);
 
     if (fd >= 0)
         close(fd);
     text[length > 0 ? length : 0] = '\0';
-    if (sscanf(text, "%u %u", &first, &last) != 2 || first > last || last > UINT16_MAX) {
+    first = strtoul(text, &end, 10);
+    last = strtoul(end, NULL, 10);
+    if (first == 0 || first > last || last > UINT16_MAX) {
         first = 1;
         last = UINT16_MAX;
     }
@@ -197,13 +197,8 @@ static void read_port_range(struct tcpm__network *network)
     network->last_port = (uint16_t) last;
 }
 
-/* Looked up again only for a port outside of what was found, and not for each of many. */
-bool tcpm__network_may_give(struct tcpm__network *network, unsigned port)
+bool tcpm__network_may_give_now(struct tcpm__network *network, unsigned port)
 {
-    bool inside = port >= network->first_port && port <= network->last_port;
-
-    if (inside || network->now_ms - network->ports_ms < PORTS_MS)
-        return inside;
     read_port_range(network);
     network->ports_ms = network->now_ms;
     return port >= network->first_port && port <= network->last_port;

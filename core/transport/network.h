@@ -24,6 +24,8 @@
 /* Bytes in front of the read buffer, for what was left over of the read before. */
 #define TCPM__READ_HEADROOM 65536
 
+#define TCPM__PORTS_MS 20 /* in which the range of ports is taken for unchanged */
+
 struct tcpm__socket;
 struct tcpm__network;
 
@@ -102,8 +104,19 @@ void tcpm__network_close_handle(struct tcpm__network *network, uv_handle_t *hand
 void tcpm__network_close(struct tcpm__network *network);
 void tcpm__network_free(struct tcpm__network *network);
 
-/* Whether the kernel may have given this port to a socket by itself. */
-bool tcpm__network_may_give(struct tcpm__network *network, unsigned port);
+/* Whether the kernel may give this port to a socket by itself, by a new look at its range. */
+bool tcpm__network_may_give_now(struct tcpm__network *network, unsigned port);
+
+/* Whether the kernel may have given this port. Looked up again only for a port outside of what was
+   found, and not for each of many. */
+static inline bool tcpm__network_may_give(struct tcpm__network *network, unsigned port)
+{
+    bool inside = port >= network->first_port && port <= network->last_port;
+
+    if (inside || network->now_ms - network->ports_ms < TCPM__PORTS_MS)
+        return inside;
+    return tcpm__network_may_give_now(network, port);
+}
 
 /* libuv has let go of a handle or request. The network may be gone after it. */
 void tcpm__network_forget(struct tcpm__network *network);

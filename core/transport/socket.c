@@ -220,11 +220,6 @@ ssize_t tcpm__socket_read(struct tcpm__network *network, struct tcpm__socket *so
     return nread;
 }
 
-bool tcpm__socket_is_drained(const struct tcpm__network *network, const struct tcpm__socket *socket)
-{
-    return !socket->readable && socket->drained && socket->turn == network->turn;
-}
-
 void tcpm__socket_read_on(struct tcpm__socket *socket)
 {
     socket->readable = true;

@@ -71,8 +71,11 @@ bool tcpm__socket_may_read(const struct tcpm__network *network, struct tcpm__soc
 ssize_t tcpm__socket_read(struct tcpm__network *network, struct tcpm__socket *socket);
 
 /* Whether the last read, in this turn, has left nothing. */
-bool tcpm__socket_is_drained(const struct tcpm__network *network,
-                             const struct tcpm__socket *socket);
+static inline bool tcpm__socket_is_drained(const struct tcpm__network *network,
+                                           const struct tcpm__socket *socket)
+{
+    return !socket->readable && socket->drained && socket->turn == network->turn;
+}
 
 /* Reading shall go on to the true end, whatever the events have told. */
 void tcpm__socket_read_on(struct tcpm__socket *socket);

@@ -276,7 +276,7 @@ static void succeed(struct tcpm__connection *connection)
     tcpm__attempt_free(connection);
     connection->flags |= TCPM__HAD_SUCCESS;
     tcpm__connection_set_phase(connection, TCPM_PHASE_OPEN);
-    tcpm__deadline_start(connection, connection->input_timeout_ms);
+    tcpm__deadline_start_now(connection, connection->input_timeout_ms);
     if (connection->input != NULL || tcpm__has(connection, TCPM__TAKING))
         tcpm__input_refilter(connection); /* unread or ordered before there was anything to read */
     tcpm__event_success(connection);

@@ -122,8 +122,10 @@ static void destroy(struct tcpm__connection *connection)
     struct tcpm_engine *engine = session->engine;
 
     tcpm__attempt_free(connection);
-    tcpm__input_free(connection);
-    tcpm__output_free(connection);
+    if (connection->input != NULL)
+        tcpm__input_free(connection);
+    if (connection->queue != NULL)
+        tcpm__output_free(connection);
     tcpm__codec_drop(connection->in);
     tcpm__codec_drop(connection->out);
     free_target(connection);
@@ -325,6 +327,8 @@ static void count_end(const struct tcpm__connection *connection)
                             .timer = connection->timed_out,
                             .code = connection->code};
 
+    if (tcpm__tally_add_usual(&connection->session->tally, end))
+        return;
     tcpm__tally_add(&connection->session->tally, &tcpm__engine_of(connection)->memory, end,
                     tcpm__has(connection, TCPM__HAS_MESSAGE) ? connection->rare.message : NULL);
 }
@@ -335,7 +339,8 @@ static void finish(struct tcpm__connection *connection)
 {
     connection->flags |= TCPM__TELLING;
     tcpm__event_cause(connection);
-    tcpm__tasks_drop_connection(connection);
+    if (connection->alarms != 0)
+        tcpm__tasks_drop_connection(connection);
     tcpm__connection_set_phase(connection, TCPM_PHASE_CLOSED);
     give_up_socket(connection);
     tcpm__admission_leave(connection);

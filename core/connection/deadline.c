@@ -58,10 +58,11 @@ static uint64_t earlier(uint64_t a, uint64_t b)
 
 void tcpm__deadline_arm(struct tcpm__connection *connection)
 {
-    uint64_t due = earlier(timeout_due(connection), deadline_due(connection));
+    uint64_t due;
 
     if ((connection->flags & (TCPM__BEGUN | TCPM__ENDING)) != TCPM__BEGUN)
         return;
+    due = earlier(timeout_due(connection), deadline_due(connection));
     due = earlier(due, next_look(connection));
     if (due == UINT64_MAX)
         return;
@@ -76,25 +77,28 @@ void tcpm__deadline_cancel(struct tcpm__connection *connection)
     tcpm__wheel_cancel(&tcpm__engine_of(connection)->deadlines, &connection->timer);
 }
 
-void tcpm__deadline_start(struct tcpm__connection *connection, uint32_t timeout_ms)
+void tcpm__deadline_start_now(struct tcpm__connection *connection, uint32_t timeout_ms)
 {
     connection->timeout_ms = timeout_ms;
-    connection->stamp_ms = tcpm__network_now(&tcpm__engine_of(connection)->network);
-    if (timeout_stands_still(connection))
-        connection->stamp_ms = 0;
+    connection->stamp_ms = timeout_stands_still(connection) ? 0 : now_of(connection);
     tcpm__deadline_arm(connection);
+}
+
+void tcpm__deadline_start(struct tcpm__connection *connection, uint32_t timeout_ms)
+{
+    tcpm__network_now(&tcpm__engine_of(connection)->network);
+    tcpm__deadline_start_now(connection, timeout_ms);
 }
 
 /* Until the attempt, deadline_ms is how long the connection may take. */
 void tcpm__deadline_begin(struct tcpm__connection *connection)
 {
-    struct tcpm__network *network = &tcpm__engine_of(connection)->network;
+    uint64_t now_ms = tcpm__network_now(&tcpm__engine_of(connection)->network);
 
     if (connection->deadline_ms != 0 && !tcpm__has(connection, TCPM__BEGUN))
-        connection->deadline_ms =
-            tcpm__due_after(tcpm__network_now(network), connection->deadline_ms);
+        connection->deadline_ms = tcpm__due_after(now_ms, connection->deadline_ms);
     connection->flags |= TCPM__BEGUN;
-    tcpm__deadline_start(connection, connection->timeout_ms);
+    tcpm__deadline_start_now(connection, connection->timeout_ms);
 }
 
 void tcpm__deadline_set(struct tcpm__connection *connection, uint64_t ms)

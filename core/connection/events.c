@@ -53,12 +53,13 @@ void tcpm__event_initialize(struct tcpm__connection *connection, const char *bin
 void tcpm__event_success(struct tcpm__connection *connection)
 {
     char text[TCPM__ADDRESS_TEXT];
-    union tcpm__address peer;
 
     if (tcpm__events_of(connection)->success == NULL)
         return;
-    tcpm__connection_peer(connection, &peer);
-    tcpm__address_print(&peer, text);
+    if (tcpm__has(connection, TCPM__QUAD))
+        tcpm__address_print_quad(connection->address.quad, text);
+    else
+        tcpm__address_print(&connection->address.target->peer, text);
     DELIVER(connection, success, connection->socket.fd, text, connection->port);
 }
 

@@ -180,6 +180,8 @@ void tcpm__linger_check_error(struct tcpm__connection *connection);
 
 /* ---- deadline.c: timeouts of connections ---- */
 void tcpm__deadline_start(struct tcpm__connection *connection, uint32_t timeout_ms);
+/* The same where the clock has just been read. */
+void tcpm__deadline_start_now(struct tcpm__connection *connection, uint32_t timeout_ms);
 void tcpm__deadline_begin(struct tcpm__connection *connection); /* of the attempt */
 void tcpm__deadline_arm(struct tcpm__connection *connection);   /* after any change of its times */
 void tcpm__deadline_set(struct tcpm__connection *connection, uint64_t ms); /* 0: none */

@@ -219,7 +219,8 @@ char *tcpm__lua_protect(struct runtime *rt, struct session *owner, struct call *
 void tcpm__lua_message_free(char *message);
 int tcpm__lua_traceback(lua_State *L);
 int tcpm__lua_trampoline(lua_State *L);
-/* Around calls of the core from Lua that may start callbacks, initialize or a filter. */
+/* Around calls of the core from Lua that may start callbacks, initialize or a filter. Nothing
+   between them may raise: the state may be that of a coroutine, which goes then. */
 static inline struct entry tcpm__lua_enter(struct runtime *rt, lua_State *L)
 {
     struct entry entry = {.active = rt->active, .framed = rt->framed};

@@ -208,15 +208,10 @@ static int core_adjust(lua_State *L)
 /* core.remove(session, alarm) -> true, or nil, message, errname. */
 static int core_remove(lua_State *L)
 {
-    struct runtime *rt = tcpm__lua_runtime(L);
-    struct session *session = tcpm__lua_session(L, rt, 1);
+    struct session *session = tcpm__lua_session(L, tcpm__lua_runtime(L), 1);
     if (session == NULL)
         return tcpm__lua_session_over(L, NULL);
-    struct tcpm_alarm alarm = check_alarm(L, 2);
-    struct entry entry = tcpm__lua_enter(rt, L);
-    int result = tcpm_alarm_remove(session->core, alarm);
-    tcpm__lua_leave(rt, entry);
-    return tcpm__lua_result(L, result);
+    return tcpm__lua_result(L, tcpm_alarm_remove(session->core, check_alarm(L, 2)));
 }
 
 /* ---- signals ---- */
@@ -322,22 +317,15 @@ static int start_watch(lua_State *L, struct session *session, int signum, int in
    core.signals(). */
 static int core_sig(lua_State *L)
 {
-    struct runtime *rt = tcpm__lua_runtime(L);
-    struct session *session = tcpm__lua_session(L, rt, 1);
+    struct session *session = tcpm__lua_session(L, tcpm__lua_runtime(L), 1);
     int signum = signal_number(luaL_checkstring(L, 2));
     if (session == NULL)
         return tcpm__lua_session_over(L, NULL);
     lua_settop(L, 3);
-    struct entry entry = tcpm__lua_enter(rt, L);
-    int results;
-    if (lua_isnil(L, 3)) {
-        forget_signal(session, signum);
-        results = tcpm__lua_result(L, tcpm_sig(session->core, signum, (struct tcpm_task){0}));
-    } else {
-        results = start_watch(L, session, signum, 3);
-    }
-    tcpm__lua_leave(rt, entry);
-    return results;
+    if (!lua_isnil(L, 3))
+        return start_watch(L, session, signum, 3);
+    forget_signal(session, signum);
+    return tcpm__lua_result(L, tcpm_sig(session->core, signum, (struct tcpm_task){0}));
 }
 
 const luaL_Reg tcpm__lua_task_functions[] = {

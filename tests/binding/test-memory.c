@@ -137,7 +137,122 @@ static void test_a_row_of_allocations_fails(void **state)
         run_scenario(at, 20);
 }
 
+/* ---- in a coroutine, which is gone when the loop goes on ---- */
+
+static int arm(lua_State *L)
+{
+    struct memory *memory = lua_touserdata(L, lua_upvalueindex(1));
+
+    memory->calls = 0;
+    memory->counting = true;
+    return 0;
+}
+
+static int disarm(lua_State *L)
+{
+    struct memory *memory = lua_touserdata(L, lua_upvalueindex(1));
+
+    memory->counting = false;
+    return 0;
+}
+
+static const char in_a_coroutine[] =
+    "local tcpmulti = require 'tcpmulti'\n"
+    "local mqtt = { feed = function(self, bytes) self.held = (self.held or '') .. bytes end,\n"
+    "  get_one = function(self) local held = self.held self.held = nil return held end,\n"
+    "  put = function(_, r) return r .. '!' end, pending = function(s) return s.held or '' end }\n"
+    "function mqtt.clone() return setmetatable({}, { __index = mqtt }) end\n"
+    "local function f() end\n"
+    "local s\n"
+    "local operations = {\n"
+    "  sig = function() return s:sig('USR1', f) end,\n"
+    "  sig_off = function() s:sig('USR1', f) return s:sig 'USR1' end,\n"
+    "  connect = function() return s:connect('127.0.0.1', port) end,\n"
+    "  connect_filter = function() return s:connect { remote_address = '127.0.0.1',\n"
+    "    remote_port = port, filter = mqtt, heap = { 1, 2, 3 } } end,\n"
+    "  send = function(c) return c:send('a', 'b') end,\n"
+    "  filter = function(c) c:filter(mqtt) return c:send('x', 'y'), c:unread 'zz', c:pending(),\n"
+    "    c:filter 'line' end,\n"
+    "  delay = function(c) s:delay('x', 1) s:delay 'x' return c:delay('x', 1), c:delay 'x' end,\n"
+    "  every = function() return s:alarm_remove(s:every(f, 1)) end,\n"
+    "  create = function() return tcpmulti.create { alias = 'z', inline_states = {\n"
+    "    _start = function(z) z:yield(f) end } }:die() end,\n"
+    "  call = function() return s:call('x', 1, 2, 3), s:yield('x', 4) end,\n"
+    "  pull = function() return s:connect(f) end,\n"
+    "}\n"
+    "s = tcpmulti.create { on_exception = f, inline_states = { x = function(...) return { ... } "
+    "end },\n"
+    "  input_timeout = 0.3, shutdown_timeout = 0.3, connect_timeout = 0.3,\n"
+    "  on_success = function(cheap)\n"
+    "    if not tried then\n"
+    "      tried = true\n"
+    "      for _ = 1, alarms do s:delay_set('x', 0.01) end\n"
+    "      local thread = coroutine.create(function() arm() operations[operation](cheap) end)\n"
+    "      coroutine.resume(thread)\n"
+    "      disarm()\n"
+    "    end\n"
+    "    collectgarbage() collectgarbage()\n"
+    "    cheap:delay(function() collectgarbage() cheap:send 'hello' cheap:shutdown() end, 0.001)\n"
+    "  end,\n"
+    "  on_disconnected = function() collectgarbage() ended = true end }\n"
+    "s:connect('127.0.0.1', port)\n"
+    "s:delay(function() s:die() end, 0.02)\n";
+
+/* Gives the number of allocations; alarms: so that tables grow in different places. */
+static long run_in_a_coroutine(const char *operation, int alarms, long fail_at)
+{
+    struct host host;
+    struct memory memory = {.fail_at = fail_at, .fails = 1};
+    const lua_CFunction functions[] = {arm, disarm};
+    const char *const names[] = {"arm", "disarm"};
+
+    host_open(&host, NULL);
+    struct peer *peer = peer_start("echo", NULL);
+    lua_State *L = lua_newstate(reallocate, &memory);
+    assert_non_null(L);
+    luaL_openlibs(L);
+    luaJIT_setmode(L, 0, LUAJIT_MODE_ENGINE | LUAJIT_MODE_OFF);
+    assert_int_equal(tcpm_lua_open(L, host.engine, NULL), 0);
+    lua_settop(L, 0);
+    for (size_t i = 0; i < COUNT(functions); i++) {
+        lua_pushlightuserdata(L, &memory);
+        lua_pushcclosure(L, functions[i], 1);
+        lua_setglobal(L, names[i]);
+    }
+    lua_pushinteger(L, peer_port(peer));
+    lua_setglobal(L, "port");
+    lua_pushinteger(L, alarms);
+    lua_setglobal(L, "alarms");
+    lua_pushstring(L, operation);
+    lua_setglobal(L, "operation");
+    if (luaL_dostring(L, in_a_coroutine) != 0)
+        fail_msg("%s", lua_tostring(L, -1));
+    host_run(&host);
+    lua_getglobal(L, "ended");
+    assert_true(lua_toboolean(L, -1));
+    lua_close(L);
+    peer_stop(peer);
+    host_close(&host);
+    return memory.calls;
+}
+
+static void test_each_allocation_in_a_coroutine_fails_once(void **state)
+{
+    static const char *const operations[] = {"sig",  "sig_off", "connect", "connect_filter",
+                                             "send", "filter",  "delay",   "every",
+                                             "call", "create",  "pull"};
+
+    (void) state;
+    for (size_t i = 0; i < COUNT(operations); i++)
+        for (int alarms = 0; alarms < 5; alarms += i < 2 ? 1 : 4) {
+            long calls = run_in_a_coroutine(operations[i], alarms, 0);
+            for (long at = 1; at <= calls; at++)
+                run_in_a_coroutine(operations[i], alarms, at);
+        }
+}
+
 static const struct CMUnitTest tests[] = {
+    cmocka_unit_test(test_each_allocation_in_a_coroutine_fails_once),
     cmocka_unit_test(test_each_allocation_fails_once),
     cmocka_unit_test(test_a_row_of_allocations_fails),
 };

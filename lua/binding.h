@@ -72,7 +72,9 @@ enum own_place {
     OWN_TRACEBACK,
     OWN_TRAMPOLINE,
     OWN_KEEPER,
-    OWN_IDLE, /* weak: [index of a session] = its private table, while nothing holds it */
+    OWN_KEEP_TRACEBACK,
+    OWN_KEPT_TRACEBACK, /* of the last error that has come through s:call or create */
+    OWN_IDLE,           /* weak: [index of a session] = its private table, while nothing holds it */
     OWN_FINALIZER_METATABLE,
     OWN_RUN, /* tcpmulti.run, whatever the script has put there */
     OWN_COUNT,
@@ -218,6 +220,7 @@ void tcpm__lua_push_library(lua_State *L); /* the globals of the parts written i
 char *tcpm__lua_protect(struct runtime *rt, struct session *owner, struct call *call);
 void tcpm__lua_message_free(char *message);
 int tcpm__lua_traceback(lua_State *L);
+int tcpm__lua_keep_traceback(lua_State *L);
 int tcpm__lua_trampoline(lua_State *L);
 /* Around calls of the core from Lua that may start callbacks, initialize or a filter. Nothing
    between them may raise: the state may be that of a coroutine, which goes then. */
@@ -292,6 +295,7 @@ int tcpm__lua_session_over(lua_State *L, const struct session *session_or_null);
 struct session *tcpm__lua_session_of(const struct runtime *rt, double number);
 int tcpm__lua_state(lua_State *L); /* core.state */
 int tcpm__lua_as(lua_State *L);    /* core.as */
+int tcpm__lua_start(lua_State *L); /* core.start */
 
 /* ---- lifetime.c ---- */
 /* Around everything that needs the session. They allocate nothing. */

@@ -193,11 +193,7 @@ function tcpmulti.create(options)
   local start = o.states._start
   if start then
     local args = o.args or {}
-    ok, problem = pcall(core.as, session, start, session, unpack(args, 1, args.n or #args))
-    if not ok then
-      core.abandon(session)
-      error(problem, 0)
-    end
+    core.start(session, start, session, unpack(args, 1, args.n or #args))
   end
   return session
 end

@@ -387,18 +387,6 @@ void tcpm__lua_stopped(struct tcpm_session *core, void *user)
     free(session);
 }
 
-/* core.abandon(session): ends it without events, for a create that fails. */
-static int core_abandon(lua_State *L)
-{
-    struct runtime *rt = tcpm__lua_runtime(L);
-    struct session *session = tcpm__lua_session(L, rt, 1);
-    struct entry entry = tcpm__lua_enter(rt, L);
-    if (session != NULL)
-        tcpm__lua_session_end(session);
-    tcpm__lua_leave(rt, entry);
-    return 0;
-}
-
 /* __gc: the script cannot reach the session any more. Called by hand it does as much as that. */
 int tcpm__lua_finalize(lua_State *L)
 {
@@ -420,7 +408,6 @@ int tcpm__lua_finalize(lua_State *L)
 
 const luaL_Reg tcpm__lua_lifetime_functions[] = {
     {"create", core_create},
-    {"abandon", core_abandon},
     {"hold", core_hold},
     {"release", core_release},
     {NULL, NULL},

@@ -8,6 +8,7 @@
  * inside a call of the script, or in a host, where no frame is ours, fetches them.
  */
 #include "protect.h"
+#include "runtime.h"
 
 #include <luajit.h>
 #include <stdlib.h>
@@ -26,16 +27,29 @@ void tcpm__lua_message_free(char *message)
         free(message);
 }
 
+static size_t count_nul(const char *bytes, size_t length)
+{
+    size_t count = 0;
+    for (size_t i = 0; i < length; i++)
+        count += bytes[i] == '\0';
+    return count;
+}
+
+/* As a C string: a byte NUL becomes "\\0". */
 char *tcpm__lua_message_copy(const char *bytes, size_t length)
 {
-    char *message = malloc(length + 1);
+    char *message = malloc(length + count_nul(bytes, length) + 1);
     if (message == NULL)
         return out_of_memory();
-    memcpy(message, bytes, length);
-    message[length] = '\0';
+    char *end = message;
     for (size_t i = 0; i < length; i++)
-        if (message[i] == '\0')
-            message[i] = '?';
+        if (bytes[i] != '\0') {
+            *end++ = bytes[i];
+        } else {
+            *end++ = '\\';
+            *end++ = '0';
+        }
+    *end = '\0';
     return message;
 }
 
@@ -89,30 +103,76 @@ int tcpm__lua_trampoline(lua_State *L)
     return 0;
 }
 
-/* Leaves a string in place of an error value that is none. */
-static void describe(lua_State *L)
+/* ---- messages ---- */
+
+/* Pushes what a __tostring has raised, which is on top of the stack, as a part of a message. */
+static void push_raised(lua_State *L)
 {
-    if (lua_isnumber(L, 1)) {
+    const char *text = lua_isstring(L, -1) ? lua_tostring(L, -1) : luaL_typename(L, -1);
+    lua_pushfstring(L, "(error object is a %s value, and its __tostring has raised: %s)",
+                    luaL_typename(L, 1), text);
+}
+
+/* Pushes the error value at index 1 as a string: what it says of itself, or what it is. */
+static void push_description(lua_State *L)
+{
+    if (lua_isstring(L, 1)) {
         lua_pushvalue(L, 1);
-        lua_tostring(L, -1);
-    } else if (luaL_getmetafield(L, 1, "__tostring")) {
-        lua_pushvalue(L, 1);
-        if (lua_pcall(L, 1, 1, 0) != 0 || lua_type(L, -1) != LUA_TSTRING) {
-            lua_pop(L, 1);
-            lua_pushfstring(L, "(error object is a %s value)", luaL_typename(L, 1));
-        }
-    } else {
-        lua_pushfstring(L, "(error object is a %s value)", luaL_typename(L, 1));
+        return;
     }
-    lua_replace(L, 1);
+    if (luaL_getmetafield(L, 1, "__tostring")) {
+        lua_pushvalue(L, 1);
+        if (lua_pcall(L, 1, 1, 0) != 0)
+            push_raised(L);
+        if (lua_type(L, -1) == LUA_TSTRING)
+            return;
+    }
+    lua_pushfstring(L, "(error object is a %s value)", luaL_typename(L, 1));
+}
+
+/* What has come through s:call and create is raised again by them. The traceback is that of the
+   error itself, which tcpm__lua_keep_traceback has left in their places: pushes it. False: it was
+   raised by something else. */
+static bool push_kept(lua_State *L)
+{
+    lua_Debug raiser;
+    if (lua_getstack(L, 1, &raiser) == 0 || lua_getinfo(L, "f", &raiser) == 0)
+        return false;
+    if (lua_tocfunction(L, -1) != tcpm__lua_as && lua_tocfunction(L, -1) != tcpm__lua_start)
+        return false;
+    lua_getupvalue(L, -1, UP_PLACES);
+    lua_rawgeti(L, -1, OWN_KEPT_TRACEBACK);
+    return lua_type(L, -1) == LUA_TSTRING;
+}
+
+static void push_traceback(lua_State *L)
+{
+    lua_settop(L, 1);
+    if (push_kept(L))
+        return;
+    push_description(L);
+    luaL_traceback(L, L, "", 1); /* a message may hold NUL bytes, where it would end */
+    lua_concat(L, 2);
+}
+
+int tcpm__lua_kept_traceback(lua_State *L)
+{
+    lua_settop(L, 1);
+    return push_kept(L);
 }
 
 /* The message handler of every protected call. */
 int tcpm__lua_traceback(lua_State *L)
 {
+    push_traceback(L);
+    return 1;
+}
+
+/* The message handler of s:call and create: the value stays what it is. */
+int tcpm__lua_keep_traceback(lua_State *L)
+{
+    push_traceback(L);
+    lua_rawseti(L, lua_upvalueindex(UP_PLACES), OWN_KEPT_TRACEBACK);
     lua_settop(L, 1);
-    if (lua_type(L, 1) != LUA_TSTRING)
-        describe(L);
-    luaL_traceback(L, L, lua_tostring(L, 1), 1);
     return 1;
 }

@@ -137,6 +137,8 @@ static void fill_own_places(lua_State *L, struct runtime *rt)
     set_methods(L, OWN_CODEC_METATABLE, tcpm__lua_codec_functions);
     lua_pushcfunction(L, tcpm__lua_traceback);
     set_place(L, OWN_TRACEBACK);
+    push_closure(L, tcpm__lua_keep_traceback);
+    set_place(L, OWN_KEEP_TRACEBACK);
     push_closure(L, tcpm__lua_trampoline);
     set_place(L, OWN_TRAMPOLINE);
     push_closure(L, tcpm__lua_module_run);
@@ -183,6 +185,7 @@ static void fill_core(lua_State *L)
         {"state", tcpm__lua_state},
         {"tally", tcpm__lua_tally},
         {"as", tcpm__lua_as},
+        {"start", tcpm__lua_start},
         {"stdin", tcpm__lua_stdin},
         {"filter", tcpm__lua_filter_make},
         {"is_filter", tcpm__lua_is_filter},

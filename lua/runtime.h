@@ -20,6 +20,11 @@ int tcpm__lua_ran(struct lua_State *L);
 /* The function behind tcpmulti.run, to be called by lua_call or lua_pcall. */
 int tcpm__lua_run(struct lua_State *L);
 
+/* For message handlers: s:call and create raise again what a state has raised. 1: the error value
+   at index 1 is such a one, and its message with the traceback that it had is on top of the
+   stack. */
+int tcpm__lua_kept_traceback(struct lua_State *L);
+
 /* The fatal path for errors outside of our handlers (luv's callbacks): the loop stops, all sessions
    are reset without events, and run() raises message. The first message counts. */
 void tcpm__lua_fatal(struct lua_State *L, const char *message);

@@ -151,21 +151,45 @@ int tcpm__lua_state(lua_State *L)
     return 1;
 }
 
-/* core.as(session, function, …): calls it with session as the running one. A raise passes through;
-   the runtime's owner is set right again by whoever catches it. */
+/* Calls the function at index 2 with what follows, with session as the running one. */
+static int call_as(lua_State *L, struct runtime *rt, struct session *session)
+{
+    struct session *outer = rt->owner;
+    lua_pushboolean(L, 0);
+    lua_rawseti(L, lua_upvalueindex(UP_PLACES), OWN_KEPT_TRACEBACK);
+    lua_rawgeti(L, lua_upvalueindex(UP_PLACES), OWN_KEEP_TRACEBACK);
+    lua_insert(L, 2);
+    rt->owner = session;
+    int status = lua_pcall(L, lua_gettop(L) - 3, LUA_MULTRET, 2);
+    rt->owner = rt->engine == NULL ? NULL : outer; /* it may have been closed meanwhile */
+    return status;
+}
+
+/* core.as(session, function, …) -> what the function returns. A raise passes through, with the
+   traceback that it had: see protect.c. */
 int tcpm__lua_as(lua_State *L)
 {
     struct runtime *rt = tcpm__lua_runtime(L);
-    struct session *outer = rt->owner;
     struct session *session = tcpm__lua_session(L, rt, 1);
     if (session == NULL)
         return tcpm__lua_session_over(L, NULL);
-    rt->owner = session;
-    int status = lua_pcall(L, lua_gettop(L) - 2, LUA_MULTRET, 0);
-    rt->owner = rt->engine == NULL ? NULL : outer; /* it may have been closed meanwhile */
-    if (status != 0)
+    if (call_as(L, rt, session) != 0)
         return lua_error(L);
-    return lua_gettop(L) - 1;
+    return lua_gettop(L) - 2;
+}
+
+/* core.start(session, function, …): as that, for _start; a raise ends the session without
+   events. */
+int tcpm__lua_start(lua_State *L)
+{
+    struct runtime *rt = tcpm__lua_runtime(L);
+    struct session *session = tcpm__lua_session(L, rt, 1);
+    if (call_as(L, rt, session) == 0)
+        return 0;
+    session = tcpm__lua_session(L, rt, 1);
+    if (session != NULL)
+        tcpm__lua_session_end(session);
+    return lua_error(L);
 }
 
 const luaL_Reg tcpm__lua_session_functions[] = {

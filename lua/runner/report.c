@@ -10,6 +10,8 @@
 #include <lauxlib.h>
 #include <lua.h>
 
+#include "runtime.h"
+
 /* Replaces the error value by a string: what it says of itself, or else what it is. */
 static void describe_error(struct lua_State *L)
 {
@@ -29,6 +31,8 @@ static void describe_error(struct lua_State *L)
 
 int tcpm__runner_traceback(struct lua_State *L)
 {
+    if (tcpm__lua_kept_traceback(L))
+        return 1;
     describe_error(L);
     lua_settop(L, 1);
     /* The module's fatal errors bring the traceback of the handler that raised them. */

@@ -272,4 +272,120 @@ function cases.an_error_in_initialize_is_told_once_although_the_connection_goes_
   lu.assertEquals({ told, reasons }, { 1, { "error" } })
 end
 
+-- Functions whose names a traceback shows.
+local function deep_inside() error("raised deep inside") end
+local function half_way() deep_inside() return 1 end
+
+local function check_traceback(message)
+  lu.assertStrContains(message, "raised deep inside\nstack traceback:")
+  lu.assertStrContains(message, "'deep_inside'")
+  lu.assertEquals(select(2, message:gsub("stack traceback", "")), 1)
+end
+
+function cases.a_traceback_through_call_and_create_is_that_of_the_error()
+  local other = support.session { alias = "other", inline_states = { go = half_way } }
+  local ways = {
+    function(session) session:call(half_way) end,
+    function() other:call "go" end,
+    function() tcpmulti.call("other", "go") end,
+    function() tcpmulti.call(other, function() other:call(function() other:call "go" end) end) end,
+    function() tcpmulti.create { inline_states = { _start = half_way } } end,
+    function()
+      tcpmulti.create { inline_states = { _start = function(s) s:call(half_way) end } }
+    end,
+    function()
+      pcall(other.call, other, function() error "another, that is caught" end)
+      other:call "go"
+    end,
+  }
+  for _, way in ipairs(ways) do
+    local message
+    local session = support.session { on_exception = function(_, text) message = text end }
+    session:yield(way)
+    support.run()
+    check_traceback(message)
+    other = support.session { alias = "other", inline_states = { go = half_way } }
+  end
+end
+
+function cases.after_an_error_was_caught_the_next_has_its_own_traceback()
+  local message
+  local session
+  session = support.session { on_exception = function(_, text) message = text end }
+  session:yield(function()
+    pcall(session.call, session, half_way)
+    error "raised later"
+  end)
+  support.run()
+  lu.assertStrContains(message, "raised later\nstack traceback:")
+  lu.assertNotStrContains(message, "deep_inside")
+  session = support.session { on_exception = function(_, text) message = text end }
+  session:yield(function()
+    pcall(session.call, session, half_way)
+    session.call() -- raises in the same function
+  end)
+  support.run()
+  lu.assertStrContains(message, "session expected")
+  lu.assertNotStrContains(message, "deep_inside")
+end
+
+function cases.the_value_that_is_raised_through_call_and_create_stays_what_it_is()
+  local session = support.session {}
+  local value = setmetatable({}, { __tostring = function() error "not to be asked" end })
+  local function raise() error(value) end
+  for _, way in ipairs {
+    function() session:call(raise) end,
+    function() tcpmulti.create { alias = "free", inline_states = { _start = raise } } end,
+  } do
+    local ok, raised = pcall(way)
+    lu.assertFalse(ok)
+    lu.assertIs(raised, value)
+  end
+  lu.assertTrue(session:alias_set "free")
+end
+
+function cases.a_traceback_in_the_main_chunk_is_that_of_the_error_too()
+  for _, how in ipairs {
+    "tcpmulti.create { inline_states = { _start = half_way } }",
+    "tcpmulti.create { alias = 's', inline_states = { go = half_way } }:call 'go'",
+    "tcpmulti.create { alias = 's', inline_states = { go = half_way } } tcpmulti.call('s', 'go')",
+  } do
+    local output, status = support.child("", [[
+      local tcpmulti = require "tcpmulti"
+      local function deep_inside() error("raised deep inside") end
+      local function half_way() deep_inside() return 1 end
+    ]] .. how)
+    lu.assertEquals(status, 1)
+    check_traceback(output)
+  end
+end
+
+function cases.odd_messages_are_told_whole()
+  local function told(raise)
+    local message
+    local session = support.session { on_exception = function(_, text) message = text end }
+    session:yield(raise)
+    support.run()
+    lu.assertStrContains(message, "stack traceback")
+    return message:match "^(.-)\nstack traceback"
+  end
+  lu.assertEquals(told(function() error("before\0behind", 0) end), "before\\0behind")
+  lu.assertEquals(told(function() error(nil) end), "(error object is a nil value)")
+  lu.assertEquals(told(function() error(true) end), "(error object is a boolean value)")
+  lu.assertEquals(told(function() error(7, 0) end), "7")
+  local metatable = {}
+  local object = setmetatable({}, metatable)
+  lu.assertEquals(told(function() error(object) end), "(error object is a table value)")
+  metatable.__tostring = function() return "told by itself" end
+  lu.assertEquals(told(function() error(object) end), "told by itself")
+  metatable.__tostring = function() return {} end
+  lu.assertEquals(told(function() error(object) end), "(error object is a table value)")
+  metatable.__tostring = function() error("cannot tell", 0) end
+  lu.assertEquals(told(function() error(object) end),
+    "(error object is a table value, and its __tostring has raised: cannot tell)")
+  metatable.__tostring = function() error({}, 0) end
+  lu.assertEquals(told(function() error(object) end),
+    "(error object is a table value, and its __tostring has raised: table)")
+end
+
 support.main(cases)

@@ -441,7 +441,7 @@ static void on_disconnected(TCPM_ON, enum tcpm_reason reason)
 
 void tcpm__lua_events(uint32_t handlers, struct tcpm_events *ret)
 {
-#define IF_HANDLED(place, function) ((handlers >> (place) &1) != 0 ? (function) : NULL)
+#define IF_HANDLED(place, function) (((handlers >> (place)) & 1) != 0 ? (function) : NULL)
     *ret = (struct tcpm_events){
         .size = sizeof *ret,
         .initialize = on_initialize,

@@ -239,10 +239,12 @@ void tcpm__socket_spend(struct tcpm__socket *socket)
     socket->spent = true;
 }
 
+/* The answer to it may be there at once. */
 ssize_t tcpm__socket_send(struct tcpm__socket *socket, const void *bytes, size_t length)
 {
     ssize_t sent;
 
+    socket->drained = false;
     do {
         sent = send(socket->fd, bytes, length, MSG_NOSIGNAL | MSG_DONTWAIT);
     } while (sent < 0 && errno == EINTR);

@@ -26,7 +26,7 @@ struct tcpm__socket {
     uint32_t thorough : 1;       /* the end may stand behind what a short read brought */
     uint32_t blocked : 1;        /* writable will come: when the kernel takes more again */
     uint32_t input_only : 1;     /* no event would tell that the kernel takes more */
-    uint32_t drained : 1;        /* the last read, in that turn, has left nothing */
+    uint32_t drained : 1;        /* the last read, in that turn, has left nothing; no send since */
     uint64_t turn; /* in which it last read, or sent all that it may; 0: never. A round is several
                       turns, so this tells also whether the bytes and spent are of this round */
 };
@@ -70,7 +70,7 @@ bool tcpm__socket_may_read(const struct tcpm__network *network, struct tcpm__soc
    read enough in this round; or -errno. */
 ssize_t tcpm__socket_read(struct tcpm__network *network, struct tcpm__socket *socket);
 
-/* Whether the last read, in this turn, has left nothing. */
+/* Whether the last read, in this turn, has left nothing, and nothing was sent since. */
 static inline bool tcpm__socket_is_drained(const struct tcpm__network *network,
                                            const struct tcpm__socket *socket)
 {

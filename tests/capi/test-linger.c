@@ -267,6 +267,37 @@ static void test_no_look_closes_over_input_that_has_come(void **state)
     host_close(&host);
 }
 
+/* The handler takes its time, and meanwhile the answer to what it has sent has come. */
+static void part_slowly(struct track *track, enum event event)
+{
+    if (event != EVENT_INPUT)
+        return;
+    assert_int_equal(tcpm_send(track->session, track->id, "QUIT", 4), 0);
+    assert_int_equal(tcpm_shutdown(track->session, track->id), 0);
+    assert_int_equal(peer_wait_mark(track->user, "parted", 1, 20), 0);
+}
+
+static void test_no_end_closes_over_the_answer_to_its_last_word(void **state)
+{
+    struct host host;
+    struct track track = {.hook = part_slowly};
+    struct peer_connection seen;
+
+    (void) state;
+    host_open(&host, NULL);
+    struct peer *peer = peer_start(
+        "send \"hello\\n\"; recvuntil \"QUIT\"; send \"bye\\n\"; mark parted; count", NULL);
+    track.user = peer;
+    track_connect(&track, track_session(&host, NULL), peer_port(peer));
+    host_run(&host);
+    assert_log(&track, "initialize success input(hello) disconnected(shutdown)");
+    assert_int_equal(peer_wait_ended(peer, 1, 20), 0);
+    assert_int_equal(peer_connection(peer, 0, &seen), 0);
+    assert_int_equal(seen.end, PEER_EOF);
+    peer_stop(peer);
+    host_close(&host);
+}
+
 /* ---- what a plain end costs ---- */
 
 static void shut_at_input(struct track *track, enum event event)
@@ -326,6 +357,7 @@ static const struct CMUnitTest tests[] = {
     cmocka_unit_test(test_a_peer_that_never_stops_sending_gets_the_fin),
     cmocka_unit_test(test_looks_at_a_silent_peer_become_rare),
     cmocka_unit_test(test_no_look_closes_over_input_that_has_come),
+    cmocka_unit_test(test_no_end_closes_over_the_answer_to_its_last_word),
     cmocka_unit_test(test_an_end_that_can_be_at_once_costs_no_more),
 };
 

@@ -290,6 +290,7 @@ void tcpm__connection_abort(struct tcpm__connection *connection, const char *mes
     tcpm__connection_forget_cause(connection);
     tcpm__connection_cause(connection, TCPM_OP_FAIL, -ECANCELED, message);
     connection->flags |= TCPM__UNTOLD;
+    connection->timed_out = 0;
     connection->reason = TCPM_REASON_ERROR;
 }
 

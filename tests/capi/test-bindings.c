@@ -2,7 +2,7 @@
  * What bindings to other languages need: tcpm_abort, for a handler that raised, and tcpm_fail_as,
  * for a failure that has an operation of its own.
  */
-#include "host.h"
+#include "plain.h"
 
 static int abort_it(const struct track *track)
 {
@@ -113,9 +113,45 @@ static void test_a_failure_has_the_operation_that_it_is_given(void **state)
     host_close(&host);
 }
 
+static void abort_at_timer(uv_timer_t *timer)
+{
+    assert_int_equal(abort_it(timer->data), 0);
+    uv_close((uv_handle_t *) timer, NULL);
+}
+
+/* The time has run out in the same turn; that timer is not the reason any more. */
+static void test_abort_after_a_timeout_that_is_not_yet_told_names_no_timer(void **state)
+{
+    struct tcpm_tally_entry entry = {.size = sizeof entry};
+    struct host host;
+    struct track track = {.hook = NULL};
+    uv_timer_t timer;
+
+    (void) state;
+    host_open(&host, NULL);
+    struct peer *peer = peer_start("freeze", NULL);
+    track_connect(&track, track_session(&host, NULL), peer_port(peer));
+    host_run_until(&host, track_open, &track);
+    assert_int_equal(tcpm_timeout(track.session, track.id, 20), 0);
+    uv_run(&host.loop, UV_RUN_NOWAIT);
+    uv_timer_init(&host.loop, &timer);
+    timer.data = &track;
+    uv_timer_start(&timer, abort_at_timer, 40, 0);
+    stall_ms(80);
+    host_run(&host);
+    assert_log(&track, "initialize success disconnected(error)");
+    assert_int_equal(tcpm_tally(track.session, 0, &entry), 1);
+    assert_int_equal(entry.reason, TCPM_REASON_ERROR);
+    assert_int_equal(entry.code, -ECANCELED);
+    assert_int_equal(entry.timer, 0);
+    peer_stop(peer);
+    host_close(&host);
+}
+
 static const struct CMUnitTest tests[] = {
     cmocka_unit_test(test_abort_takes_the_place_of_an_end_that_is_not_yet_told),
     cmocka_unit_test(test_abort_cuts_a_flush_short),
+    cmocka_unit_test(test_abort_after_a_timeout_that_is_not_yet_told_names_no_timer),
     cmocka_unit_test(test_a_failure_has_the_operation_that_it_is_given),
 };
 

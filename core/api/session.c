@@ -51,7 +51,7 @@ int tcpm_engine_close_now(struct tcpm_engine *engine)
 {
     if (engine == NULL)
         return -EINVAL;
-    if (engine->handler_depth > 0 || engine->initializing > 0 || engine->passing)
+    if (engine->handler_depth > 0 || engine->calling_back > 0 || engine->passing)
         return -EBUSY;
     tcpm__engine_close_now(engine);
     return 0;

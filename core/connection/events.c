@@ -43,11 +43,11 @@ void tcpm__event_initialize(struct tcpm__connection *connection, const char *bin
 
     if (events->initialize == NULL)
         return;
-    tcpm__engine_of(connection)->initializing++;
+    tcpm__engine_of(connection)->calling_back++;
     events->initialize(connection->heap, connection->session, id_of(connection),
                        tcpm__connection_address(connection, text), connection->port, bind_address,
                        bind_port);
-    tcpm__engine_of(connection)->initializing--;
+    tcpm__engine_of(connection)->calling_back--;
 }
 
 void tcpm__event_success(struct tcpm__connection *connection)

@@ -212,7 +212,7 @@ struct tcpm_engine {
     struct tcpm__posts posts, next_posts; /* for when the handler returns; for the next turn */
     uint64_t alarmed;                     /* the connection whose alarm is running, or 0 */
     uint32_t handler_depth;               /* handlers running now */
-    uint32_t initializing;                /* handlers initialize running now, inside of connects */
+    uint32_t calling_back;                /* initialize and drop running now, inside of calls */
     bool running_posts;
     uint64_t ticked_ms;           /* when deadlines had their last turn */
     bool passing;                 /* in a pass, which will say how long the loop may sleep */

@@ -32,10 +32,13 @@ int tcpm__posts_add(struct tcpm_session *session, struct tcpm_task task)
     return 0;
 }
 
-static void drop_task(const struct tcpm_task *task)
+static void drop_task(struct tcpm_engine *engine, const struct tcpm_task *task)
 {
-    if (task->drop != NULL)
-        task->drop(task->argument);
+    if (task->drop == NULL)
+        return;
+    engine->calling_back++;
+    task->drop(task->argument);
+    engine->calling_back--;
 }
 
 static void run_task(struct tcpm_session *session, const struct tcpm_task *task)
@@ -72,11 +75,13 @@ void tcpm__posts_run(struct tcpm_engine *engine, struct tcpm__posts *posts)
 
 static void drop_posts(struct tcpm__posts *posts, const struct tcpm_session *session)
 {
+    struct tcpm_engine *engine = session->engine;
+
     for (struct tcpm__post *post = posts->first; post != NULL; post = post->next) {
         if (post->session != session)
             continue;
         post->session = NULL;
-        drop_task(&post->task);
+        drop_task(engine, &post->task);
     }
 }
 
@@ -152,10 +157,11 @@ static void free_alarm(struct tcpm__alarm *alarm)
 
 void tcpm__alarm_remove(struct tcpm__alarm *alarm)
 {
+    struct tcpm_engine *engine = alarm->session->engine;
     struct tcpm_task task = alarm->task;
 
     free_alarm(alarm);
-    drop_task(&task);
+    drop_task(engine, &task);
 }
 
 static void run_once(struct tcpm__alarm *alarm)
@@ -254,6 +260,7 @@ static struct tcpm__signal **find_signal(struct tcpm_session *session, int signu
 static void end_signal(struct tcpm__signal **link)
 {
     struct tcpm__signal *signal = *link;
+    struct tcpm_engine *engine = signal->session->engine;
     struct tcpm_task task = signal->task;
 
     *link = signal->next;
@@ -261,7 +268,7 @@ static void end_signal(struct tcpm__signal **link)
         free_signal((uv_handle_t *) &signal->watcher); /* by who has closed the loop */
     else
         uv_close((uv_handle_t *) &signal->watcher, free_signal);
-    drop_task(&task);
+    drop_task(engine, &task);
 }
 
 static int watch_signal(struct tcpm_session *session, int signum, struct tcpm_task task)
@@ -304,7 +311,7 @@ int tcpm__signal_set(struct tcpm_session *session, int signum, struct tcpm_task 
         return watch_signal(session, signum, task);
     old = (*link)->task;
     (*link)->task = task;
-    drop_task(&old);
+    drop_task(session->engine, &old);
     return 0;
 }
 

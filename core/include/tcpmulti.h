@@ -188,7 +188,7 @@ TCPM_API void tcpm_engine_close(struct tcpm_engine *engine, void (*closed_or_nul
                                 void *user);
 /* As tcpm_engine_close, for a host whose loop may not run again, or that has closed all handles of
    its loop by uv_walk and run it until they were gone: the last events and stopped come inside this
-   call, and then the engine is gone. In a handler: -EBUSY. */
+   call, and then the engine is gone. In a handler, or while a task is dropped: -EBUSY. */
 TCPM_API int tcpm_engine_close_now(struct tcpm_engine *engine);
 /* What was given to tcpm_engine_create. */
 TCPM_API struct uv_loop_s *tcpm_engine_loop(struct tcpm_engine *engine);

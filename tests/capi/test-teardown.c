@@ -253,6 +253,41 @@ static void test_close_now_is_refused_in_a_handler(void **state)
     host_close(&host);
 }
 
+static void close_now_in_a_drop(void *argument)
+{
+    struct host *host = argument;
+
+    assert_int_equal(tcpm_engine_close_now(host->engine), -EBUSY);
+}
+
+static void run_not(struct tcpm_session *session, void *user, void *argument)
+{
+    (void) session;
+    (void) user;
+    (void) argument;
+    fail();
+}
+
+/* Tasks are dropped inside of calls, which go on behind that. */
+static void test_close_now_is_refused_while_a_task_is_dropped(void **state)
+{
+    struct host host;
+    struct tcpm_task task = {.run = run_not, .drop = close_now_in_a_drop, .argument = &host};
+    struct tcpm_alarm alarm = {0};
+
+    (void) state;
+    host_open(&host, NULL);
+    struct tcpm_session *session = track_session(&host, NULL);
+    assert_int_equal(tcpm_delay(session, (struct tcpm_id){0}, 1000, task, &alarm), 0);
+    assert_int_equal(tcpm_alarm_remove(session, alarm), 0);
+    assert_int_equal(tcpm_sig(session, SIGUSR2, task), 0);
+    assert_int_equal(tcpm_sig(session, SIGUSR2, task), 0);
+    assert_int_equal(tcpm_post(session, task), 0);
+    assert_int_equal(tcpm_delay(session, (struct tcpm_id){0}, 1000, task, NULL), 0);
+    assert_int_equal(tcpm_die(session), 0);
+    host_close(&host);
+}
+
 static const struct CMUnitTest tests[] = {
     cmocka_unit_test(test_teardown_after_any_number_of_turns),
     cmocka_unit_test(test_teardown_after_any_number_of_events),
@@ -260,6 +295,7 @@ static const struct CMUnitTest tests[] = {
     cmocka_unit_test(test_close_now_delivers_all_last_events_inside_the_call),
     cmocka_unit_test(test_close_now_after_a_loop_that_was_closed_with_all_its_handles),
     cmocka_unit_test(test_close_now_is_refused_in_a_handler),
+    cmocka_unit_test(test_close_now_is_refused_while_a_task_is_dropped),
 };
 
 RUN_TESTS(tests)

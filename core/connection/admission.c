@@ -244,6 +244,7 @@ void tcpm__admission_retry(struct tcpm__connection *connection, uint64_t number)
     join_queue(connection, place_of(session, number));
     session->waits_again = tcpm__pool_slot(connection);
     settle(session);
+    await_probe(engine);
 }
 
 /* One more than now, and two more with each descriptor that is found, until one is missing. */

@@ -1,4 +1,4 @@
-/* See subject.h. Here: what is asked of subjects, and what is checked when all is over. */
+/* See subject.h. Here: companies, their tasks, and what is checked when all is over. */
 #include "subject.h"
 
 #include "connection/state.h"
@@ -6,246 +6,6 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-
-/* ---- calls ---- */
-
-static bool fits(const struct subject *subject, int result, int shutting)
-{
-    if (subject->ended || subject->party->session == NULL)
-        return result == -ESTALE;
-    if (result == -ENOMEM || result == -ENOBUFS)
-        return subject->company->may_lack_memory;
-    return result >= 0 || result == shutting;
-}
-
-#define CHECK_RESULT(subject, result, shutting)                                 \
-    EXPECT(fits(subject, result, shutting), "%s: %s, after event %d", __func__, \
-           (result) < 0 ? tcpm_error_name(result) : "taken", (int) (subject)->last)
-
-static void note_accepted(struct subject *subject, const void *bytes, size_t length)
-{
-    if (length == 0)
-        return;
-    if (subject->accepted_length + length > subject->accepted_capacity) {
-        subject->accepted_capacity = 2 * (subject->accepted_length + length);
-        subject->accepted = realloc(subject->accepted, subject->accepted_capacity);
-        CHECK(subject->accepted != NULL);
-    }
-    memcpy(subject->accepted + subject->accepted_length, bytes, length);
-    subject->accepted_length += length;
-}
-
-/* As one record, or as two. */
-static int send_records(struct subject *subject, const char *bytes, size_t length, size_t first)
-{
-    const struct tcpm_record records[] = {{bytes, first}, {bytes + first, length - first}};
-
-    if (first == length)
-        return tcpm_send(subject->party->session, subject->id, bytes, length);
-    return tcpm_send_many(subject->party->session, subject->id, records, 2);
-}
-
-int subject_send(struct subject *subject, const void *bytes, size_t length)
-{
-    struct chance *chance = &subject->company->chance;
-    size_t first = chance_one_in(chance, 4) ? chance_below(chance, (unsigned) length + 1) : length;
-    int result = send_records(subject, bytes, length, first);
-
-    CHECK_RESULT(subject, result, -ESHUTDOWN);
-    if (result < 0)
-        return result;
-    EXPECT(!subject->stopped && !subject->half_shut, "taken after our end");
-    note_accepted(subject, bytes, first);
-    note_accepted(subject, "\r\n", subject->lines_out ? 2 : 0);
-    note_accepted(subject, (const char *) bytes + first, length - first);
-    note_accepted(subject, "\r\n", subject->lines_out && first < length ? 2 : 0);
-    if (length > 0 || subject->lines_out)
-        subject->owes_flushed = true;
-    if (result == 1)
-        subject->was_full = true;
-    return result;
-}
-
-/* From then on another timeout runs. All clocks of the checks are read on the safe side: before the
-   call that starts something, after the one that stops it. */
-static void note_stop(struct subject *subject, int64_t from_ns)
-{
-    if (subject->stopped || subject->ended)
-        return;
-    subject->stopped = true;
-    subject->timeout_ms = subject->party->shutdown_timeout_ms;
-    subject->timeout_from_ns = from_ns;
-    subject->paused_ns = 0;
-}
-
-int subject_shutdown(struct subject *subject)
-{
-    int64_t from_ns = tcpm_now_ns();
-    int result = tcpm_shutdown(subject->party->session, subject->id);
-
-    CHECK_RESULT(subject, result, -ESHUTDOWN);
-    if (result == 0)
-        note_stop(subject, from_ns);
-    return result;
-}
-
-int subject_shutdown_output(struct subject *subject)
-{
-    int64_t from_ns = tcpm_now_ns();
-    int result = tcpm_shutdown_output(subject->party->session, subject->id);
-
-    CHECK_RESULT(subject, result, -ESHUTDOWN);
-    subject->half_shut |= result == 0;
-    if (result == 0 && subject->told)
-        note_stop(subject, from_ns); /* there was nothing but output */
-    return result;
-}
-
-int subject_reset(struct subject *subject)
-{
-    int result = tcpm_reset(subject->party->session, subject->id);
-
-    CHECK_RESULT(subject, result, 0);
-    subject->stopped |= result == 0; /* perhaps its end had begun: no other timeout runs */
-    subject->was_reset |= result == 0;
-    return result;
-}
-
-int subject_fail(struct subject *subject, int code)
-{
-    int64_t from_ns = tcpm_now_ns();
-    int result = tcpm_fail(subject->party->session, subject->id, code, "as we like");
-
-    CHECK_RESULT(subject, result, -ESHUTDOWN);
-    if (result == 0)
-        note_stop(subject, from_ns);
-    return result;
-}
-
-int subject_pause(struct subject *subject, bool pause)
-{
-    int64_t before_ns = tcpm_now_ns();
-    int result = pause ? tcpm_pause(subject->party->session, subject->id)
-                       : tcpm_resume(subject->party->session, subject->id);
-
-    CHECK_RESULT(subject, result, -ESHUTDOWN);
-    if (result < 0 || subject->paused == pause)
-        return result;
-    subject->paused = pause;
-    if (pause)
-        subject->paused_from_ns = tcpm_now_ns();
-    else if (++subject->resumes > 0 && before_ns > subject->paused_from_ns)
-        subject->paused_ns += before_ns - subject->paused_from_ns;
-    return result;
-}
-
-int subject_timeout(struct subject *subject, int64_t ms)
-{
-    int64_t before_ns = tcpm_now_ns();
-    int result = tcpm_timeout(subject->party->session, subject->id, ms);
-
-    CHECK_RESULT(subject, result, -ESHUTDOWN);
-    if (result < 0)
-        return result;
-    subject->timeout_ms = ms;
-    subject->timeout_from_ns = before_ns;
-    subject->paused_from_ns = tcpm_now_ns();
-    subject->paused_ns = 0;
-    return result;
-}
-
-int subject_deadline(struct subject *subject, int64_t ms)
-{
-    int64_t before_ns = tcpm_now_ns();
-    int result = tcpm_deadline(subject->party->session, subject->id, ms);
-
-    CHECK_RESULT(subject, result, -ESHUTDOWN);
-    if (result < 0)
-        return result;
-    subject->deadline_ms = ms;
-    subject->deadline_from_ns = before_ns;
-    return result;
-}
-
-int subject_filter(struct subject *subject, enum cut in, bool lines_out)
-{
-    struct tcpm_filter *const *filters = subject->company->filters;
-    int result = tcpm_filter_set(subject->party->session, subject->id, filters[in],
-                                 filters[lines_out ? CUT_LINE : CUT_STREAM]);
-
-    CHECK_RESULT(subject, result, -ESHUTDOWN);
-    if (result < 0)
-        return result;
-    subject->in = in;
-    subject->lines_out = lines_out;
-    return result;
-}
-
-int subject_unread(struct subject *subject, size_t length)
-{
-    char bytes[256];
-    int result;
-
-    if (length > subject->delivered)
-        length = (size_t) subject->delivered;
-    if (length > sizeof bytes)
-        length = sizeof bytes;
-    for (size_t i = 0; i < length; i++)
-        bytes[i] = wild_byte(subject->key, subject->delivered - length + i);
-    result = tcpm_unread(subject->party->session, subject->id, bytes, length);
-    CHECK_RESULT(subject, result, -ESHUTDOWN);
-    if (result == 0)
-        subject->delivered -= length;
-    return result;
-}
-
-/* One whose end is decided, or that flushes after the end of its input, goes on as it was. */
-static bool flushes(const struct subject *subject)
-{
-    struct tcpm_info info = {.size = sizeof info};
-
-    if (subject->ended || subject->last == EVENT_NONE || subject->party->session == NULL)
-        return false;
-    CHECK(tcpm_info_get(subject->party->session, subject->id, &info) == 0);
-    return info.phase == TCPM_PHASE_SHUTTING;
-}
-
-static void stop_subjects(struct company *company, const struct party *party)
-{
-    for (unsigned i = 0; i < company->subject_count; i++) {
-        struct subject *subject = company->subjects[i];
-
-        if (party != NULL && subject->party != party)
-            continue;
-        if (!subject->stopped && flushes(subject))
-            subject->stopped = subject->flushes_eof = true;
-        else
-            note_stop(subject, tcpm_now_ns());
-    }
-}
-
-int party_die(struct party *party)
-{
-    int result;
-
-    if (party->session == NULL)
-        return -ESTALE;
-    stop_subjects(party->company, party);
-    result = tcpm_die(party->session);
-    EXPECT(result == (party->dying || party->company->engine_closed ? -ESHUTDOWN : 0), "die: %d",
-           result);
-    party->dying = true;
-    return result;
-}
-
-void company_close_engine(struct company *company)
-{
-    stop_subjects(company, NULL);
-    for (unsigned i = 0; i < company->subject_count; i++)
-        company->subjects[i]->was_reset |= !company->subjects[i]->ended;
-    company->engine_closed = true;
-    stage_close_engine(&company->stage);
-}
 
 /* ---- tasks ---- */
 
@@ -261,12 +21,61 @@ static void run_errand(struct tcpm_session *session, void *user, void *argument)
     company_leave(errand->company, NULL, EVENT_TASK);
 }
 
+/* Calls may be made there too, where what we have asked for is not being done just then. */
 static void drop_errand(void *argument)
 {
     struct errand *errand = argument;
+    struct company *company = errand->company;
 
     EXPECT(errand->waits && !errand->over, "a task was dropped twice");
     errand->over = true;
+    if (company->dropping)
+        return;
+    company->dropping = true;
+    company_close_engine_now(company); /* refused */
+    if (company->act != NULL)
+        company->act(company, NULL, EVENT_TASK);
+    company->dropping = company->engine_closed;
+}
+
+/* In step with its period, as often as it says, never early. */
+static void run_beat(struct tcpm_session *session, void *user, void *argument, int64_t due_ns,
+                     uint64_t ticks)
+{
+    struct errand *errand = argument;
+    int64_t passed_ns = due_ns - errand->due_ns;
+
+    EXPECT(errand->waits && !errand->over, "a beat after its end");
+    EXPECT(!((struct party *) user)->dying, "a beat of a dead session");
+    EXPECT(ticks > 0 && due_ns <= tcpm_now_ns(), "a beat is early");
+    if (errand->beats < 3)
+        EXPECT(passed_ns == (int64_t) ticks * errand->period_ns, "%lld ns, %llu ticks of %lld",
+               (long long) passed_ns, (unsigned long long) ticks, (long long) errand->period_ns);
+    errand->due_ns = due_ns;
+    if (--errand->beats == 0)
+        CHECK(tcpm_alarm_remove(session, errand->alarm) == 0);
+    company_enter(errand->company, EVENT_TASK);
+    company_leave(errand->company, NULL, EVENT_TASK);
+}
+
+void company_beat(struct company *company, struct tcpm_session *session)
+{
+    struct tcpm_beat beat = {.run = run_beat, .drop = drop_errand};
+    struct errand *errand;
+    int result;
+
+    if (company_errand(company).run == NULL)
+        return;
+    errand = &company->errands[company->errand_count - 1];
+    errand->beats = 3;
+    errand->period_ns = 100000 + (int64_t) chance_below(&company->chance, 8000000);
+    beat.argument = errand;
+    result = tcpm_every(session, errand->period_ns, beat, &errand->alarm);
+    EXPECT(result == 0 || result == -ESHUTDOWN || company->may_lack_memory, "every: %d", result);
+    if (result < 0)
+        company_errand_refused(company);
+    else
+        CHECK(tcpm_delay_adjust(session, errand->alarm, 1) == -EINVAL);
 }
 
 struct tcpm_task company_errand(struct company *company)
@@ -331,6 +140,8 @@ struct party *company_party(struct company *company, const struct tcpm_session_o
     all.user = party;
     all.input_filter = all.output_filter = company->filters[CUT_STREAM];
     *party = (struct party){.company = company,
+                            .tells_eof = all.events->eof != NULL,
+                            .half_open = options->half_open == 1,
                             .connect_timeout_ms = time_of(options->connect_timeout_ms, 30000),
                             .input_timeout_ms = time_of(options->input_timeout_ms, 300000),
                             .shutdown_timeout_ms = time_of(options->shutdown_timeout_ms, 30000),
@@ -381,6 +192,10 @@ struct subject *company_connect(struct party *party, const struct tcpm_connect_o
         all.port = wild_port(company->wild);
     }
     set_times(subject, options);
+    subject->take = TCPM_NONE;
+    subject->own = all.events != NULL;
+    subject->tells_eof = subject->own || party->tells_eof;
+    subject->half_open = all.half_open == 1 || (all.half_open == 0 && party->half_open);
     all.size = sizeof all;
     all.heap = subject;
     result = tcpm_connect(party->session, &all, &id);
@@ -472,7 +287,10 @@ void company_close(struct company *company)
     check_stale(company);
     check_counts(company);
     check_engine(company);
-    company_close_engine(company);
+    if (chance_one_in(&company->chance, 4))
+        company_close_engine_now(company);
+    else
+        company_close_engine(company);
     stage_finish(&company->stage);
     wild_join(company->wild);
     for (unsigned i = 0; i < company->party_count; i++)

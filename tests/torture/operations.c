@@ -55,6 +55,9 @@ static void make_party(struct company *company)
     options.low_mark = chance_one_in(chance, 2) ? 1 + chance_below(chance, 10000) : 0;
     options.max_queued = chance_one_in(chance, 3) ? 1 + chance_below(chance, 300000) : 0;
     options.domain = chance_one_in(chance, 4) ? 4 : 0;
+    options.cork = chance_one_in(chance, 3);
+    if (options.connect_rate == 0 && chance_one_in(chance, 4))
+        options.connect_interval_ns = 1 + chance_below(chance, 3000000);
     options.half_open = chance_one_in(chance, 3);
     company_party(company, &options);
 }
@@ -84,6 +87,12 @@ static void make_subject_somewhere(struct company *company)
         options.deadline_ms = 1 + chance_below(chance, 100);
     if (chance_one_in(chance, 3))
         options.input_timeout_ms = some_time(chance, 30);
+    if (chance_one_in(chance, 4))
+        options.events = subject_own_events();
+    if ((options.events != NULL || party->tells_eof) && chance_one_in(chance, 3))
+        options.half_open = chance_one_in(chance, 2) ? 1 : TCPM_NONE;
+    if (chance_one_in(chance, 30))
+        options.refused = "we do not like it";
     company_connect(party, &options);
 }
 
@@ -120,13 +129,18 @@ static void ask_for_facts(struct subject *subject)
     struct tcpm_session *session = subject->party->session;
     struct tcpm_info info = {.size = sizeof info};
     struct tcpm_stats stats = {.size = sizeof stats};
+    struct tcpm_endpoints endpoints = {.size = sizeof endpoints};
     bool known = subject->last != EVENT_NONE && !subject->ended;
+    void *heap = NULL;
 
     CHECK(tcpm_stats_get(session, &stats) == 0);
     if (!known)
         return;
     CHECK(tcpm_info_get(session, subject->id, &info) == 0);
     CHECK(tcpm_heap_set(session, subject->id, subject) == 0);
+    CHECK(tcpm_heap_get(session, subject->id, &heap) == 0 && heap == subject);
+    CHECK(tcpm_endpoints_get(session, subject->id, &endpoints) == 0);
+    EXPECT((endpoints.peer[0] != '\0') == subject->success, "peer %s", endpoints.peer);
     EXPECT(info.sent + info.queued == subject->accepted_length, "%llu + %llu of %zu",
            (unsigned long long) info.sent, (unsigned long long) info.queued,
            subject->accepted_length);
@@ -143,7 +157,7 @@ static void delay_for(struct subject *subject)
 
     if (task.run == NULL)
         return;
-    if (tcpm_delay(session, id, chance_below(&company->chance, 20), task, &alarm) < 0) {
+    if (tcpm_delay_ns(session, id, chance_below(&company->chance, 20000000), task, &alarm) < 0) {
         company_errand_refused(company);
         return;
     }
@@ -179,11 +193,42 @@ static enum cut some_cut(struct chance *chance)
     return chance_one_in(chance, 10) ? CUT_SHORT : (enum cut) chance_below(chance, CUT_SHORT);
 }
 
+/* Rarely, so that most connections have a life before. */
+static void end_somehow(struct subject *subject)
+{
+    struct chance *chance = &subject->company->chance;
+
+    switch (chance_below(chance, 6)) {
+    case 0:
+        if (!subject->company->dropping)
+            subject_abort(subject);
+        break;
+    case 1:
+        subject_fail(subject, -EPROTO);
+        break;
+    case 2:
+        subject_fail_as(subject, TCPM_OP_READ, -EPROTO);
+        break;
+    default:
+        break;
+    }
+}
+
+static void take_some(struct subject *subject)
+{
+    struct chance *chance = &subject->company->chance;
+
+    if (chance_one_in(chance, 8))
+        subject_take(subject, TCPM_NONE);
+    else
+        subject_take(subject, chance_below(chance, chance_one_in(chance, 8) ? 100000 : 50));
+}
+
 static void call_on(struct subject *subject)
 {
     struct chance *chance = &subject->company->chance;
 
-    switch (chance_below(chance, 40)) {
+    switch (chance_below(chance, 44)) {
     case 0:
         subject_shutdown(subject);
         break;
@@ -195,8 +240,7 @@ static void call_on(struct subject *subject)
             subject_reset(subject);
         break;
     case 3:
-        if (chance_one_in(chance, 2))
-            subject_fail(subject, -EPROTO);
+        end_somehow(subject);
         break;
     case 4:
     case 5:
@@ -240,6 +284,17 @@ static void call_on(struct subject *subject)
         break;
     case 25:
         send_something(subject, 2 << 20);
+        break;
+    case 26:
+    case 27:
+        take_some(subject);
+        break;
+    case 28:
+        company_beat(subject->company, subject->party->session);
+        break;
+    case 29:
+    case 30:
+        subject_next(subject);
         break;
     default:
         send_something(subject, 30000);
@@ -288,6 +343,8 @@ static void act_once(struct company *company)
     case 7:
         if (chance_one_in(chance, 60))
             company_close_engine(company);
+        else if (chance_one_in(chance, 60))
+            company_close_engine_now(company);
         break;
     default:
         if (is_callable(subject))
@@ -332,6 +389,7 @@ static void run_round(uint64_t seed, bool trace, bool last)
 
     company_open(&company, seed, NULL, NULL);
     company.may_lack_memory = true; /* ENOBUFS: max_queued and max_memory */
+    company.counts_all = true;
     company.small_buffers = chance_one_in(&company.chance, 2);
     if (company.small_buffers)
         wild_shrink(company.wild);

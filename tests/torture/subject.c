@@ -25,8 +25,11 @@ static struct tcpm_endpoints endpoints_of(const struct subject *subject)
 
 static bool may_follow(const struct subject *subject, enum event event)
 {
-    bool going = subject->last != EVENT_NONE && subject->last <= EVENT_EOF;
+    bool going = subject->last != EVENT_NONE && subject->last <= EVENT_EOF &&
+                 (!subject->eof_told || subject->goes_on);
 
+    if (subject->aborted)
+        return event == EVENT_DISCONNECTED && !subject->ended;
     switch (event) {
     case EVENT_INITIALIZE:
         return subject->last == EVENT_NONE;
@@ -34,7 +37,7 @@ static bool may_follow(const struct subject *subject, enum event event)
         return subject->last == EVENT_INITIALIZE;
     case EVENT_INPUT:
     case EVENT_EOF:
-        return going && subject->success && !subject->told;
+        return going && subject->success && !subject->eof_told;
     case EVENT_FLUSHED:
     case EVENT_ERROR:
         return going && subject->success;
@@ -136,20 +139,44 @@ static void check_pending(const struct subject *subject)
                (unsigned long long) subject->delivered, length, (unsigned long long) info.received);
 }
 
+void subject_note_input(struct subject *subject, const void *record, size_t length)
+{
+    bool taken = subject->take != TCPM_NONE;
+
+    EXPECT(!subject->stopped, "input after our end");
+    EXPECT(!subject->paused, "input in a pause");
+    EXPECT(!taken || (int64_t) length == subject->take, "%zu bytes instead of %lld", length,
+           (long long) subject->take);
+    CHECK(info_of(subject).phase == TCPM_PHASE_OPEN);
+    check_bytes(subject, subject->delivered, record, length);
+    subject->delivered += length;
+    if (!taken && (subject->in == CUT_LINE || subject->in == CUT_SHORT))
+        check_bytes(subject, subject->delivered++, "\n", 1);
+    subject->take = TCPM_NONE;
+    subject->inputs++;
+    check_pending(subject);
+}
+
+static void take_input(struct subject *subject, const void *record, size_t length)
+{
+    subject_note_input(subject, record, length);
+    company_leave(subject->company, subject, EVENT_INPUT);
+}
+
 static void on_input(TCPM_ON, const void *record, size_t length)
 {
     struct subject *subject = meet(heap, session, id, EVENT_INPUT);
 
-    EXPECT(!subject->stopped, "input after our end");
-    EXPECT(!subject->paused, "input in a pause");
-    CHECK(info_of(subject).phase == TCPM_PHASE_OPEN);
-    check_bytes(subject, subject->delivered, record, length);
-    subject->delivered += length;
-    if (subject->in == CUT_LINE || subject->in == CUT_SHORT)
-        check_bytes(subject, subject->delivered++, "\n", 1);
-    subject->inputs++;
-    check_pending(subject);
-    company_leave(subject->company, subject, EVENT_INPUT);
+    EXPECT(!subject->own, "the handler of the session");
+    take_input(subject, record, length);
+}
+
+static void on_own_input(TCPM_ON, const void *record, size_t length)
+{
+    struct subject *subject = meet(heap, session, id, EVENT_INPUT);
+
+    EXPECT(subject->own, "the handler of another connection");
+    take_input(subject, record, length);
 }
 
 static void on_flushed(TCPM_ON)
@@ -166,15 +193,20 @@ static void on_flushed(TCPM_ON)
     company_leave(subject->company, subject, EVENT_FLUSHED);
 }
 
+/* Where the output is not shut, and we have asked for no end, it ends the input only. */
 static void on_eof(TCPM_ON)
 {
     struct subject *subject = meet(heap, session, id, EVENT_EOF);
+    struct tcpm_info info = info_of(subject);
 
-    EXPECT(!subject->paused, "the end of the input in a pause");
-    EXPECT(info_of(subject).cause.code == TCPM_EOF, "%s",
-           tcpm_error_name(info_of(subject).cause.code));
-    subject->told = true;
-    subject->code = TCPM_EOF;
+    EXPECT(subject->tells_eof, "eof, which nobody asked for");
+    EXPECT(!subject->paused || info.phase == TCPM_PHASE_SHUTTING, "eof in a pause");
+    CHECK(info.cause.code == TCPM_EOF && info.cause.op == TCPM_OP_READ);
+    subject->eof_told = true;
+    subject->goes_on = info.phase == TCPM_PHASE_OPEN;
+    EXPECT(!subject->goes_on || (subject->half_open && !subject->half_shut && !subject->stopped),
+           "it goes on after eof");
+    EXPECT(subject->goes_on || !subject->half_open || subject->half_shut, "eof has ended it");
     company_leave(subject->company, subject, EVENT_EOF);
 }
 
@@ -250,16 +282,18 @@ static bool reason_fits(const struct subject *subject, enum event last)
 {
     switch (subject->reason) {
     case TCPM_REASON_SHUTDOWN:
-        return subject->stopped && last <= EVENT_EOF;
+        return subject->stopped && last <= EVENT_EOF && (!subject->eof_told || subject->goes_on);
     case TCPM_REASON_DIE:
-        return (subject->party->dying || subject->company->engine_closed) && last <= EVENT_EOF;
+        return (subject->party->dying || subject->company->engine_closed) && last <= EVENT_EOF &&
+               (!subject->eof_told || subject->goes_on);
     case TCPM_REASON_FAILURE:
         return last == EVENT_FAILURE;
     case TCPM_REASON_ERROR:
-        return last == EVENT_ERROR && subject->code != TCPM_EOF;
+        return subject->aborted || (last == EVENT_ERROR && subject->code != TCPM_EOF);
     case TCPM_REASON_EOF:
-        return (last == EVENT_ERROR || (subject->told && last <= EVENT_EOF)) &&
-               subject->code == TCPM_EOF;
+        if (subject->tells_eof)
+            return subject->eof_told && (last == EVENT_EOF || last == EVENT_FLUSHED);
+        return last == EVENT_ERROR && subject->code == TCPM_EOF;
     case TCPM_REASON_TIMEOUT:
         return last == EVENT_TIMEOUT;
     default:
@@ -284,7 +318,12 @@ static void on_disconnected(TCPM_ON, enum tcpm_reason reason)
     meet(heap, session, id, EVENT_DISCONNECTED);
     info = info_of(subject);
     subject->ended = true;
+    subject->party->ends++;
     subject->reason = reason;
+    EXPECT((info.timer != 0) == (reason == TCPM_REASON_TIMEOUT), "%s: timer %d",
+           tcpm_reason_name(reason), (int) info.timer);
+    EXPECT(!subject->aborted || reason == TCPM_REASON_ERROR, "aborted: %s",
+           tcpm_reason_name(reason));
     EXPECT(reason_fits(subject, last), "%s after event %d, code %d", tcpm_reason_name(reason),
            (int) last, subject->code);
     EXPECT(info.sent + info.queued == subject->accepted_length, "%llu sent, %llu queued of %zu",
@@ -308,6 +347,24 @@ static void on_room(struct tcpm_session *session, void *user)
     company_leave(party->company, NULL, EVENT_TASK);
 }
 
+/* Each end is counted once, the largest count first. */
+static void check_tally(const struct party *party)
+{
+    struct tcpm_tally_entry entry = {.size = sizeof entry};
+    uint64_t sum = 0, last = UINT64_MAX;
+    size_t index = 0;
+
+    for (; tcpm_tally(party->session, index, &entry) == 1; index++) {
+        CHECK(entry.count > 0 && entry.count <= last && entry.message != NULL);
+        EXPECT((entry.timer != 0) == (entry.reason == TCPM_REASON_TIMEOUT), "a tally: %s, timer %d",
+               tcpm_reason_name(entry.reason), (int) entry.timer);
+        last = entry.count;
+        sum += entry.count;
+    }
+    EXPECT(sum == party->ends || (sum < party->ends && !party->company->counts_all),
+           "%llu ends counted of %u", (unsigned long long) sum, party->ends);
+}
+
 static void on_stopped(struct tcpm_session *session, void *user)
 {
     struct party *party = user;
@@ -318,6 +375,7 @@ static void on_stopped(struct tcpm_session *session, void *user)
     for (unsigned i = 0; i < company->subject_count; i++)
         EXPECT(company->subjects[i]->party != party || company->subjects[i]->ended,
                "stopped before its last connection");
+    check_tally(party);
     company_enter(company, EVENT_TASK);
     company_leave(company, NULL, EVENT_TASK);
     party->session = NULL;
@@ -333,4 +391,16 @@ const struct tcpm_events *subject_events(bool with_eof)
 #undef EVENTS
 
     return &events[with_eof];
+}
+
+/* All others are those of the session. */
+const struct tcpm_events *subject_own_events(void)
+{
+    static const struct tcpm_events events = {
+        .size = sizeof events,
+        .input = on_own_input,
+        .eof = on_eof,
+    };
+
+    return &events;
 }

@@ -9,7 +9,8 @@
  *     with FIN, and when the connection ended well and the peer has read to the end
  *   - what send has taken was sent or is queued, to the byte
  *   - nothing comes after disconnected, and the id is stale
- *   - each task is run or dropped, once
+ *   - each task is run or dropped, once; each beat comes in step, until it is dropped
+ *   - the tally of a session has each of its ends, once
  */
 #ifndef TESTS_TORTURE_SUBJECT_H
 #define TESTS_TORTURE_SUBJECT_H
@@ -37,6 +38,8 @@ struct party {
     struct tcpm_session *session; /* NULL: stopped */
     struct company *company;
     bool dying;
+    bool tells_eof, half_open;
+    unsigned ends; /* disconnected has come */
     int64_t connect_timeout_ms, input_timeout_ms, shutdown_timeout_ms, deadline_ms; /* 0: none */
 };
 
@@ -53,7 +56,12 @@ struct subject {
     bool flushes_eof; /* its end had begun, when we asked for that */
     bool paused;
     bool half_shut;
-    bool told; /* of the peer's end: with half_open there is output only */
+    bool own;       /* has handlers of its own */
+    bool tells_eof; /* by the event eof */
+    bool half_open;
+    bool eof_told, goes_on; /* the event eof has come; it has not ended the connection */
+    bool aborted;           /* nothing comes any more but disconnected */
+    int64_t take;           /* the next record is so many bytes; or TCPM_NONE */
     bool owes_flushed, was_full;
     enum cut in;
     bool lines_out;
@@ -84,13 +92,18 @@ struct company {
     struct errand {
         struct company *company;
         bool waits, over;
+        int64_t period_ns, due_ns; /* of a beat; due_ns: of the last one, or of its making */
+        unsigned beats;            /* left */
+        struct tcpm_alarm alarm;
     } errands[ERRANDS];
     unsigned errand_count;
     bool engine_closed;
     bool may_lack_memory; /* -ENOMEM and -ENOBUFS are answers */
     bool may_lie;         /* errors of system calls are made up */
     int64_t patience_ms;  /* for scenarios */
+    bool counts_all;      /* the tally misses no end */
     bool small_buffers;   /* of the kernel */
+    bool dropping;        /* a task is being dropped */
     unsigned depth;       /* handlers running: at most one */
     uint64_t events;
     /* Called in each event, once it has been checked. */
@@ -116,6 +129,11 @@ int subject_shutdown(struct subject *subject);
 int subject_shutdown_output(struct subject *subject);
 int subject_reset(struct subject *subject);
 int subject_fail(struct subject *subject, int code);
+int subject_fail_as(struct subject *subject, enum tcpm_op op, int code);
+int subject_abort(struct subject *subject);
+int subject_take(struct subject *subject, int64_t n);
+/* In its event input: what tcpm_input_next gives counts as another one. */
+int subject_next(struct subject *subject);
 int subject_pause(struct subject *subject, bool pause);
 int subject_timeout(struct subject *subject, int64_t ms);
 int subject_deadline(struct subject *subject, int64_t ms);
@@ -124,13 +142,19 @@ int subject_filter(struct subject *subject, enum cut in, bool lines_out);
 int subject_unread(struct subject *subject, size_t length);
 int party_die(struct party *party);
 void company_close_engine(struct company *company);
+/* From outside of handlers: all is over inside the call. From inside: refused. */
+void company_close_engine_now(struct company *company);
 /* A task, or {NULL}: there are too many. */
 struct tcpm_task company_errand(struct company *company);
+/* A beat that removes itself after some. */
+void company_beat(struct company *company, struct tcpm_session *session);
 /* The task was not taken. */
 void company_errand_refused(struct company *company);
 
 /* ---- between subject.c and company.c ---- */
 const struct tcpm_events *subject_events(bool with_eof);
+const struct tcpm_events *subject_own_events(void); /* of one connection */
+void subject_note_input(struct subject *subject, const void *record, size_t length);
 bool subject_ended_well(const struct subject *subject); /* the peer was promised everything */
 void company_enter(struct company *company, enum event event);
 void company_leave(struct company *company, struct subject *subject, enum event event);

@@ -126,7 +126,7 @@ int tcpm_connect(struct tcpm_session *session, const struct tcpm_connect_options
         return result;
     if (id != NULL)
         id->n = connection->id;
-    tcpm__event_initialize(connection, options.bind_address, (unsigned) options.bind_port);
+    tcpm__event_initialize(connection, &options);
     if (options.refused != NULL)
         tcpm__connection_fail(connection, TCPM_OP_RESOLVE, -EINVAL, options.refused);
     if (!tcpm__has(connection, TCPM__ENDING))

@@ -35,18 +35,16 @@ void tcpm__handler_leave(struct tcpm_engine *engine)
 
 /* The only handler that runs inside a call of the user's: what it posts waits for the handler
    around that call, or for the loop. */
-void tcpm__event_initialize(struct tcpm__connection *connection, const char *bind_address,
-                            unsigned bind_port)
+void tcpm__event_initialize(struct tcpm__connection *connection,
+                            const struct tcpm_connect_options *options)
 {
     const struct tcpm_events *events = tcpm__events_of(connection);
-    char text[TCPM__ADDRESS_TEXT];
 
     if (events->initialize == NULL)
         return;
     tcpm__engine_of(connection)->calling_back++;
-    events->initialize(connection->heap, connection->session, id_of(connection),
-                       tcpm__connection_address(connection, text), connection->port, bind_address,
-                       bind_port);
+    events->initialize(connection->heap, connection->session, id_of(connection), options->address,
+                       connection->port, options->bind_address, (unsigned) options->bind_port);
     tcpm__engine_of(connection)->calling_back--;
 }
 

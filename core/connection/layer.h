@@ -37,8 +37,9 @@ static inline const struct tcpm_events *tcpm__events_of(const struct tcpm__conne
 void tcpm__handler_enter(struct tcpm_engine *engine);
 /* Runs what the handler posted. */
 void tcpm__handler_leave(struct tcpm_engine *engine);
-void tcpm__event_initialize(struct tcpm__connection *connection, const char *bind_address,
-                            unsigned bind_port);
+/* options: of its connect. */
+void tcpm__event_initialize(struct tcpm__connection *connection,
+                            const struct tcpm_connect_options *options);
 void tcpm__event_success(struct tcpm__connection *connection);
 void tcpm__event_input(struct tcpm__connection *connection, const void *record, size_t length);
 void tcpm__event_flushed(struct tcpm__connection *connection);

@@ -131,10 +131,10 @@ struct session {
     double number;                /* in [0] of its object: below 0, never used again */
     int index, base;              /* in the table of sessions, and of its places */
     uint32_t holds;               /* reasons to live: see lifetime.c */
-    uint32_t handlers;            /* 1 << place, for each handler that is there */
-    int64_t max_queued;           /* bytes; 0: the core's own */
-    uint32_t own_handlers;        /* live connections that have handlers of their own */
-    bool muted;                   /* ended by a fatal error: no more events */
+    uint32_t handlers;     /* 1 << place, for each handler, or filter in Lua, that is there */
+    int64_t max_queued;    /* bytes; 0: the core's own */
+    uint32_t own_handlers; /* live connections that have handlers of their own */
+    bool muted;            /* ended by a fatal error: no more events */
     bool dying;
     bool trace, strict; /* of options */
     enum pull pull;

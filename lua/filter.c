@@ -211,8 +211,12 @@ static void push_filter(lua_State *L, const struct session *session_or_null, int
 int tcpm__lua_filter_pair(lua_State *L, uint64_t id, const struct session *session_or_null,
                           int input, int output, struct filter_pair *pair)
 {
+    const uint32_t filters = 1u << PLACE_INPUT_FILTER | 1u << PLACE_OUTPUT_FILTER;
     int first = lua_gettop(L) + 1, result;
     *pair = (struct filter_pair){0};
+    if (input == 0 && output == 0 &&
+        (session_or_null == NULL || (session_or_null->handlers & filters) == 0))
+        return 0;
     push_filter(L, session_or_null, input, PLACE_INPUT_FILTER);
     push_filter(L, session_or_null, output, PLACE_OUTPUT_FILTER);
     if (lua_istable(L, first) || lua_istable(L, first + 1))

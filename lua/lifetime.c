@@ -196,7 +196,7 @@ static void read_options(lua_State *L, int index, struct tcpm_session_options *o
     };
 }
 
-/* Puts what the options name into the session's own table; gives the handlers that are there. */
+/* Puts what the options name into the session's own table; gives the places where something is. */
 static uint32_t fill_private(lua_State *L, int options, int object, int private)
 {
     uint32_t handlers = 0;
@@ -209,7 +209,7 @@ static uint32_t fill_private(lua_State *L, int options, int object, int private)
             lua_pop(L, 1);
             lua_pushboolean(L, 0);
         }
-        if (place < PLACE_INPUT_FILTER && lua_toboolean(L, -1))
+        if (lua_toboolean(L, -1))
             handlers |= 1u << place;
         lua_rawseti(L, private, OF_PLACE(place));
     }

@@ -70,13 +70,11 @@ static int refuse_queued(lua_State *L, const struct slot *slot, const struct bat
 }
 
 /* Of records that are strings. */
-static int strings_result(lua_State *L, const struct slot *slot, const struct batch *batch,
+static int refuse_strings(lua_State *L, const struct slot *slot, const struct batch *batch,
                           int result)
 {
     size_t bytes = 0;
     char text[96];
-    if (result != -ENOBUFS && result != -EMSGSIZE)
-        return send_result(L, result);
     for (int i = 0; i < batch->count; i++)
         bytes += batch->records[i].length;
     if (result == -ENOBUFS)
@@ -84,6 +82,14 @@ static int strings_result(lua_State *L, const struct slot *slot, const struct ba
     snprintf(text, sizeof text, "%s of %zu bytes: more than the filter's length field can say",
              batch->count == 1 ? "a record" : "records", bytes);
     return tcpm__lua_failure_text(L, result, text);
+}
+
+static int strings_result(lua_State *L, const struct slot *slot, const struct batch *batch,
+                          int result)
+{
+    if (result == -ENOBUFS || result == -EMSGSIZE)
+        return refuse_strings(L, slot, batch, result);
+    return send_result(L, result);
 }
 
 /* Through an output filter that is written in Lua: records are any values. The filter stays: while

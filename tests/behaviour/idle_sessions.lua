@@ -285,6 +285,41 @@ function cases.the_end_of_run_stops_each_once()
   lu.assertEquals({ seen.stopped, other.stopped }, { 1, 1 })
 end
 
+-- Those of sessions and of the module, with anything, as debug lets a script do.
+function cases.finalizers_called_by_hand_do_no_harm()
+  local output, status = support.child("", [[
+    local tcpmulti = require "tcpmulti"
+    local session = tcpmulti.create { inline_states = { _stop = function() print "stopped" end } }
+    local found = {}
+    local function find(list)
+      for _, value in pairs(list) do
+        if type(value) == "userdata" then found[#found + 1] = value end
+      end
+    end
+    find(debug.getregistry())
+    for _, value in pairs(session) do if type(value) == "table" then find(value) end end
+    local values = { io.stdout, newproxy(true), tcpmulti.filters.line(), {}, 5, "x", false,
+      tcpmulti.filters.line():clone() }
+    local function each(visit)
+      for _, value in ipairs(found) do
+        local finalizer = (debug.getmetatable(value) or {}).__gc
+        if finalizer then visit(finalizer, value) end
+      end
+    end
+    each(function(finalizer, own)
+      pcall(finalizer)
+      for i = 1, #values do pcall(finalizer, values[i]) end
+      for _, other in ipairs(found) do if other ~= own then pcall(finalizer, other) end end
+    end)
+    session:yield(function() print "alive" end)
+    tcpmulti.run()
+    each(function(finalizer, own) pcall(finalizer, own) pcall(finalizer, own) end)
+    print(select(3, tcpmulti.create {}), #found >= 2)
+  ]])
+  lu.assertEquals(output, "alive\nstopped\nESHUTDOWN\ttrue\n")
+  lu.assertEquals(status, 0)
+end
+
 function cases.closing_the_state_runs_no_stop()
   local run = support.child("", [[
     local tcpmulti = require "tcpmulti"

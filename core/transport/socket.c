@@ -16,8 +16,9 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#define LONE_READ 65536 /* bytes: the only one that is busy stays in the processor's caches */
-#define LONE_MUCH 49152
+#define LONE_READ     65536 /* bytes: the only one that is busy stays in the processor's caches */
+#define LONE_MUCH     49152
+#define READS_AT_MARK 3 /* of an urgent mark, that say EAGAIN */
 
 #define PROBES 4 /* of a peer that may be gone */
 
@@ -201,6 +202,25 @@ bool tcpm__socket_may_read(const struct tcpm__network *network, struct tcpm__soc
     return socket->read_in_round < TCPM__READ_PER_ROUND;
 }
 
+static ssize_t receive(const struct tcpm__socket *socket, void *bytes, size_t length)
+{
+    ssize_t nread;
+
+    do {
+        nread = recv(socket->fd, bytes, length, 0);
+    } while (nread < 0 && errno == EINTR);
+    return nread < 0 ? -errno : nread;
+}
+
+/* At an urgent mark the kernel says EAGAIN also when a signal, or work of a ring of io_uring, is
+   pending just then (tcp_recvmsg of Linux). The event for what stands behind the mark has been. */
+static bool is_at_mark(const struct tcpm__socket *socket)
+{
+    int at_mark = 0;
+
+    return socket->thorough && ioctl(socket->fd, SIOCATMARK, &at_mark) == 0 && at_mark;
+}
+
 ssize_t tcpm__socket_read(struct tcpm__network *network, struct tcpm__socket *socket)
 {
     size_t wanted;
@@ -211,11 +231,9 @@ ssize_t tcpm__socket_read(struct tcpm__network *network, struct tcpm__socket *so
     wanted = TCPM__READ_PER_ROUND - socket->read_in_round;
     if (network->lone == socket && wanted > LONE_READ)
         wanted = LONE_READ;
-    do {
-        nread = recv(socket->fd, network->read_buffer, wanted, 0);
-    } while (nread < 0 && errno == EINTR);
-    if (nread < 0)
-        nread = -errno;
+    nread = receive(socket, network->read_buffer, wanted);
+    for (int more = READS_AT_MARK; nread == -EAGAIN && more > 0 && is_at_mark(socket); more--)
+        nread = receive(socket, network->read_buffer, wanted);
     note_read(network, socket, nread, wanted);
     return nread;
 }

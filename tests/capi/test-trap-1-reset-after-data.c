@@ -4,7 +4,10 @@
  */
 #include "plain.h"
 
+#include <errno.h>
 #include <fcntl.h>
+#include <sys/ioctl.h>
+#include <sys/socket.h>
 
 /* Runs until open, sends a line, and waits without running the loop until the peer has reset. */
 static void let_it_reset(struct peer *peer, int fd)
@@ -70,14 +73,26 @@ static void test_plain_libuv_calls_it_a_clean_end(void **state)
 
 #define OUT_OF_BAND "recv all; send \"ab\"; oob \"!\"; send \"cd-THE-REST\"; close"
 
-/* FAULTS I07: half closed by us; a read that stops at the urgent mark, with the FIN behind it. */
-static void test_I07_what_stands_behind_an_urgent_mark_is_not_lost(void **state)
+/* Where the next read that begins at an urgent mark says EAGAIN. */
+static int disturbed_fd = -1;
+
+ssize_t recv(int fd, void *bytes, size_t length, int flags)
+{
+    int at_mark = 0;
+
+    if (fd != disturbed_fd || ioctl(fd, SIOCATMARK, &at_mark) != 0 || !at_mark)
+        return recvfrom(fd, bytes, length, flags, NULL, NULL);
+    disturbed_fd = -1;
+    errno = EAGAIN;
+    return -1;
+}
+
+static void read_across_an_urgent_mark(bool disturbed)
 {
     struct host host;
     struct track track = {.hook = NULL};
     struct tcpm_session_options options = {.input_filter = stream_filter()};
 
-    (void) state;
     host_open(&host, NULL);
     struct peer *peer = peer_start(OUT_OF_BAND, NULL);
     track_connect(&track, track_session(&host, &options), peer_port(peer));
@@ -87,12 +102,29 @@ static void test_I07_what_stands_behind_an_urgent_mark_is_not_lost(void **state)
     assert_int_equal(tcpm_shutdown_output(track.session, track.id), 0);
     uv_run(&host.loop, UV_RUN_NOWAIT); /* our FIN */
     let_it_reset(peer, track.fd);
+    if (disturbed)
+        disturbed_fd = track.fd;
     assert_int_equal(tcpm_resume(track.session, track.id), 0);
     host_run(&host);
     assert_log(&track, "initialize success input(ab) input(cd-THE-REST) error(read,EOF) "
                        "disconnected(eof)");
+    assert_int_equal(disturbed_fd, -1);
     peer_stop(peer);
     host_close(&host);
+}
+
+/* FAULTS I07: half closed by us; a read that stops at the urgent mark, with the FIN behind it. */
+static void test_I07_what_stands_behind_an_urgent_mark_is_not_lost(void **state)
+{
+    (void) state;
+    read_across_an_urgent_mark(false);
+}
+
+/* As the kernel does when a signal, or work of io_uring, is pending just then. */
+static void test_a_read_at_an_urgent_mark_that_says_EAGAIN_is_repeated(void **state)
+{
+    (void) state;
+    read_across_an_urgent_mark(true);
 }
 
 static void on_shutdown(uv_shutdown_t *request, int status)
@@ -131,6 +163,7 @@ static const struct CMUnitTest tests[] = {
     cmocka_unit_test(test_I01_every_byte_then_econnreset),
     cmocka_unit_test(test_plain_libuv_calls_it_a_clean_end),
     cmocka_unit_test(test_I07_what_stands_behind_an_urgent_mark_is_not_lost),
+    cmocka_unit_test(test_a_read_at_an_urgent_mark_that_says_EAGAIN_is_repeated),
     cmocka_unit_test(test_plain_libuv_leaves_it_in_the_kernel),
 };
 

@@ -81,6 +81,13 @@ static int codec_swallow(lua_State *L)
     return 1;
 }
 
+/* Likewise: what became of it. */
+static int codec_swallowed(lua_State *L)
+{
+    tcpm_codec_swallowed(check_codec(L), lua_toboolean(L, 2));
+    return 0;
+}
+
 /* A script may call it too, with anything. */
 static int codec_collect(lua_State *L)
 {
@@ -118,13 +125,9 @@ int tcpm__lua_codec_open(lua_State *L)
 }
 
 const luaL_Reg tcpm__lua_codec_functions[] = {
-    {"clone", tcpm__lua_codec_open},
-    {"feed", codec_feed},
-    {"get_one", codec_get_one},
-    {"put", codec_put},
-    {"pending", codec_pending},
-    {"__release", codec_release},
-    {"__swallow", codec_swallow},
-    {"__gc", codec_collect},
-    {NULL, NULL},
+    {"clone", tcpm__lua_codec_open}, {"feed", codec_feed},
+    {"get_one", codec_get_one},      {"put", codec_put},
+    {"pending", codec_pending},      {"__release", codec_release},
+    {"__swallow", codec_swallow},    {"__swallowed", codec_swallowed},
+    {"__gc", codec_collect},         {NULL, NULL},
 };

@@ -4,7 +4,8 @@
 -- A stage may have more than that: spread(record) gives a list of records for the stage below and
 -- their number, where put could give one only. __release() forgets what pending shows, and nothing
 -- else; __swallow() gives the byte that is dropped if it comes next, which is then the caller's to
--- drop. Without these two a stage that has bytes to give back is replaced by a new clone.
+-- drop, and __swallowed(came) tells what became of it. Without these a stage that has bytes to give
+-- back is replaced by a new clone.
 local core = ...
 local format = string.format
 
@@ -240,6 +241,8 @@ function lending:__swallow()
   local first = self.stages[1]
   return first.__swallow and first:__swallow()
 end
+
+function lending:__swallowed(came) self.stages[1]:__swallowed(came) end
 
 function stack:clone()
   local stages = {}

@@ -48,9 +48,12 @@ static int hand_over_swallow(lua_State *L, uint64_t id)
         return 0;
     const char *byte = lua_type(L, -1) == LUA_TSTRING ? lua_tolstring(L, -1, &length) : "";
     struct slot *slot = tcpm__lua_slot(tcpm__lua_runtime(L), id);
-    int result = slot == NULL ? -ESTALE : 0;
-    if (result == 0 && length == 1)
+    struct lua_filter *filter = find_input(L, id);
+    int result = filter == NULL ? -ESTALE : 0;
+    if (result == 0 && length == 1) {
         result = tcpm_swallow(slot->session->core, (struct tcpm_id){id}, (unsigned char) *byte);
+        tcpm__lua_filter_lent(filter);
+    }
     lua_pop(L, 1);
     return result;
 }

@@ -21,6 +21,7 @@ struct lua_filter {
     char *message;     /* of what its last function refused */
     int code;          /* and its error */
     bool raised;       /* put raised: the connection is to end */
+    bool lent;         /* the core swallows a byte for the object, which has not heard of it yet */
     const void *token; /* what the core knows as the record that waits: its self */
 };
 
@@ -174,6 +175,10 @@ static int run_filter(struct runtime *rt, struct filter_call *call)
 static void call_get(lua_State *L, struct call *base)
 {
     struct filter_call *call = (struct filter_call *) base;
+    if (call->swallowed >= 0 && tcpm__lua_filter_push_method(L, call->filter, "__swallowed")) {
+        lua_pushboolean(L, call->swallowed);
+        lua_call(L, 2, 0);
+    }
     if (call->length > 0) {
         if (!tcpm__lua_filter_push_method(L, call->filter, "feed"))
             luaL_error(L, "the filter has no method feed");
@@ -204,7 +209,10 @@ static int filter_get_one(void *self, const char *bytes, size_t length, struct t
         .filter = filter,
         .bytes = bytes,
         .length = length,
+        .swallowed = filter->lent ? cut->swallowed : -1,
     };
+    if (cut->swallowed >= 0)
+        filter->lent = false;
     int result = run_filter(rt, &call);
     if (result == 1) {
         filter->token = self;
@@ -325,6 +333,11 @@ void tcpm__lua_filter_push_clone(lua_State *L, uint64_t id, int index)
     tcpm__lua_filter_call(L, id, 1, 1);
     if (!lua_istable(L, -1))
         luaL_error(L, "clone of a filter must return a table, not %s", luaL_typename(L, -1));
+}
+
+void tcpm__lua_filter_lent(struct lua_filter *filter)
+{
+    filter->lent = true;
 }
 
 void tcpm__lua_filter_replace(struct lua_filter **place, struct lua_filter *filter, uint64_t id)

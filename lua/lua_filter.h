@@ -15,6 +15,7 @@ struct filter_call {
     const char *bytes; /* to get_one */
     size_t length;     /* of bytes; to put: the number of the value in its batch */
     struct tcpm_out *out;
+    int swallowed; /* to get_one: as in struct tcpm_cut, if the object is to know; else -1 */
     int result;
 };
 
@@ -45,6 +46,9 @@ bool tcpm__lua_filter_push_method(lua_State *L, const struct lua_filter *filter,
 int tcpm__lua_filter_try(lua_State *L, uint64_t id, int arguments, int results);
 void tcpm__lua_filter_call(lua_State *L, uint64_t id, int arguments, int results);
 void tcpm__lua_filter_push_clone(lua_State *L, uint64_t id, int index); /* of the object there */
+
+/* The core swallows a byte for the object, which is to be told what became of it. */
+void tcpm__lua_filter_lent(struct lua_filter *filter);
 
 /* ---- held.c ---- */
 /* What is done to the input of a connection whose filter keeps bytes itself. Each of the first

@@ -142,6 +142,7 @@ void tcpm__input_swallow(struct tcpm__connection *connection, unsigned char byte
     }
     if ((unsigned char) *bytes != byte)
         return;
+    connection->flags |= TCPM__SWALLOWED;
     if (bytes == chunk->bytes) {
         chunk->bytes++;
         chunk->length--;

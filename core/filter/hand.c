@@ -167,6 +167,14 @@ int tcpm_codec_swallow(struct tcpm_codec *codec)
     return byte;
 }
 
+int tcpm_codec_swallowed(struct tcpm_codec *codec, int swallowed)
+{
+    if (codec == NULL || swallowed < 0 || swallowed > 1)
+        return -EINVAL;
+    codec->swallowed = swallowed;
+    return 0;
+}
+
 int tcpm_codec_put(struct tcpm_codec *codec, const void *record, size_t length,
                    struct tcpm_record *bytes)
 {

@@ -546,6 +546,9 @@ TCPM_API int tcpm_codec_clear(struct tcpm_codec *codec);
 /* The byte that the last record has named in swallow, if it is still to come, else 0. It is then
    the caller's to drop: see tcpm_swallow. */
 TCPM_API int tcpm_codec_swallow(struct tcpm_codec *codec);
+/* Tells a filter that is to know (TCPM_ENDS_AUTO) what became of it: 1, it was dropped; 0, some
+   other byte came. */
+TCPM_API int tcpm_codec_swallowed(struct tcpm_codec *codec, int swallowed);
 
 #ifdef __cplusplus
 }

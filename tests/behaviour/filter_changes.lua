@@ -126,4 +126,70 @@ for _, from in ipairs { "line", "block", "stream" } do
   end
 end
 
+-- ---- whatever a handler asks of its input, and however the stream is cut ----
+
+local function pick(list) return list[math.random(#list)] end
+
+local function bytes_of(alphabet, count)
+  local bytes = {}
+  for i = 1, count do bytes[i] = pick(alphabet) end
+  return table.concat(bytes)
+end
+
+local lines_and_blocks = {
+  "line", { "line", ends = "lf" }, { "line", ends = "auto" }, { "line", literal = "\r\n" },
+  { "block", block_size = 2 }, { "stack", "line" }, { "stack", { "line", ends = "auto" } },
+  { "stack", "line", { "map", get = function(r) return r end } },
+  { "stack", { "block", block_size = 3 } },
+}
+
+-- What the handler does at its first records, in order.
+local function make_plan()
+  local plan = { filter = pick(lines_and_blocks) }
+  for number = 1, 12 do
+    plan[number] = {}
+    for _ = 1, math.random(0, 2) do
+      table.insert(plan[number], pick {
+        { "unread", bytes_of({ "a", "b" }, math.random(5)) },
+        { "take", math.random(0, 5) },
+        { "pending" },
+        { "input_filter", pick(lines_and_blocks) },
+      })
+    end
+  end
+  return plan
+end
+
+local function outcome(program, plan)
+  local records = {}
+  local session = support.session {
+    filter = plan.filter,
+    on_input = function(cheap, record)
+      records[#records + 1] = record
+      for _, call in ipairs(plan[#records] or {}) do cheap[call[1]](cheap, call[2]) end
+    end,
+    on_error = function(cheap) records.rest = cheap:pending() end,
+  }
+  session:connect(HOST, support.peer(program .. "; close"):port())
+  support.run()
+  return records
+end
+
+function cases.any_stream_cut_anywhere_whatever_the_handler_asks()
+  local seed = os.time()
+  math.randomseed(seed)
+  for round = 1, 60 do
+    local stream = bytes_of({ "\r", "\n", "\r", "\n", "a", "b" }, math.random(40))
+    local plan = make_plan()
+    local pieces = stream:gsub(".", function(byte)
+      return ("sendhex %02x; sleep 1; "):format(byte:byte())
+    end)
+    local whole = "sendhex " .. stream:gsub(".", function(byte)
+      return ("%02x"):format(byte:byte())
+    end)
+    lu.assertEquals(outcome(pieces:sub(1, -3), plan), outcome(whole, plan),
+      ("seed %d, round %d"):format(seed, round))
+  end
+end
+
 support.main(cases)

@@ -314,4 +314,16 @@ function cases.nothing_global_is_created()
   lu.assertIsNil(rawget(_G, "tcpmulti"))
 end
 
+-- What is compiled reads what is interpreted: LuaJIT's own pairs does not, now and then.
+function cases.specifications_are_read_right_however_often()
+  local function same(record) return record end
+  local specs = { { "stack", "line", { "map", get = same } }, "line", { "line", ends = "auto" },
+    { "stack", { "block", block_size = 3 } }, { "stack", { "line", ends = "auto" } },
+    { "block", block_size = 2 } }
+  for i = 1, 100000 do
+    tcpmulti.create { filter = specs[math.random(#specs)], input_timeout = 10, on_input = same }
+    if i % 100 == 0 then support.run() end
+  end
+end
+
 support.main(cases)

@@ -106,6 +106,22 @@ function cases.auto_in_a_stack_goes_on_as_it_began()
   }), { "a", "x", "b\nc", "y\nz", "d", rest = "" })
 end
 
+-- The core swallows the byte meanwhile, and the filter learns what became of it.
+function cases.auto_in_a_stack_learns_what_came_behind_a_take()
+  for _, cut in ipairs { "\\r\"; wait on; send \"\\n", "\\r\\n\"; wait on; send \"" } do
+    local program = 'send "a' .. cut .. '1234b\\nc\\r\\nd\\r\\n"; close'
+    lu.assertEquals(records_of(program, {
+      filter = { "stack", { "line", ends = "auto" }, { "map", get = function(r) return r end } },
+      on_input = function(cheap, _, number, peer)
+        if number == 1 then
+          cheap:take(4)
+          peer:go "on"
+        end
+      end,
+    }), { "a", "1234", "b\nc", "d", rest = "" })
+  end
+end
+
 ---------------------------------------------------------------- take
 
 local filters_of_lines = {

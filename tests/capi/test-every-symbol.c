@@ -19,6 +19,7 @@
     X(tcpm_codec_open)       \
     X(tcpm_codec_pending)    \
     X(tcpm_codec_put)        \
+    X(tcpm_codec_swallowed)  \
     X(tcpm_codec_swallow)    \
     X(tcpm_connect)          \
     X(tcpm_deadline)         \

@@ -151,9 +151,33 @@ static void test_what_is_held_can_be_moved_elsewhere(void **state)
     assert_int_equal(tcpm_codec_get_one(codec, &record), 0);
     feed(codec, "b\n");
     assert_record(codec, "b");
+    assert_int_equal(tcpm_codec_swallowed(codec, 2), -EINVAL);
+    assert_int_equal(tcpm_codec_swallowed(NULL, 1), -EINVAL);
     assert_int_equal(tcpm_codec_clear(NULL), -EINVAL);
     assert_int_equal(tcpm_codec_swallow(NULL), -EINVAL);
     tcpm_codec_close(codec);
+}
+
+/* The one filter that is to know: its first line end is one byte or two. */
+static void test_auto_is_told_what_became_of_the_byte(void **state)
+{
+    static const char *const lines[] = {"b", "b\nc"};
+
+    (void) state;
+    for (int came = 0; came <= 1; came++) {
+        const struct tcpm_line_options options = {.size = sizeof options, .ends = TCPM_ENDS_AUTO};
+        struct tcpm_filter *filter = NULL;
+
+        assert_int_equal(tcpm_filter_line(&options, &filter), 0);
+        struct tcpm_codec *codec = open_filter(filter);
+        feed(codec, "a\n");
+        assert_record(codec, "a");
+        assert_int_equal(tcpm_codec_swallow(codec), '\r');
+        assert_int_equal(tcpm_codec_swallowed(codec, came), 0);
+        feed(codec, "b\nc\n\r");
+        assert_record(codec, lines[came]);
+        tcpm_codec_close(codec);
+    }
 }
 
 static void test_what_is_too_long_says_how_long(void **state)
@@ -250,6 +274,7 @@ static const struct CMUnitTest tests[] = {
     cmocka_unit_test(test_misuse),
     cmocka_unit_test(test_what_put_lends_is_the_codecs_own),
     cmocka_unit_test(test_what_is_held_can_be_moved_elsewhere),
+    cmocka_unit_test(test_auto_is_told_what_became_of_the_byte),
     cmocka_unit_test(test_what_is_too_long_says_how_long),
 };
 

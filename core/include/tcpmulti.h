@@ -11,9 +11,10 @@
  *                         engine; but for tcpm_engine_close, which ends it there and touches no
  *                         connection of the parent. Make another engine for the child. (Names that
  *                         were being looked up keep the child's loop waiting: libuv's part.)
- * handlers-from-the-loop  Handlers run from uv_run only, never inside a call of yours. The one
- *                         exception: initialize, inside tcpm_connect. Every function here may be
- *                         called from every handler.
+ * handlers-from-the-loop  Handlers run from uv_run only, never inside a call of yours. The two
+ *                         exceptions: initialize, inside tcpm_connect, and the last events, inside
+ *                         tcpm_engine_close_now. Every function here may be called from every
+ *                         handler.
  * one-last-event          initialize (success (input|flushed)* (eof flushed*)?)?
  *                         (failure|error|timeout)? disconnected: for each tcpm_connect that
  *                         returned 0, disconnected comes once, and last. After a negative result:

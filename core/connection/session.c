@@ -100,6 +100,7 @@ int tcpm__session_create(struct tcpm_engine *engine, const struct tcpm_session_o
     tcpm__list_init(&session->in_rooms);
     tcpm__list_init(&session->in_dead);
     tcpm__list_init(&session->alarms);
+    tcpm__list_init(&session->posts);
     session->refill.session = session;
     tcpm__list_append(&engine->sessions, &session->in_engine);
     *ret = session;

@@ -158,7 +158,7 @@ struct tcpm_session {
     struct tcpm__chain connections; /* oldest first */
     uint64_t walked_id;             /* what tcpm_next gave last */
     uint32_t walked_slot; /* of that connection; once it has ended, of the one before it; or 0 */
-    struct tcpm__list alarms;
+    struct tcpm__list alarms, posts;
     struct tcpm__alarm refill; /* when the pace allows the next attempt */
     struct tcpm__signal *signals;
     uint32_t connect_timeout_ms, input_timeout_ms, shutdown_timeout_ms;
@@ -178,7 +178,8 @@ struct tcpm_session {
 
 struct tcpm__post {
     struct tcpm__post *next;
-    struct tcpm_session *session;
+    struct tcpm__list in_session;
+    struct tcpm_session *session; /* NULL: it was dropped */
     struct tcpm_task task;
 };
 

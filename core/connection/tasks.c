@@ -26,6 +26,7 @@ int tcpm__posts_add(struct tcpm_session *session, struct tcpm_task task)
     if (post == NULL)
         return -ENOMEM;
     *post = (struct tcpm__post){.session = session, .task = task};
+    tcpm__list_append(&session->posts, &post->in_session);
     *posts->last = post;
     posts->last = &post->next;
     tcpm__work_add(engine);
@@ -65,23 +66,25 @@ void tcpm__posts_run(struct tcpm_engine *engine, struct tcpm__posts *posts)
         posts->first = post->next;
         if (posts->first == NULL)
             posts->last = &posts->first;
-        if (post->session != NULL)
+        if (post->session != NULL) {
+            tcpm__list_remove(&post->in_session);
             run_task(post->session, &post->task);
+        }
         tcpm__memory_free(&engine->memory, post);
         tcpm__work_done(engine);
     }
     engine->running_posts = false;
 }
 
-static void drop_posts(struct tcpm__posts *posts, const struct tcpm_session *session)
+static void drop_posts(struct tcpm_session *session)
 {
-    struct tcpm_engine *engine = session->engine;
+    while (!tcpm__list_empty(&session->posts)) {
+        struct tcpm__post *post =
+            TCPM__CONTAINER(session->posts.next, struct tcpm__post, in_session);
 
-    for (struct tcpm__post *post = posts->first; post != NULL; post = post->next) {
-        if (post->session != session)
-            continue;
+        tcpm__list_remove(&post->in_session);
         post->session = NULL;
-        drop_task(engine, &post->task);
+        drop_task(session->engine, &post->task);
     }
 }
 
@@ -317,8 +320,7 @@ int tcpm__signal_set(struct tcpm_session *session, int signum, struct tcpm_task 
 
 void tcpm__tasks_drop_session(struct tcpm_session *session)
 {
-    drop_posts(&session->engine->posts, session);
-    drop_posts(&session->engine->next_posts, session);
+    drop_posts(session);
     while (!tcpm__list_empty(&session->alarms))
         tcpm__alarm_remove(TCPM__CONTAINER(session->alarms.next, struct tcpm__alarm, in_session));
     while (session->signals != NULL)

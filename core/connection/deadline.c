@@ -184,6 +184,14 @@ static void count_progress(struct tcpm__connection *connection)
         connection->stamp_ms = now_of(connection) - since_ms;
 }
 
+/* With a send that the kernel may take at once: whether the upload before it is over, so that this
+   one does not count as a part of it. */
+void tcpm__deadline_look_at_upload(struct tcpm__connection *connection)
+{
+    tcpm__network_now(&tcpm__engine_of(connection)->network);
+    count_progress(connection);
+}
+
 /* When a flush has run out of time the kernel is asked again: after a stall it may have room. */
 static bool flush_is_due(const struct tcpm__connection *connection)
 {

@@ -187,6 +187,7 @@ void tcpm__deadline_begin(struct tcpm__connection *connection); /* of the attemp
 void tcpm__deadline_arm(struct tcpm__connection *connection);   /* after any change of its times */
 void tcpm__deadline_set(struct tcpm__connection *connection, uint64_t ms); /* 0: none */
 int64_t tcpm__deadline_left(const struct tcpm__connection *connection);    /* ms; 0: none */
+void tcpm__deadline_look_at_upload(struct tcpm__connection *connection);
 void tcpm__deadline_cancel(struct tcpm__connection *connection);
 bool tcpm__deadline_expire(struct tcpm_engine *engine); /* true: it has ended a connection */
 

@@ -164,6 +164,8 @@ static int take_bytes(struct tcpm__connection *connection, const char *bytes, si
     size_t before = tcpm__buffer_length(connection->queue), sent = 0;
     int result = 0;
 
+    if (before == 0 && tcpm__has(connection, TCPM__UPLOADING))
+        tcpm__deadline_look_at_upload(connection);
     if (before == 0 && can_send(connection) && !connection->session->cork)
         sent = send_bytes(connection, bytes, length);
     if (sent < length)

@@ -157,7 +157,9 @@ static void take_lookup(void *owner, int status, const union tcpm__address *addr
         return;
     if (status == 0)
         status = keep_addresses(connection, addresses, count);
-    if (status < 0)
+    if (can_wait_again(connection, status))
+        tcpm__admission_retry(connection, connection->rare.attempt->number);
+    else if (status < 0)
         tcpm__connection_fail(connection, TCPM_OP_RESOLVE, status, NULL);
     else
         try_next(connection, TCPM_OP_CONNECT, 0);

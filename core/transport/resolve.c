@@ -9,7 +9,9 @@
 
 #include <errno.h>
 #include <netdb.h>
+#include <sys/epoll.h>
 #include <sys/socket.h>
+#include <unistd.h>
 
 #define ADDRESSES_MAX 64 /* of one name; what exceeds it is not tried */
 
@@ -41,6 +43,25 @@ static int translate_status(int status)
     }
 }
 
+/* A resolver without a descriptor for its files and sockets says that there is no such name. 0, or
+   -EMFILE or -ENFILE, as long as it lasts. */
+static int lack_of_descriptors(void)
+{
+    int fd = epoll_create1(EPOLL_CLOEXEC);
+
+    if (fd < 0)
+        return errno == EMFILE || errno == ENFILE ? -errno : 0;
+    close(fd);
+    return 0;
+}
+
+static int explain_status(int status)
+{
+    int lack = lack_of_descriptors();
+
+    return lack < 0 ? lack : translate_status(status);
+}
+
 static size_t gather(const struct addrinfo *info, unsigned port, union tcpm__address *addresses)
 {
     size_t count = 0;
@@ -67,7 +88,7 @@ static void take_addresses(uv_getaddrinfo_t *request, int status, struct addrinf
             count = gather(info, lookup->port, addresses);
             status = count == 0 ? UV_EAI_NODATA : 0;
         }
-        lookup->done(lookup->owner, status < 0 ? translate_status(status) : 0, addresses, count);
+        lookup->done(lookup->owner, status < 0 ? explain_status(status) : 0, addresses, count);
     }
     uv_freeaddrinfo(info);
     tcpm__memory_free(network->memory, lookup);

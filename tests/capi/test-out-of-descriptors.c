@@ -4,6 +4,7 @@
  */
 #include "host.h"
 
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
 
@@ -117,6 +118,33 @@ static void test_within_a_second_what_waits_starts(void **state)
     check_recovery("127.0.0.1", EMFILE);
     check_recovery("127.0.0.1", ENFILE);
     check_recovery("localhost", EMFILE);
+}
+
+/* Really none is left, for nobody: the resolver cannot even read its files. */
+static void test_a_name_is_looked_up_again(void **state)
+{
+    static struct scene scene;
+    struct rlimit before, low;
+    int taken[300], count = 0;
+
+    (void) state;
+    open_scene(&scene, (struct tcpm_session_options){.domain = 4}, OPEN);
+    out_of_descriptors = 0;
+    assert_int_equal(getrlimit(RLIMIT_NOFILE, &before), 0);
+    low = before;
+    low.rlim_cur = COUNT(taken);
+    assert_int_equal(setrlimit(RLIMIT_NOFILE, &low), 0);
+    while (count < (int) COUNT(taken) && (taken[count] = dup(STDOUT_FILENO)) >= 0)
+        count++;
+    connect_waiting(&scene, "localhost");
+    run_for(&scene, 500);
+    while (count > 0)
+        close(taken[--count]);
+    assert_int_equal(setrlimit(RLIMIT_NOFILE, &before), 0);
+    for (size_t i = 0; i < WAITING; i++)
+        assert_log(&scene.waiting[i], "initialize");
+    host_run_until(&scene.host, all_open, &scene);
+    close_scene(&scene);
 }
 
 /* The first in the queue is tried again and again; the others wait behind it, in order. */
@@ -265,6 +293,7 @@ static void test_the_deadline_of_a_connect_that_never_started(void **state)
 
 static const struct CMUnitTest tests[] = {
     cmocka_unit_test(test_within_a_second_what_waits_starts),
+    cmocka_unit_test(test_a_name_is_looked_up_again),
     cmocka_unit_test(test_a_connect_that_is_tried_again_keeps_its_place),
     cmocka_unit_test(test_it_does_not_use_up_the_rate),
     cmocka_unit_test(test_its_deadline_runs_on),

@@ -21,7 +21,8 @@ struct tcpm_lua_options {
     size_t size;
     /* A fatal script error: a handler has raised and no on_exception took it. All sessions of this
        Lua state have just been ended, without further events. traceback is borrowed until it
-       returns. From it you may do anything but run the loop or close the Lua state. May be NULL. */
+       returns. From it you may do anything but run the loop: you may close the module, and the Lua
+       state too unless your loop is run from inside a function of that state. May be NULL. */
     void (*exception)(const char *traceback, void *user);
     void *user;
 };
@@ -48,7 +49,9 @@ TCPM_API int tcpm_lua_open(struct lua_State *L, struct tcpm_engine *engine,
 
 /* Ends all Lua sessions without events; lua_close does it too. What Lua code still holds answers
    ESHUTDOWN and ESTALE. In a host the last of it goes in the next turns of its loop, so close the
-   engine, or run the loop, after this and before the engine's memory goes. Twice is fine. */
+   engine, or run the loop, after this and before the engine's memory goes. It may be called from
+   any handler, which may raise after that; where the module has a loop of its own, that loop goes
+   when run has returned, or with the Lua state. Twice is fine. */
 TCPM_API void tcpm_lua_close(struct lua_State *L);
 
 #ifdef __cplusplus

@@ -24,10 +24,10 @@ enum {
 /* An instance. Only AUTO changes it: its first line end becomes the input literal, as soon as the
    byte behind it is known. */
 struct line {
-    enum tcpm_ends ends;
     bool is_half; /* AUTO: literals[0] has ended a line, the byte behind it is not yet known */
     size_t max_length;
-    size_t input_length, output_length; /* of the two literals; input 0: by ends */
+    size_t input_length, output_length; /* of the two literals; 0: none, or for AUTO none yet */
+    size_t input_room;                  /* bytes in front of the output literal */
     char too_long[64];                  /* the message */
     char literals[];                    /* input (for AUTO 2 bytes are reserved), then output */
 };
@@ -36,13 +36,6 @@ struct line_setup {
     struct tcpm_line_options options;
     size_t input_room, input_length, output_length;
 };
-
-static const char *output_literal(const struct line *line)
-{
-    bool reserved = line->ends == TCPM_ENDS_AUTO;
-
-    return line->literals + (reserved ? 2 : line->input_length);
-}
 
 static size_t smaller(size_t a, size_t b)
 {
@@ -93,8 +86,9 @@ static size_t find_any(const char *bytes, size_t from, size_t end)
 
 /* A record that ends in the last byte there is, a CR, is delivered at once; the LF that may follow
    belongs to it and is left to the connection. */
-static int get_any(const struct line *line, const char *bytes, size_t length, struct tcpm_cut *cut)
+static int get_any(void *self, const char *bytes, size_t length, struct tcpm_cut *cut)
 {
+    const struct line *line = self;
     size_t window = length > line->max_length ? line->max_length + 1 : length;
     size_t end = find_any(bytes, cut->seen, window);
 
@@ -110,8 +104,9 @@ static int get_any(const struct line *line, const char *bytes, size_t length, st
 }
 
 /* The one byte beyond max_length that is no refusal yet is a CR whose LF may come. */
-static int get_lf(const struct line *line, const char *bytes, size_t length, struct tcpm_cut *cut)
+static int get_lf(void *self, const char *bytes, size_t length, struct tcpm_cut *cut)
 {
+    const struct line *line = self;
     size_t max = line->max_length;
     size_t window = length > max && length - max > 2 ? max + 2 : length;
     const char *lf = NULL;
@@ -173,9 +168,9 @@ static const char *find_literal(const struct line *line, const char *bytes, size
     return NULL;
 }
 
-static int get_literal(const struct line *line, const char *bytes, size_t length,
-                       struct tcpm_cut *cut)
+static int get_literal(void *self, const char *bytes, size_t length, struct tcpm_cut *cut)
 {
+    const struct line *line = self;
     size_t size = line->input_length, max = line->max_length;
     size_t window = length > max && length - max > size ? max + size : length;
     size_t from = cut->seen < size ? 0 : cut->seen - (size - 1);
@@ -227,29 +222,14 @@ static int get_unsettled(struct line *line, const char *bytes, size_t length, st
     return deliver(cut, bytes, end, bytes[end + 1] == other ? end + 2 : end + 1);
 }
 
-static int get_auto(struct line *line, const char *bytes, size_t length, struct tcpm_cut *cut)
+static int get_auto(void *self, const char *bytes, size_t length, struct tcpm_cut *cut)
 {
+    struct line *line = self;
+
     if (line->is_half && cut->swallowed >= 0)
         settle(line, cut->swallowed > 0);
     return line->input_length > 0 ? get_literal(line, bytes, length, cut)
                                   : get_unsettled(line, bytes, length, cut);
-}
-
-static int get_line(void *self, const char *bytes, size_t length, struct tcpm_cut *cut)
-{
-    struct line *line = self;
-
-    switch (line->ends) {
-    case TCPM_ENDS_LF:
-        return get_lf(line, bytes, length, cut);
-    case TCPM_ENDS_AUTO:
-        return get_auto(line, bytes, length, cut);
-    case TCPM_ENDS_ANY:
-    default:
-        if (line->input_length > 0)
-            return get_literal(line, bytes, length, cut);
-        return get_any(line, bytes, length, cut);
-    }
 }
 
 static int put_line(void *self, const void *record, size_t length, struct tcpm_out *out)
@@ -263,7 +243,7 @@ static int put_line(void *self, const void *record, size_t length, struct tcpm_o
     if (result < 0)
         return result;
     memcpy(room, record, length);
-    memcpy(room + length, output_literal(line), line->output_length);
+    memcpy(room + length, line->literals + line->input_room, line->output_length);
     return 0;
 }
 
@@ -272,15 +252,15 @@ static int init_line(void *self, const void *options)
     const struct line_setup *setup = options;
     struct line *line = self;
 
-    line->ends = (enum tcpm_ends) setup->options.ends;
     line->max_length = (size_t) setup->options.max_length;
     line->input_length = setup->input_length;
     line->output_length = setup->output_length;
+    line->input_room = setup->input_room;
     if (setup->input_length > 0)
         memcpy(line->literals, setup->options.input_literal, setup->input_length);
     if (setup->output_length > 0)
-        memcpy(line->literals + setup->input_room, setup->options.output_literal,
-               setup->output_length);
+        memcpy(line->literals + line->input_room, setup->options.output_literal,
+               line->output_length);
     snprintf(line->too_long, sizeof line->too_long, "a line is longer than %zu bytes",
              line->max_length);
     return 0;
@@ -315,6 +295,25 @@ static bool check_setup(struct line_setup *setup)
            setup->output_length <= LITERAL_LIMIT;
 }
 
+/* The kind for one way to know a line end, so that no record has to ask for the way. */
+static struct tcpm_filter_kind choose_kind(const struct line_setup *setup)
+{
+    struct tcpm_filter_kind kind = {.size = sizeof kind,
+                                    .name = "line",
+                                    .init = init_line,
+                                    .get_one = get_any,
+                                    .put = put_line};
+
+    kind.self_size = sizeof(struct line) + setup->input_room + setup->output_length;
+    if (setup->options.ends == TCPM_ENDS_LF)
+        kind.get_one = get_lf;
+    else if (setup->options.ends == TCPM_ENDS_AUTO)
+        kind.get_one = get_auto;
+    else if (setup->input_length > 0)
+        kind.get_one = get_literal;
+    return kind;
+}
+
 int tcpm_filter_line(const struct tcpm_line_options *options_or_null, struct tcpm_filter **filter)
 {
     struct line_setup setup = {.options.size = 0};
@@ -326,11 +325,6 @@ int tcpm_filter_line(const struct tcpm_line_options *options_or_null, struct tcp
         return result;
     if (!check_setup(&setup))
         return -EINVAL;
-    struct tcpm_filter_kind kind = {.size = sizeof kind,
-                                    .name = "line",
-                                    .init = init_line,
-                                    .get_one = get_line,
-                                    .put = put_line};
-    kind.self_size = sizeof(struct line) + setup.input_room + setup.output_length;
+    struct tcpm_filter_kind kind = choose_kind(&setup);
     return tcpm__filter_create(&kind, &setup, setup.options.ends != TCPM_ENDS_AUTO, filter);
 }

@@ -1,3 +1,4 @@
+-- SPDX-License-Identifier: MIT
 -- Alarms of sessions and of connections, and beats. The core runs their tasks; names, and what was
 -- given with them, are kept here.
 --

@@ -1,3 +1,4 @@
+-- SPDX-License-Identifier: MIT
 -- Other names for ours. First the Perl spellings, which are accepted: options of create, connect
 -- and filters, methods of cheaps, names of filters. Options that were lower-case in Perl
 -- (inline_states, args, …) need no entry.

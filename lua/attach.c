@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * tcpmulti.attach: the connections of this Lua state live on the loop of luv, in a plain luajit
  * with lua-luv or in Neovim, which then runs it. luv is not linked: its loop is found through the

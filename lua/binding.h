@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * What the files of the binding share: the runtime (one for each Lua state), its sessions and
  * connections, and the one way in which the loop calls Lua.

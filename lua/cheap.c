@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * What a connection's heap can do: the methods of cheaps, which are module functions as well. Each
  * turns its first argument into a live connection and calls one function of the core; what has

@@ -1,3 +1,4 @@
+-- SPDX-License-Identifier: MIT
 -- Reading tables of options: aliases resolved, unknown keys named with the nearest known one, each
 -- value checked. Nothing here raises: a problem is returned as nil, message, so that the function
 -- the script has called can raise it at the script's own line.

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * Closing the module, which a script may ask for by os.exit and a host at any time, in a handler
  * too. Sessions and connections end at once, without events, and what is called afterwards finds

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * Built-in filters as objects: clone gives an instance with the methods that a script's own filter
  * has, so that a stack can hold both kinds, and a script can use a filter on bytes from anywhere.

@@ -1,3 +1,4 @@
+-- SPDX-License-Identifier: MIT
 -- Filters made of functions and of other filters. Each has the methods that a script's own filter
 -- has; records between the stages of a stack are any values but nil.
 --

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * connect in its three forms, and for the pull form (pull.c). All of them bring their arguments
  * into the same order on the stack and end in one function, open_connection.

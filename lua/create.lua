@@ -1,3 +1,4 @@
+-- SPDX-License-Identifier: MIT
 -- create and the table form of connect: every option is checked here, once, and handed to C in the
 -- core's own terms (milliseconds, -1 for none).
 local core, tcpmulti = ...

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """Embeds the parts of the module that are written in Lua: embed.py OUTPUT PART.lua ...
 
 The order on the command line is the order in which they are loaded.

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * The events of the core as calls of the session's handlers: the hot path. Each event fills a
  * struct on the C stack and passes it to the trampoline, which fetches the handler by one integer

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * What happens when a handler, a state or a filter of a session raises. on_exception is told, from
  * the loop, and the connection concerned ends; without on_exception, or when that raises too, the

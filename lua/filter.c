@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * Filters as Lua values. A built-in one is userdata that holds the core's specification, checked
  * once and cheap to switch to; one that is written in Lua is the script's table. Specifications by

@@ -1,3 +1,4 @@
+-- SPDX-License-Identifier: MIT
 -- Specifications of filters: names with options, and objects. A built-in filter is userdata that C
 -- makes of checked options; everything else is a table with the methods of a filter.
 local core, tcpmulti = ...

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * The bytes that a filter written in Lua holds, for when the script does something to the input of
  * its connection: puts bytes in front of them, orders a record of so many, takes another filter.

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * The module in a host: a program with a Lua state, a loop and an engine of its own.
  */

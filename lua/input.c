@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * Methods of cheaps that are about the input and the filters of a connection. A filter written in
  * Lua keeps bytes itself: what it holds counts as the connection's, and goes back to the core where

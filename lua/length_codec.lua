@@ -1,3 +1,4 @@
+-- SPDX-License-Identifier: MIT
 -- Blocks whose length two functions of the script read and write: the option length_codec of block.
 --
 -- What always holds: each byte is copied a bounded number of times, however many come at once and

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * The standard library as the parts written in Lua see it: functions of their own, so that nothing
  * a script has done to its globals, to the tables of the libraries or to the metatable of strings

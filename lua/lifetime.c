@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * How a session begins and ends, and who keeps it alive meanwhile.
  *

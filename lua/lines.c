@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * Standard input is shared: with the shell that started us, with what runs beside us in its
  * pipeline, often with standard output. O_NONBLOCK belongs to what is shared, so it is never set

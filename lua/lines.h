@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * Lines of standard input as bytes: opening, reading without ever blocking, finding ends of lines.
  * Knows no session and no Lua. What was read stays here until it is asked for, whoever asks.

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * Filters written in Lua, as one kind of the core's filters. Each connection gets a clone of the
  * script's object; it keeps what it is fed itself, so all bytes count as used at once, and what it

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * Filters written in Lua: one for each connection that uses one.
  */

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * Telling handles of luv's from ours on a loop that both use. Nothing of luv is linked: its handles
  * are known by what they point to.

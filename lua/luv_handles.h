@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * Handles of luv's on a loop that luv and this binding share, for the runner and for attach.
  */

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * What a script is told about a wrong argument. Calls that find one end here; nothing here runs on
  * the way of a call that is right.

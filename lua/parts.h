@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * The parts of the module that are written in Lua, embedded by embed.py.
  */

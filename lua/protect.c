@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * The one way in which the loop calls Lua. Nothing may jump over frames of libuv or of the core, so
  * whatever could raise, even for want of memory, runs inside a protected C function, the

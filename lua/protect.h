@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * The stack frame of tcpmulti.run, which protect.c relies on, and copies of messages.
  */

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * The pull form of connect: a function is asked for the next target, from the loop, whenever a
  * place is free.

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * Entering a new connection into the tables of the binding: its slot, its cheap, and what few
  * connections have besides. That happens inside of tcpm_connect, in its event initialize, before

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * What calls of the module answer, and the numbers they take: the two halves of every C function
  * here. What the world does wrong is nil, message, errname; what the caller does wrong is raised.

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * Running the loop, and what the runner may ask. The module's own loop is run here and nowhere
  * else; in a host it is the host's.

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * Opening the module on a Lua state: the runtime with its tables, the functions with their
  * upvalues, the parts that are written in Lua, and in a plain luajit the loop and the engine.

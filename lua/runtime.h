@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * What the runner tcpmulti-lua may ask of the module it has opened by luaopen_tcpmulti. Not
  * installed: hosts use tcpmulti_lua.h.

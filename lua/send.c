@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * send and shutdown, as methods of cheaps and of sessions and as module functions: what takes a
  * cheap or an id. Anything that is no live connection, or in a session's method another session's,

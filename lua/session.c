@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * Sessions as Lua objects: a plain table with the session's number in [0], so that nothing a script
  * keeps can dangle; the number is never used again, and below 0, where no id of a connection is.

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * The connections of this Lua state, by the slot of their id: what turns an id or a cheap of the
  * script into a session of the core. An entry lives from initialize until disconnected has

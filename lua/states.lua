@@ -1,3 +1,4 @@
+-- SPDX-License-Identifier: MIT
 -- Sessions beyond their connections: named states, what is queued for them, aliases, signals and
 -- standard input. The core runs tasks; the names are kept here. Alarms: alarms.lua.
 --

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * s:stdin(state): the lines of standard input as calls of a state. One line is delivered per turn
  * of the loop, by a task that posts itself again, so that what a state yields runs before the next

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * How the connections of a session have ended, as a list for the script, and as lines on standard
  * error for the runner's option --tally.

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * Queued states, alarms and signals: thin functions over the core's tasks, for the part written in
  * Lua (states.lua), which keeps the names. A task is a Lua table there; here it is an anchor, so

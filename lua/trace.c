@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * The trace of a session with options.trace: one printable line on standard error for each event of
  * its connections that is dispatched.

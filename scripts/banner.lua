@@ -1,3 +1,4 @@
+-- SPDX-License-Identifier: MIT
 -- banner.lua: the first bytes that each target sends on its own, safe to print on a terminal.
 --
 -- usage: tcpmulti-lua scripts/banner.lua [-w SECONDS] [HOST:PORT ...]

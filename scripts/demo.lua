@@ -1,3 +1,4 @@
+-- SPDX-License-Identifier: MIT
 -- demo.lua: thousands of connections open at once, each exchanging lines with the practice peer.
 -- Each always has one line under way, so a latency contains the wait behind all the others.
 -- usage: tcpmulti-lua --peer echo scripts/demo.lua [CONNECTIONS [LINES]]     (10000 and 10)

@@ -1,3 +1,4 @@
+-- SPDX-License-Identifier: MIT
 -- echo.lua: 30 connections send 200 random bytes each and compare what comes back.
 --
 -- usage: tcpmulti-lua --peer echo scripts/echo.lua             with the practice peer

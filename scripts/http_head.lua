@@ -1,3 +1,4 @@
+-- SPDX-License-Identifier: MIT
 -- http_head.lua: the status line and the headers of web servers (HTTP/1.1, HEAD).
 --
 -- usage: tcpmulti-lua scripts/http_head.lua [http://]HOST[:PORT][/PATH] ...

@@ -1,3 +1,4 @@
+-- SPDX-License-Identifier: MIT
 -- portscan.lua: which ports of a host accept connections? At most so many attempts at once.
 --
 -- usage: tcpmulti-lua scripts/portscan.lua [-t AT_ONCE] [-w SECONDS] HOST PORTS [PORTS ...]

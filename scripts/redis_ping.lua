@@ -1,3 +1,4 @@
+-- SPDX-License-Identifier: MIT
 -- redis_ping.lua: many connections to a Redis server, pipelined commands on each, every reply
 -- checked. Replies are read by switching filters: a line says what follows, "$5" a block of 5.
 --

@@ -1,3 +1,4 @@
+-- SPDX-License-Identifier: MIT
 -- smtp_probe.lua: asks mail servers, in a dialogue, whether they would take mail; sends none.
 --
 -- usage: tcpmulti-lua scripts/smtp_probe.lua [-f SENDER] [-t RECIPIENT] HOST[:PORT] ...

@@ -1,3 +1,4 @@
+-- SPDX-License-Identifier: MIT
 -- synopsis_long.lua: the long program of the Perl module's manual, with the names of this library:
 -- events, timeouts, filters, states and heaps, each once. The manual's program would talk for
 -- ever; this one hangs up after three records.

@@ -1,3 +1,4 @@
+-- SPDX-License-Identifier: MIT
 -- synopsis_short.lua: the short program of the Perl module's manual, with the names it uses there.
 -- Connects to the ports 1 to 1024 and prints the lines of those that talk first.
 --

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """Counts the results of tests/run: what meson logged of each build, down to the single case.
 
 A program that reports by TAP counts as its cases, any other as one. A program that crashed, ran out

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * What the public functions share: options and times as the caller gives them, and the way from an
  * id to its connection.

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * The public functions on connections: arguments are checked, the id is looked up, the phase
  * decides whether the call may do something, and the layer below does it.

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * The public functions that tell what is known, and change nothing but a heap: of a connection, and
  * who belongs to whom.

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * The public functions on engines and sessions: options are completed and checked, then the layer
  * below does the work.

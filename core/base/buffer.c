@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * The byte queue of base/buffer.h. The connection keeps two: what was received and is not yet a
  * record, and what was taken for sending and is not yet in the kernel.

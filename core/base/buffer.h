@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * A queue of bytes in one contiguous block: append at the end, consume from the front, put back in
  * front. An empty queue is NULL and costs nothing; moving bytes costs O(1) per byte, amortised.

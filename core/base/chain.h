@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * An intrusive doubly linked list of the items of a pool, by slot numbers: a link takes 8 bytes of
  * an item where pointers take 16. Slot 0 is none. Whether an item is in the list is for its owner

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * Error codes, their names and texts, and the words for the enums of the public header: one list
  * for each, so that C, Lua and the trace say the same. Called from everywhere; pure.

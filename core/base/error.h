@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * Names and texts of errors, and the printable line that is made of a message from elsewhere. The
  * public functions on errors live beside it.

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * A binary heap in an array, whose entries carry their times, so that ordering them reads nothing
  * else. See heap.h.

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * Times in order, to the nanosecond: for the few that a millisecond is too coarse for, where the
  * wheel has the many. Setting, moving and removing one of n cost O(log n). Pure: time comes in as

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * An intrusive doubly linked ring. A node that is in no list points to itself, so that removing it
  * again is harmless, and a zeroed node counts as in no list.

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * The allocator of whoever names no other: the C library's, behind the one function that the engine
  * asks for memory. Filters use it too, because they are made before there is an engine.

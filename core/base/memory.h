@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * The one way to get memory: the engine's reallocate function. Sizes are bytes. A result of NULL
  * means out of memory, and the old block is untouched.

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * Structs that begin with their size: what lets a program and a library of different ages work
  * together, and what makes sure that no option is ever ignored. Every public call that takes or

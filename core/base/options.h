@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * Reading a caller's struct that begins with its size: older callers' structs are completed with
  * zeros, newer ones accepted when what this library does not know is zero.

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* See pace.h. Each attempt moves the time of the next one by an interval, from when it was due. */
 #include "base/pace.h"
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * A pace: attempts at even intervals, to the nanosecond. Pure: time comes in as an argument.
  *

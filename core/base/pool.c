@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * The id table of base/pool.h: the connection layer takes an item for each connection and finds it
  * again by its id; whatever number a caller has kept, a connection that is gone is not found.

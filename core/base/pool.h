@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * Items of one size that never move and that are named by ids which are never used again: an id is
  * generation * 2^21 + slot. They live in chunks; a slot whose 2^32 generations are spent is

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * The tally of base/tally.h. Sessions see few kinds of ends and many of each: the list is searched
  * from its largest entry on, so that a common end is found at the first look.

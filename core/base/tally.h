@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * A tally of ends: how many connections of a session ended in the same way. Ends are the same by
  * reason, operation, code and timer, never by their texts. The entries stay sorted, the largest

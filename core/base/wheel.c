@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * The timing wheel of base/wheel.h. The engine has one, for every deadline of every connection and
  * every alarm, driven by one timer of the loop.

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * A hierarchical timing wheel: arming, moving and cancelling a timer cost O(1), whatever their
  * number. Pure: time comes in as an argument, in milliseconds of any clock that never goes back.

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * Who may have a socket, and when. A connect that may not start waits in its session, and all
  * requests are numbered in the order in which they are made. The engine knows the sessions whose

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * The attempt: from an address as given, over its lookup and one address after the other, to
  * success or failure. What the kernel reports at once still becomes an event of a later turn.

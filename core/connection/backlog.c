@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * Open connections that a read has left with more. Each turn of the loop, before it polls, has for
  * them as much time as all the rest of it took, up to 4 ms, and one read at least.

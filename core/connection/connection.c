@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * A connection's life: created by connect, phases changed by one function, ended by one other, and
  * its last events delivered at one place (finish). Whatever happens to a connection, wherever,

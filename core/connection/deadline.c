@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * Timeouts. Each connection has one timer in the wheel for the earliest of its times: the timeout
  * of its phase, its deadline, and the looks that a flush takes. It is lazy: input only moves a

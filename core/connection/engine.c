@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * The engine: what the sessions of one loop share, from its creation to the moment when libuv has
  * let go of everything that was ours.

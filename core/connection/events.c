@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * Every call of a handler goes through here, so that what it posts runs right after it, and so that
  * the rest of this layer may rely on being called from no handler but by the public functions.

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * Bytes received become records here. While a connection's bytes are being cut they form the
  * engine's chunk: the read buffer itself, or what was left over from earlier reads. What is not

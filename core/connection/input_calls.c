@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * What the user asks of a connection's input, in a handler or outside of one: pause and resume,
  * another filter, bytes put back in front, a record of so many bytes, and what is there.

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * The functions of this layer, by file. A connection that may have ended after a call is said so;
  * all others stay valid.

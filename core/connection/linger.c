@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * What the peer has acknowledged, and the end of a flush: when a socket may be closed. Called by
  * the ready pass once the queue is empty, and by the deadlines when it is time to look.

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * Records become bytes, and the bytes go to the kernel: at once if nothing is queued, else in order
  * behind the queue, when the kernel has room again. What the peer acknowledges of it is followed by

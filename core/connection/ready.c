@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * The turns of the loop. Before it polls (prepare) and after it has handed out its events (check)
  * the ready pass serves each marked connection once, lets waiting connects in, and stops sessions.

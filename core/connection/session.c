@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * Sessions: their defaults, and their end. A session that dies stays until its last connection has
  * had its last event; the ready pass then stops it.

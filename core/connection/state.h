@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * The three records that everything in this layer works on: engine, session, connection.
  *

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * Tasks of the user: posts run in order, alarms at their time, signals each time. Each task is run
  * once or dropped once; those of a connection are dropped before its last event.

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * The trace of an engine: one printable line for each change of phase, and for each address that
  * could not be connected to. Called only where there is a trace.

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * The block filter: records of a fixed size, or records with their length in front of them, in one
  * of ten encodings.

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * What all filters have in common: specifications, their instances, the place where a put writes,
  * and the checks that keep a filter's mistake from becoming the connection's. Connections come here

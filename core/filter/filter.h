@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * Filters inside: a specification (struct tcpm_filter), its running instances (struct tcpm__codec)
  * and the place where a put writes (struct tcpm_out). Pure: bytes in, records out and back; the

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * A filter by hand: what a connection does with its bytes, without a connection. For filters that
  * are made of other filters, and for trying them. The rules are those of connection/input.c: bytes

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * The line filter: a record ends at a line end, which is not part of it. Four ways to know one: any
  * of CRLF, LF and CR; LF with one CR before it dropped; what the first line end turns out to be;

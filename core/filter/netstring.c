@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * The netstring filter (cr.yp.to/proto/netstrings.txt): "5:hello,". A record is what stands between
  * the colon and the comma.

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * The stream filter: bytes as they come, in records of what a read brought, a large one in pieces.
  * A script gets each as a string: LuaJIT maps and unmaps large ones one by one. The connection

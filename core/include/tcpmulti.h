@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * libtcpmulti: very many outgoing TCP connections on a libuv loop of yours.
  *

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * Addresses as text and in the kernel's form. Pure but for /etc/services and the names of network
  * interfaces.

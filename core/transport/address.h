@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * Addresses and ports as text and as the kernel wants them. Only forms that cannot be mistaken are
  * numeric: the dotted quad, and IPv6 with or without brackets and scope.

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * The shared part of an engine's sockets; the engine owns it.
  *

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * What all sockets of an engine share: the epoll set that they are in, the read buffer, the clock,
  * and the timer that wakes the loop for alarms: a descriptor in the set, so that it is on time to

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * Texts that are given as an address and can be neither a numeric address nor the name of a host,
  * with the reason in words, so that the failure's message says what to change. Called for what is

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * Lookups by uv_getaddrinfo, in libuv's threads. Called by the attempt of a connection; a lookup
  * belongs to libuv until its callback, whether or not somebody still waits for it.

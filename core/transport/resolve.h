@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * Names to addresses, without blocking the loop. A lookup that nobody waits for any more goes on
  * in its thread, and its answer is dropped.

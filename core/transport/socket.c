@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * System calls on one socket, and the meaning of its events. Called by the connection layer, which
  * owns the sockets; its own calls go up through the network's socket events.

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * One TCP socket: connect, read, send, close, and what its events have told. It is part of its
  * owner's record, and is open while it has a descriptor. It is registered once, for everything and

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * tcpmulti for Lua states: the module that require "tcpmulti" loads, and the way for a C program
  * with a loop of its own to open the module on its state.

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * Descriptors and limits of the process. Descriptors 0 to 2 are always open, so that no connection
  * can become somebody's standard output; as many descriptors as the system allows may be opened.

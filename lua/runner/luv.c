@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * require "luv" in a script: Debian's lua-luv, on the loop that our connections use. Before it
  * opens it is given our loop and our way to call Lua, so that an error in one of its callbacks ends

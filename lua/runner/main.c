@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * tcpmulti-lua: runs a client script with the module tcpmulti built in. This file is the order of
  * things: command line, descriptors, practice peer (a fork, so before Lua and its threads), the Lua

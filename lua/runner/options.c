@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * The command line of tcpmulti-lua. Options come before the script; what follows it belongs to it,
  * but for one "--" right behind the script. An unknown option is answered by the nearest known one.

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * Standard output, as a stream of C's that every way to print goes through: print and io.write, in
  * compiled loops too, and C code of modules. It differs from C's own in two points. Where somebody

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * The practice peer, seen from the script's process: a child that is forked before anything else
  * exists, says at which port it listens, and ends with us whatever happens: the kernel kills it

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * The practice peer, inside its own process: an echo or other simple server on 32 addresses of the
  * loopback net, so that a script can be tried without a server. One thread, edge-triggered epoll;

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * What the practice peer does with its connections, by mode: echo, discard, chargen, banner and
  * http. Sockets and turns are the server's business (peer_server.c); a mode sees bytes only.

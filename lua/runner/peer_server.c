@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * The practice peer's server: 32 listening sockets and all their connections in one edge-triggered
  * epoll set. A connection is worked on until the kernel says EAGAIN or it has had its share of a

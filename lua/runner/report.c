@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * How errors reach a person: any Lua value becomes a message with a traceback, and what is printed
  * is made safe for a terminal, since messages may quote bytes that came from the network.

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * What the files of the program tcpmulti-lua share. The program owns a Lua state and what surrounds
  * it: options, descriptors, signals, the practice peer, the script's text, luv beside us. It knows

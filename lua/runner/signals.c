@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * SIGINT, SIGTERM and SIGHUP. The first one shuts every session down, in order, within LIMIT_MS,
  * and then the process dies by that signal, so that a shell sees what it was. The second ends the

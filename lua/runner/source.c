@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * The script's text. Scripts are source: LuaJIT's bytecode is not verified when it is loaded, and a
  * damaged or hostile file crashes the virtual machine. So every way to load a chunk that a script

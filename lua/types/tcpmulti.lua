@@ -1,3 +1,4 @@
+-- SPDX-License-Identifier: MIT
 ---@meta tcpmulti
 -- The reference of the Lua API, in LuaLS annotations; a test compares it with what the module
 -- exports. Times are seconds, fractions allowed; sizes are bytes.

@@ -1,3 +1,4 @@
+-- SPDX-License-Identifier: MIT
 -- Who may connect when: max_connections, connect_rate, the pull form, and the order of waiting.
 
 local lu = require "luaunit"

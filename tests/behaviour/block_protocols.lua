@@ -1,3 +1,4 @@
+-- SPDX-License-Identifier: MIT
 -- The README's table of protocols for the block filter: real frames of each, in one piece and byte
 -- by byte, by hand and over a connection.
 

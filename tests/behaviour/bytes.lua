@@ -1,3 +1,4 @@
+-- SPDX-License-Identifier: MIT
 -- Every byte is accounted for (FAULTS V01, I02, I19-I22, I30): what a graceful end promised arrives
 -- whole, what a hard end cut is a prefix, and floods of any shape neither stall nor grow memory.
 

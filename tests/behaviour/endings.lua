@@ -1,3 +1,4 @@
+-- SPDX-License-Identifier: MIT
 -- How connections end, beyond the table of behaviours: half a shutdown, pause, unread, fail, reset,
 -- and that peers of every kind get each byte that a shutdown promised them.
 

@@ -1,3 +1,4 @@
+-- SPDX-License-Identifier: MIT
 -- BEHAVIOUR R1-R14: what can be wrong with names, addresses, ports, descriptors and handlers.
 
 local lu = require "luaunit"

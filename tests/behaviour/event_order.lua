@@ -1,3 +1,4 @@
+-- SPDX-License-Identifier: MIT
 -- BEHAVIOUR E1-E20: which events come, and in which order.
 
 local lu = require "luaunit"

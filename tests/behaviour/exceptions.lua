@@ -1,3 +1,4 @@
+-- SPDX-License-Identifier: MIT
 -- Errors raised by handlers, states and alarms: on_exception isolates them, without it they are
 -- fatal; each handler in turn, and each kind of thing that Lua can raise.
 

@@ -1,3 +1,4 @@
+-- SPDX-License-Identifier: MIT
 -- BEHAVIOUR X26: all transitions between line, block and stream, as POE's own test 99_filterchange
 -- does them: by handshake (each step waits for the echo) and streamed (everything is on its way
 -- before the first switch). The peer echoes, so output and input filter of a step must agree.

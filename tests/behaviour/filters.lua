@@ -1,3 +1,4 @@
+-- SPDX-License-Identifier: MIT
 -- BEHAVIOUR X1-X19: what the built-in filters cut and send, and switching between them.
 
 local lu = require "luaunit"

@@ -1,3 +1,4 @@
+-- SPDX-License-Identifier: MIT
 -- BEHAVIOUR X20-X25: filters written in Lua, the combinators, errors in filters, and what is left
 -- at the end.
 

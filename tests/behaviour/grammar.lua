@@ -1,3 +1,4 @@
+-- SPDX-License-Identifier: MIT
 -- The rules of the event grammar that no row of the table shows: when handlers start, when flushed
 -- comes, in which order states and events run, and that no connection starves another.
 

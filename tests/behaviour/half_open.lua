@@ -1,3 +1,4 @@
+-- SPDX-License-Identifier: MIT
 -- The end of the peer: on_eof, half_open, what counts as silence then, and what the end promises
 -- of a flush.
 

@@ -1,3 +1,4 @@
+-- SPDX-License-Identifier: MIT
 -- BEHAVIOUR H1-H10: the connection's heap table and the session's.
 
 local lu = require "luaunit"

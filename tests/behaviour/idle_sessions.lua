@@ -1,3 +1,4 @@
+-- SPDX-License-Identifier: MIT
 -- A session lives until die, until run ends for want of work, or until it has nothing to do and the
 -- script cannot reach it any more. Compiled code keeps what it has seen, so the compiler is off.
 

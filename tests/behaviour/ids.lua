@@ -1,3 +1,4 @@
+-- SPDX-License-Identifier: MIT
 -- BEHAVIOUR I1-I7: an id names one connection, from connect to its last event, and never another.
 
 local lu = require "luaunit"

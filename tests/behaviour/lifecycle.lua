@@ -1,3 +1,4 @@
+-- SPDX-License-Identifier: MIT
 -- BEHAVIOUR L1-L19: how sessions and connections begin and end.
 
 local lu = require "luaunit"

@@ -1,3 +1,4 @@
+-- SPDX-License-Identifier: MIT
 -- Names: lookups never block the loop, are covered by the connect timeout, can be cancelled, and a
 -- name with several addresses is tried address by address. Each case runs in a network namespace of
 -- its own, whose name server is a luv socket in the loop of the script under test.

@@ -1,3 +1,4 @@
+-- SPDX-License-Identifier: MIT
 -- connect{ on_… = … }: handlers of one connection alone, in place of those of its session.
 
 local lu = require "luaunit"

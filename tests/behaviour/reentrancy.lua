@@ -1,3 +1,4 @@
+-- SPDX-License-Identifier: MIT
 -- What a handler may do, for each handler: shut down its own or another connection, let the session
 -- die, connect, raise, reset, fail, pause, collect garbage. Whatever it does, each connection gets
 -- its events by the grammar and exactly one last one, and run returns.

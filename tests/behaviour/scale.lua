@@ -1,3 +1,4 @@
+-- SPDX-License-Identifier: MIT
 -- BEHAVIOUR C1-C9: the same promises for thousands of connections, with bounds on time and memory.
 -- The figures are printed; the bounds leave room for a loaded machine and for sanitizers.
 

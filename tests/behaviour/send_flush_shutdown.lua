@@ -1,3 +1,4 @@
+-- SPDX-License-Identifier: MIT
 -- BEHAVIOUR S1-S16: what was sent before a shutdown arrives, and what cannot be sent is said.
 
 local lu = require "luaunit"

@@ -1,3 +1,4 @@
+-- SPDX-License-Identifier: MIT
 -- BEHAVIOUR N1-N11: several sessions side by side, states, aliases and alarms.
 
 local lu = require "luaunit"

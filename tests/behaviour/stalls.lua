@@ -1,3 +1,4 @@
+-- SPDX-License-Identifier: MIT
 -- FAULTS T07 and S12: a process that was stopped for longer than its timeouts, and finds when it
 -- goes on that data, connects and ends have been waiting: nothing of it is a timeout. And FAULTS
 -- I34: a peer that was stopped.

@@ -1,3 +1,4 @@
+-- SPDX-License-Identifier: MIT
 -- What the behaviour tests share: a list of cases that keeps its order, a session that writes down
 -- its events, a run that cannot hang, and peers that end with their test.
 --

@@ -1,3 +1,4 @@
+-- SPDX-License-Identifier: MIT
 -- s:tally(): how the connections of a session have ended, told apart by reason, op, errname, timer.
 
 local lu = require "luaunit"

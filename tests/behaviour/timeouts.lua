@@ -1,3 +1,4 @@
+-- SPDX-License-Identifier: MIT
 -- BEHAVIOUR T1-T15: the timeouts of a connection, from create, from connect and by cheap:timeout.
 
 local lu = require "luaunit"

@@ -1,3 +1,4 @@
+-- SPDX-License-Identifier: MIT
 -- BEHAVIOUR T16-T21: timeouts when handlers are slow, when we only send, when a flush stands still,
 -- and a thousand at once; and the deadline, which no input moves.
 

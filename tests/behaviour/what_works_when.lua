@@ -1,3 +1,4 @@
+-- SPDX-License-Identifier: MIT
 -- The table "What works when": each call in each phase of a connection and in each handler of its
 -- end. Nothing ever raises because a connection has ended.
 

@@ -1,3 +1,4 @@
+-- SPDX-License-Identifier: MIT
 -- Who is measured, the floor first: all ratios are to it. To add one: write its client in clients/
 -- (README.md says what is asked of it) and name it here.
 --   command(paths): program and first arguments

@@ -1,3 +1,4 @@
+-- SPDX-License-Identifier: MIT
 -- What the driver of the benchmark promises, apart from figures: a run whose client has not done
 -- its work does not count, ratios are taken by pairs, what was measured is not measured again.
 --   test-driver.lua DIRECTORY_OF_BENCH_PROGRAMS

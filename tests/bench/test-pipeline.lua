@@ -1,3 +1,4 @@
+-- SPDX-License-Identifier: MIT
 -- With the option cork, many small sends in a row cost no more than hiredis takes for them: 1,000
 -- connections with 16 commands under way each, CPU time for each answer, the two in turns.
 -- usage: luajit test-pipeline.lua OURS HIREDIS

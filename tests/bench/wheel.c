@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * The timing wheel alone: what arming and cancelling a timer cost with 10^3 to 10^6 of them armed,
  * and how late deadlines fire with a million armed. Run by tests/bench/run; prints a line of JSON.

@@ -1,3 +1,4 @@
+-- SPDX-License-Identifier: MIT
 -- What is measured. Of each workload: the name on the command line; `work`, what the client is
 -- told; the mode of the server; connections open at a time; operations in a full, a quick and a
 -- guard run; rounds; how a cost is told; and what ours has to reach: the ratio to the floor or the

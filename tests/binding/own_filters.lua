@@ -1,3 +1,4 @@
+-- SPDX-License-Identifier: MIT
 -- Filters written in Lua, as scripts would write them, for the tests of filters.
 local own = {}
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * A Lua state with the module in a host: what the tests in C share.
  */

@@ -1,3 +1,4 @@
+-- SPDX-License-Identifier: MIT
 -- Alarms and beats to parts of a millisecond, and run with a limit of time.
 local lu = require "luaunit"
 local luv = require "luv"

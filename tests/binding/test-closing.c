@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * The module is closed from inside: by a host, in any handler, state or function of a filter, which
  * may raise after that. No handler runs any more, and the loop or the engine goes in order.

@@ -1,3 +1,4 @@
+-- SPDX-License-Identifier: MIT
 -- What create and connect accept, and what they say to what they do not: the message names the
 -- option, the value and what was expected, and the position is that of the script's own line.
 local lu = require "luaunit"

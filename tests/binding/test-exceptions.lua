@@ -1,3 +1,4 @@
+-- SPDX-License-Identifier: MIT
 -- Errors that scripts raise: in handlers, states, alarms and pull functions, of every type, with
 -- on_exception and without.
 local lu = require "luaunit"

@@ -1,3 +1,4 @@
+-- SPDX-License-Identifier: MIT
 -- What a script does to the input of a connection whose filter is written in Lua or made of others:
 -- bytes put back, a record of so many bytes, another filter. What the old filter holds, and the LF
 -- that its last line awaits, are the connection's; a function of a filter runs while the connection

@@ -1,3 +1,4 @@
+-- SPDX-License-Identifier: MIT
 -- Filters by name and by hand: what a specification must be, built-in filters on bytes from
 -- anywhere, and filters made of functions and of other filters.
 local lu = require "luaunit"

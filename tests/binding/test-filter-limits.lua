@@ -1,3 +1,4 @@
+-- SPDX-License-Identifier: MIT
 -- What filters do about lengths: what length_codec is given and may answer; what is too long says
 -- so; and nothing costs more than its bytes, however they come.
 local lu = require "luaunit"

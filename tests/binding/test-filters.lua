@@ -1,3 +1,4 @@
+-- SPDX-License-Identifier: MIT
 -- Filters written in Lua: an MQTT-like one, records of any type, what a filter may refuse or raise,
 -- and calls of the library from inside of one.
 local lu = require "luaunit"

@@ -1,3 +1,4 @@
+-- SPDX-License-Identifier: MIT
 -- Nothing that a script defines or changes in its globals, in the tables of the standard libraries
 -- or in the metatable of strings reaches the module; and what a session's table holds is the
 -- script's to overwrite.

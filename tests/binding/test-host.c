@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * The module in a program with a loop and a Lua state of its own: tcpmulti_lua.h. The loop is the
  * host's to run, a fatal error is the host's to hear, and the Lua state may be closed in the middle

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * Memory errors of Lua: each allocation of a run with handlers, states, alarms and filters in Lua
  * fails once, and a run of them fails. Nothing crashes, nothing jumps over the loop, every

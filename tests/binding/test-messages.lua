@@ -1,3 +1,4 @@
+-- SPDX-License-Identifier: MIT
 -- Mistakes of beginners, and what each of them is told: one line of a script, and words that the
 -- error must contain. Its position is always that of the line, and it has one line of printable
 -- ASCII. In the lines t is the module, s a session with the state report, c a connection of it.

@@ -1,3 +1,4 @@
+-- SPDX-License-Identifier: MIT
 -- States, alarms, aliases and signals, beyond what the behaviour table asks: results and arguments
 -- of every call, alarms of connections, the running session, tracing.
 local lu = require "luaunit"

@@ -1,3 +1,4 @@
+-- SPDX-License-Identifier: MIT
 -- s:stdin: lines of pipes, files, terminals and what cannot be polled; its end, its limits, and how
 -- it waits for places.
 local harness = require "scripts.harness"

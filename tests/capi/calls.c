@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* See calls.h. The results are those of the table "what works when". */
 #include "calls.h"
 

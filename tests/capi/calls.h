@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * Every function of the C API that a connection or a session can be given, in one table, so that a
  * test can call each of them from everywhere.

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* The public header as strict C11. */
 #include "header.h"
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 // The public header as strict C++17.
 #include "header.h"
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * The public header alone, twice, without uv.h, in whatever language includes this. The program
  * uses every macro, so that each is seen by the strictest compiler settings.

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * What the tests of the C API share: a host with a loop and an engine, connections that write down
  * what happens to them, and the end of it all, at which nothing may be left. Tests see the public

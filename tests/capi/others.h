@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * What a host does on its loop besides: a timer, a pipe, an async that another thread wakes, and a
  * TCP server and client of its own. With these the tests of embedding and teardown share the loop.

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * A client on plain libuv, written as its documentation suggests, and children that may die: with
  * these the tests of the traps show what happens without this library. What they show is true of

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * For tests of what a handler asks of the input: other filters, bytes put back, and a run of one
  * connection against one peer.

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * A filter of a program's own, made of nothing but the public header: MQTT's packets (MQTT 3.1.1,
  * section 2.2), one byte of type, a length of 1 to 4 bytes with 7 bits each, and so many bytes. A

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * Who may have a socket: connects over a limit wait their turn in order, room is announced, a rate
  * is kept, and the file limit is never met.

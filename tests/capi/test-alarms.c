@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * Alarms and beats to the microsecond. What is late is compared, in turns, with a loop that does
  * nothing but wait for a timerfd, so that a busy machine is as slow for both.

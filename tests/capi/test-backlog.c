@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * Connections with more to read than a turn of the loop allows: each has its turn, and whatever is
  * done to one that waits for it works as for any other.

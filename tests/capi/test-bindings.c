@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * What bindings to other languages need: tcpm_abort, for a handler that raised, and tcpm_fail_as,
  * for a failure that has an operation of its own.

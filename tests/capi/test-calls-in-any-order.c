@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * Calls in any order (FAULTS R23): every event of many connections makes random calls on itself and
  * on others, ended ones included; so does the host between turns. Whatever happens, the grammar

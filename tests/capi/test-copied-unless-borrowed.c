@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * The promise copied-unless-borrowed: what is passed is copied before the call returns, so it may
  * be overwritten and freed at once; what a handler gets stays as it is until the handler returns.

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * The option cork: what is sent in one turn of the loop goes out together, in order, before the
  * loop polls; corked bytes are queued bytes. The system calls are counted by a send of this

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * Embedding: two sessions on a host's own loop, beside the host's own handles, which go on as if
  * nothing else were there; several engines on one loop; descriptors that no child gets.

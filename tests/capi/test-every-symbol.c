@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * Every function of the public header is in the built shared library, under its name, and this
  * program's list of them is the header's: a new function without a test is found here. HEADER is

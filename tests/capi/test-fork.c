@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * The promise one-process: an engine belongs to the process that made it. Whatever a forked child
  * does with its copy, the parent's connections go on, and the child is told.

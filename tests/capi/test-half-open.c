@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * The peer's end: the event eof, which takes the place of error(READ, TCPM_EOF), and half_open,
  * with which it ends the input only.

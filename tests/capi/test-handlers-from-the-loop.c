@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * The promise handlers-from-the-loop: no handler runs inside a call of the user's, but initialize
  * inside connect; and every function may be called from every handler. Each call of the table is

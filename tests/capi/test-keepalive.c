@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * keepalive: a peer that is gone without a word is an error after about twice the time, whether or
  * not output waits for it. What the kernel is told is looked at; and, in a network of its own where

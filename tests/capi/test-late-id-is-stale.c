@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * The promise late-id-is-stale: an id is never used again in its engine, and once disconnected has
  * returned every call with it gives -ESTALE, for good.

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * The promise leaves-no-trace: nothing is printed, no signal's disposition changes but by tcpm_sig,
  * an idle engine does not keep uv_run from returning, and after the engine's closed the loop closes

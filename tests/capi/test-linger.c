@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * When a flush is over: FIN goes out behind the queue whatever still comes in, the looks at what is
  * not acknowledged come less and less often, none of them closes over input, and no call is spent

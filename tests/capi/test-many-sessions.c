@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * What a session costs that has nothing to do: nothing. Costs are processor time, the least of
  * several measurements, and compared with what the same costs where there is little else.

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * The promise memory-is-an-error: when the engine's reallocate fails, that is -ENOMEM from the call
  * that needed it, or an error of the one connection that needed it. In each scenario every

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * Addresses: numbers, names, scopes and families; a lookup blocks nobody and can be cancelled; what
  * cannot be found is a failure with its own name.

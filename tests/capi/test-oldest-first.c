@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * One queue over all sessions: among the connects that their sessions' limits let start, the oldest
  * starts first, and as soon as there is a place. A model of the queue learns from the trace what

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * A connection that is the only busy one for long is asked for its input without asking the kernel
  * who has some. Everything else that can happen to it must still be heard, also from the others.

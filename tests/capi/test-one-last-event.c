@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * The promise one-last-event: for each connect that returned 0, disconnected comes once, and last;
  * after a negative result nothing comes. The grammar itself is checked by every track.

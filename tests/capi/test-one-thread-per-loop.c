@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * The promise one-thread-per-loop: several loops in several threads, one engine each, with filters
  * of their own, share nothing and do not wait for each other. Nothing here may use cmocka inside a

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * The process has no descriptor left, and then some again. What had to wait starts within a second;
  * it keeps its place among those that wait, and its deadline.

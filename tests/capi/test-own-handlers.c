@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * Handlers that tcpm_connect gets for one connection replace those of its session, event by event;
  * the other connections of the session keep the session's.

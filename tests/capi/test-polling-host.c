@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * A host that polls the descriptor of the loop itself, as long as uv_backend_timeout says, and then
  * lets the loop run without waiting: whatever it has called, and from wherever, it does not sleep

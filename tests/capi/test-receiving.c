@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * What comes in: records whole and in order, also when the handler pauses, changes the filter, or
  * puts bytes back; what is not yet a record stays readable to the end.

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * A connection to oneself: where nobody listens the kernel may give a socket the port that it wants
  * to connect to, and connects it to itself. That is a refused connect, through whatever address it

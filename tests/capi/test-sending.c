@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * What send takes is sent, in order, once: before success and after, one record or many, whether
  * the kernel has room or not; and flushed tells when it is gone.

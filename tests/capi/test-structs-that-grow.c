@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * Structs that begin with their size: an older program's shorter ones are read as if completed with
  * zeros, a newer one's longer ones are accepted if what this library does not know is zero, and

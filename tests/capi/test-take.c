@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * tcpm_take: the next record is so many bytes, whatever the filter, which goes on behind them.
  */

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* tcpm_tally: how the connections of a session have ended, by kind, the largest count first. */
 #include "host.h"
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * Posts, alarms and signals: a post made in a handler runs right after it, before the next record;
  * one made by such a task, or elsewhere, in the next turn; alarms run at their time, in order; what

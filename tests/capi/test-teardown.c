@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * Teardown in the middle of everything: connections in every phase, lookups, alarms, signals and
  * the host's own handles; after any number of turns and events, from outside and from a handler.

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * Timeouts: never early, not much too late, restarted by what the header says and by nothing else.
  * Upper bounds are generous: the machine may be busy.

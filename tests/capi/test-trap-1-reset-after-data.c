@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * Trap 1: data and then RST is reported by libuv as a clean end of file, and part of the data can
  * be left in the kernel. Here: all bytes, and then the reset by its name.

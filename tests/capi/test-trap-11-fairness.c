@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * Trap 11: one socket may take 2 MiB in one turn of libuv, and one turn may dispatch thousands of
  * events before a timer runs. Here: 256 KiB, and deadlines and alarms are looked at in between.

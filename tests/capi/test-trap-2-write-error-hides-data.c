@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * Trap 2: a failed write uses up the socket's error and can hide what the peer said before it went
  * away. Here: what it said, then the first error.

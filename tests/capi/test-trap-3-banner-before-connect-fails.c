@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * Trap 3: a peer that accepts, greets and resets before the loop looks makes the connect fail,
  * while its greeting waits in the socket. Here: success, the greeting, and then the error.

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * Trap 4: libuv runs timers before it polls, and on a clock it read before the handlers ran: after
  * a stall, data that is already in the kernel loses against a timeout, and a timer set in a slow

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * Trap 5: some errors of bind and connect libuv returns at once, others it delays: the caller must
  * expect both. Here: each is a failure event, later, after initialize. Where it may, the program

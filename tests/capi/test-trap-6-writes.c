@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * Trap 6: uv_write raises SIGPIPE, hangs the loop when memory fails with more than four buffers,
  * and flushes about ten queued writes in a turn. Here: no signal, no request, one queue. What may

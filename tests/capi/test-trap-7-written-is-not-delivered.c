@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * Trap 7: "written" means in the kernel, not at the peer: a close with unread or arriving input
  * makes the kernel send RST, which destroys what was flushed. Here: a chatty peer, a slow reader

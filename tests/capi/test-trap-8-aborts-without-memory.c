@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * Trap 8: libuv aborts the process when its table of watchers cannot grow. Here: the table has its
  * full size from the engine's creation on, and want of memory for it is an error of that creation.

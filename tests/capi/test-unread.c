@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * Where a line ends, and what comes in front of the next one. The byte that ends a line is not
  * waited for twice; the LF of a line end that was cut in two is the network's: what a handler puts

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Numbers and words about sessions and connections: stats, info, the trace, and the heap. */
 #include "host.h"
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* The table "what works when": each call in each situation of a connection, and its result. */
 #include "calls.h"
 

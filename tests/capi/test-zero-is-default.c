@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * The promise zero-is-default: zero in an options struct is the default that the header names, and
  * TCPM_NONE is no timeout, or no limit. And what cannot be is -EINVAL before anything has changed.

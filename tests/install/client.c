@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * A client as a user writes it, compiled against the installed header and library, as C and as C++:
  * one connection that sends a line and gets an answer. Arguments: address and port of a peer that

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * The public headers alone, first in a file, as strict C11 and as C++17: they must bring all that
  * they need, and nothing of libuv's or Lua's.

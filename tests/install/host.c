@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * A host program as a user writes it: its own loop, engine and Lua state, with the module opened by
  * the installed libtcpmulti-lua. Arguments: address and port of a peer that echoes lines.

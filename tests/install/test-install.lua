@@ -1,3 +1,4 @@
+-- SPDX-License-Identifier: MIT
 -- meson install into an empty directory, and what a user then builds on it with pkg-config.
 -- usage: test-install.lua BUILD-DIRECTORY
 local harness = require "scripts.harness"

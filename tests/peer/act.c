@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * Runs the program of one connection, in that connection's own thread, with blocking calls: what
  * happens in which order is then plain to read. A step gives STEP_ON, or STEP_END when the

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * What the threads of a scripted peer share. peer.c owns it; act.c runs the program of one
  * connection. What always holds: a field that another thread may read is written under the lock.

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * The Lua module "peer" of the tests: the scripted peer, the swarm, and the few things about the
  * own process that a test wants to know or to do (descriptors, memory, time that passes in a

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * The scripted peer: listening, accepting, one thread per connection, and the account of what
  * happened. peer.h is the manual. What always holds: every thread is joined by peer_stop, finished

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * A scripted peer for tests: a listening socket and, for each connection it accepts, a thread that
  * runs a small program with blocking calls. It lives in the process of the test, so a test needs no

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * What a test wants to know of its own process (descriptors, memory, CPU) and do to it (let time
  * pass in a handler, signals, a watchdog), as functions of the Lua module "peer"; luapeer.c lists

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * Reads the text of a scripted peer into steps. Everything is checked here, so that a misspelt verb
  * stops the test that wrote it and not the connection that meets it.

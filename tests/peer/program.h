@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * The text that tells a scripted peer what to do, as a list of steps. One verb per line, or several
  * separated by ";"; "#" begins a comment. "next" separates the programs of successive connections;

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * The peer for thousands of connections, see swarm.h. The parent makes the listening sockets, so
  * that it knows the port and what fails; the child serves them; the counters live in shared memory.

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * A peer for thousands of connections: a process of its own (so that its descriptors do not count
  * against the test's limit) with one epoll loop, which does one thing with every connection:

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * The scripted peer itself, against a plain blocking client: what its verbs do on the wire, and
  * that it notices how a connection ended.

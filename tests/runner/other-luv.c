@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* What looks like a luv that brings a libuv of its own: for the test of attach. */
 #include <lua.h>
 #include <stddef.h>

@@ -1,3 +1,4 @@
+-- SPDX-License-Identifier: MIT
 -- What the tests of the runner share: running chunks, and looking at what came out.
 local harness = require "scripts.harness"
 local uv = require "luv"

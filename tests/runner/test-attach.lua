@@ -1,3 +1,4 @@
+-- SPDX-License-Identifier: MIT
 -- tcpmulti.attach: connections on luv's loop, in a plain luajit and in Neovim, which run it.
 -- usage: luajit test-attach.lua RUNNER MODULE.SO OTHER_LUV.SO
 local harness = require "scripts.harness"

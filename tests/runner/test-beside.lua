@@ -1,3 +1,4 @@
+-- SPDX-License-Identifier: MIT
 -- require in a script: modules in the script's directory, and the packages that the README names.
 local harness = require "scripts.harness"
 local support = require "runner.support"

@@ -1,3 +1,4 @@
+-- SPDX-License-Identifier: MIT
 -- LuaJIT does not verify bytecode, so a damaged chunk crashes it: scripts are text, whatever loads
 -- them, unless --allow-bytecode is given.
 local harness = require "scripts.harness"

@@ -1,3 +1,4 @@
+-- SPDX-License-Identifier: MIT
 -- os.exit(code, true), which closes the Lua state, from everywhere: the program ends at once with
 -- that status, and no other handler runs.
 local harness = require "scripts.harness"

@@ -1,3 +1,4 @@
+-- SPDX-License-Identifier: MIT
 -- require "luv" in a script: Debian's lua-luv on the loop that the connections use.
 local harness = require "scripts.harness"
 local support = require "runner.support"

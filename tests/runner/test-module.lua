@@ -1,3 +1,4 @@
+-- SPDX-License-Identifier: MIT
 -- require "tcpmulti" in a plain luajit, by package.cpath: the same module without the runner.
 local harness = require "scripts.harness"
 local support = require "runner.support"

@@ -1,3 +1,4 @@
+-- SPDX-License-Identifier: MIT
 -- The command line of tcpmulti-lua, and how scripts begin and end.
 local harness = require "scripts.harness"
 local support = require "runner.support"

@@ -1,3 +1,4 @@
+-- SPDX-License-Identifier: MIT
 -- The practice peer: each mode, its addresses, and that it ends with the script whatever happens.
 local harness = require "scripts.harness"
 local support = require "runner.support"

@@ -1,3 +1,4 @@
+-- SPDX-License-Identifier: MIT
 -- SIGINT and SIGTERM: the first shuts every session down, the second ends the process at once.
 local harness = require "scripts.harness"
 local support = require "runner.support"

@@ -1,3 +1,4 @@
+-- SPDX-License-Identifier: MIT
 -- Standard streams and limits of tcpmulti-lua. Cases that need a shell's redirections start one.
 local harness = require "scripts.harness"
 local support = require "runner.support"

@@ -1,3 +1,4 @@
+-- SPDX-License-Identifier: MIT
 -- What the tests of the scripts share. They run in a plain luajit with luv, so that the library
 -- under test is not what tests it. A case is a function in a coroutine that waits for events; the
 -- results are TAP.

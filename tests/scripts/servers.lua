@@ -1,3 +1,4 @@
+-- SPDX-License-Identifier: MIT
 -- The real servers that the scripts are tested against: each started on a free port of 127.0.0.1
 -- with a configuration and data of its own in a directory that is removed afterwards.
 local harness = require "scripts.harness"

@@ -1,3 +1,4 @@
+-- SPDX-License-Identifier: MIT
 -- banner.lua against sshd and an SMTP server of Debian's, and against peers that try to harm.
 local harness = require "scripts.harness"
 local servers = require "scripts.servers"

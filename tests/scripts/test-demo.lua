@@ -1,3 +1,4 @@
+-- SPDX-License-Identifier: MIT
 -- demo.lua: what it opens, counts and reports, on a terminal and without one.
 local harness = require "scripts.harness"
 local uv = require "luv"

@@ -1,3 +1,4 @@
+-- SPDX-License-Identifier: MIT
 -- echo.lua: 30 connections, 200 random bytes each.
 local harness = require "scripts.harness"
 

@@ -1,3 +1,4 @@
+-- SPDX-License-Identifier: MIT
 -- The form of the scripts: short, with purpose, usage and sample output on top, nothing global.
 local harness = require "scripts.harness"
 
@@ -11,6 +12,7 @@ local function read_lines(name)
   for line in io.lines(os.getenv("TCPMULTI_SOURCE") .. "/scripts/" .. name .. ".lua") do
     lines[#lines + 1] = line
   end
+  assert(table.remove(lines, 1):match "^%-%- SPDX", name .. ": no licence on top")
   return lines
 end
 

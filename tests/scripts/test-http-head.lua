@@ -1,3 +1,4 @@
+-- SPDX-License-Identifier: MIT
 -- http_head.lua against nginx, and against servers that do not keep to HTTP.
 local harness = require "scripts.harness"
 local servers = require "scripts.servers"

@@ -1,3 +1,4 @@
+-- SPDX-License-Identifier: MIT
 -- portscan.lua against listeners that the test knows, on addresses of its own.
 local harness = require "scripts.harness"
 local uv = require "luv"

@@ -1,3 +1,4 @@
+-- SPDX-License-Identifier: MIT
 -- README.md names everything that a user can reach, so that it cannot fall behind. (Its first
 -- examples are built and run by the tests of the installed tree.)
 local harness = require "scripts.harness"

@@ -1,3 +1,4 @@
+-- SPDX-License-Identifier: MIT
 -- redis_ping.lua against redis-server, and against a server that answers wrongly.
 local harness = require "scripts.harness"
 local servers = require "scripts.servers"

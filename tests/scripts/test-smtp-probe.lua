@@ -1,3 +1,4 @@
+-- SPDX-License-Identifier: MIT
 -- smtp_probe.lua against exim, and against servers that know what a probe can stumble over.
 local harness = require "scripts.harness"
 local servers = require "scripts.servers"

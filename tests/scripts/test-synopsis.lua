@@ -1,3 +1,4 @@
+-- SPDX-License-Identifier: MIT
 -- The two programs of the Perl module's manual.
 local harness = require "scripts.harness"
 

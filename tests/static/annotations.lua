@@ -1,3 +1,4 @@
+-- SPDX-License-Identifier: MIT
 -- The annotations (lua/types/tcpmulti.lua) are the reference: they name every function, method,
 -- filter and option that the module has, and nothing that it has not.
 -- usage: annotations.lua MODULE.SO

@@ -1,3 +1,4 @@
+-- SPDX-License-Identifier: MIT
 -- Functions that must not be called: unsafe ones anywhere; in the library also those that print,
 -- end the process or reach past the layers that own a thing.
 local check = require "static.check"

@@ -1,3 +1,4 @@
+-- SPDX-License-Identifier: MIT
 -- The commands of the project itself: what tests/run counts, and what scripts/install-packages
 -- says. They run on logs and programs made up here.
 local check = require "static.check"

@@ -1,3 +1,4 @@
+-- SPDX-License-Identifier: MIT
 -- What compilers other than that of the build say about the library and the binding, and about the
 -- tests: clang with all that it knows about signs, and both with 32-bit pointers.
 -- usage: compilers.lua CLANG BUILD-DIRECTORY PARTS

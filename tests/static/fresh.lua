@@ -1,3 +1,4 @@
+-- SPDX-License-Identifier: MIT
 -- The commands that need a machine of their own, tests/fresh and .ci/run: what they count and what
 -- they say. Neither bootstraps anything here: the programs that they call are made up.
 local check = require "static.check"

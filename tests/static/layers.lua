@@ -1,3 +1,4 @@
+-- SPDX-License-Identifier: MIT
 -- The house has floors: a file includes only its own layer and those below it, and what is pure
 -- stays pure.
 local check = require "static.check"

@@ -1,3 +1,4 @@
+-- SPDX-License-Identifier: MIT
 -- What no tool checks: columns, blanks, length of files, and words that speak of work not done.
 local check = require "static.check"
 
@@ -64,7 +65,29 @@ check.case("every C file opens with what it is for", function(found, looked)
   for _, folder in ipairs { "core", "lua", "tests" } do
     for _, path in ipairs(check.files(folder, ".c", ".h")) do
       looked()
-      if not check.read(path):match "^/%*" then found("%s: no paragraph on top", path) end
+      local text = check.read(path):gsub("^/%* SPDX[^\n]*\n", "")
+      if not text:match "^/%*" then found("%s: no paragraph on top", path) end
+    end
+  end
+end)
+
+local licence = "SPDX-License-Identifier: " .. "MIT"
+
+-- Whether a file is a source: by its name, or as a program by its first line.
+local function is_source(path)
+  local by_name = path:match "%.[chp]+$" or path:match "%.lua$" or path:match "%.py$"
+    or path:match "%.js$" or path:match "%.map$" or path:match "%.build$"
+  return by_name or check.read(path):sub(1, 2) == "#!"
+end
+
+check.case("every source names its licence on top", function(found, looked)
+  for _, folder in ipairs { "core", "lua", "scripts", "tests", ".ci", "meson.build" } do
+    for _, path in ipairs(check.files(folder, "")) do
+      if is_source(path) then
+        looked()
+        local top = check.read(path):gsub("^#![^\n]*\n", ""):match "^[^\n]*"
+        if not top:find(licence, 1, true) then found("%s: no %s", path, licence) end
+      end
     end
   end
 end)

@@ -1,3 +1,4 @@
+-- SPDX-License-Identifier: MIT
 -- What the libraries export is what the headers declare, and nothing else; and they keep no state
 -- of their own: no variables at file level.
 -- usage: symbols.lua LIBTCPMULTI.SO LIBTCPMULTI.A [LIBTCPMULTI-LUA.SO MODULE.SO BINDING.A]

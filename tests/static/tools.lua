@@ -1,3 +1,4 @@
+-- SPDX-License-Identifier: MIT
 -- The tools that decide: clang-format for the layout of C, luacheck for Lua.
 -- usage: tools.lua CLANG-FORMAT LUACHECK
 local check = require "static.check"

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* See subject.h. Here: what is asked of subjects, and what may be answered. */
 #include "subject.h"
 

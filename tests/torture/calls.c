@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * System calls that fail, everywhere: each scenario is run again and again, and in each run another
  * call fails, with another errno. Then all transfers are cut to pieces and interrupted, and every

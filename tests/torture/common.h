@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * What the torture programs share: random numbers from a seed, memory that is counted and can run
  * out, the end of a run at which nothing may be left, and TAP. A check that fails prints the seed

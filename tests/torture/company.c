@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* See subject.h. Here: companies, their tasks, and what is checked when all is over. */
 #include "subject.h"
 

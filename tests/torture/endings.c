@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * The truth about endings. Peers end their connections in all ways there are: FIN, RST, RST behind
  * data, RST because of unread input, urgent data after half a close; clients read, write first,

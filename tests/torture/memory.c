@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * Out of memory, everywhere: each scenario is run again and again, and in each run another request
  * for memory fails, alone or with all that follow it. First the engine's own requests, then those

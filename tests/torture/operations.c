@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * Endless sequences of calls. Each round makes an engine, sessions and connections to a peer that
  * does what it likes, and then calls everything there is to call, in any order, from outside and

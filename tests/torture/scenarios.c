@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* See scenarios.h. */
 #include "scenarios.h"
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * Small things that programs do with connections, to be disturbed in each of their steps: by memory
  * that runs out, by system calls that fail. Each comes to its own end when nothing disturbs it.

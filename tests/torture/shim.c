@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * See shim.h. Calls that have no plan, and all others that are let through, are made by syscall(2):
  * nothing that is interposed can be in the way.

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * System calls on sockets that can fail. The program defines them in place of the C library's, for
  * itself and for libuv; they go on to the kernel, unless the plan of the calling thread says

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* See subject.h. Here: what happens to a subject, and what is checked of it. */
 #include "subject.h"
 

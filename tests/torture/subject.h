@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * Connections that are watched in all they do. A company is an engine with its sessions, its
  * connections (subjects) and the wild peer they talk to; every event of theirs is checked when it

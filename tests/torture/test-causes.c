@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * An error that is known but not yet reported, because the connection is paused or has records left
  * before it, gives way to what really ends the connection. Each case would report the failed write.

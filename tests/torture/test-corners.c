@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * Corners that a reading of the core brought to light, one case each.
  */

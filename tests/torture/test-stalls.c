@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * The loop was busy elsewhere, or slept: what came in time is no timeout, and what a host does from
  * its own callbacks counts from the moment when it does it.

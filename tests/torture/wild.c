@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* See wild.h. Blocking calls only: a client always ends, so a thread always ends too. */
 #include "wild.h"
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * A peer that does what it likes: for each connection it accepts, a thread that sends, reads,
  * waits, half-closes, resets or closes with unread input, as its random numbers say, or as it is

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * Feeds a filter as a connection does: bytes come in pieces, what is no record yet is kept and
  * shown again, need is waited for, and a byte that belongs to the record before is swallowed. The

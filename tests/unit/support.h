@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * What the tests of the pure parts share: cmocka, a random sequence that is the same in every run,
  * and memory that runs out when it is told to. A test program lists its cases and ends with

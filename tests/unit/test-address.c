@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Which texts are numeric addresses, which may be names, and what is said of the others. */
 #include "support.h"
 

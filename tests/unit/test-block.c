@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* The block filter: fixed sizes, and every encoding of a length in both directions. */
 #include "decode.h"
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* The byte queue against a plain array. */
 #include "support.h"
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* The chain of slots: whatever is appended and removed, it is what an array would be. */
 #include "support.h"
 

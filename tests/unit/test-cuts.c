@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * The property that every built-in filter has: any stream of bytes, cut at random places or at
  * every place, gives the same records, the same error and the same rest as the stream in one piece.

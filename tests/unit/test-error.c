@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Names and texts of errors, and the words of the enums. */
 #include "support.h"
 

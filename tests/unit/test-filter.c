@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Specifications and instances, filters of a user's own, the place where put writes, and all of
    them without memory. The program is linked with --wrap=realloc: filters use the C library's. */
 #include "decode.h"

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Filters by hand: without a connection, by the public functions alone. */
 #include "support.h"
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* The heap of alarms against a plain array that is searched from end to end, in made-up time. */
 #include "support.h"
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* The line filter: every way to end a line, row by row. */
 #include "decode.h"
 

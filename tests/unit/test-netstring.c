@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* The netstring filter, in both directions. */
 #include "decode.h"
 

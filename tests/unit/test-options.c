@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Structs that begin with their size, read and filled across versions. */
 #include "support.h"
 

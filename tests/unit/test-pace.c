@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* The pace in made-up time: never too many, and in the long run exactly so many. */
 #include "support.h"
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* The id table: an id finds its item and, once given back, nothing ever again. */
 #include "support.h"
 

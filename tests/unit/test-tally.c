@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* The tally of ends against a plain table of counts. */
 #include "support.h"
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * The floor of every comparison: a client as somebody writes it who has only this one job and knows
  * epoll well. Edge-triggered, each socket registered once for both directions, one read buffer for

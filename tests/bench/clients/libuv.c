@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * Plain libuv in its natural style, as its guide and its own tests write clients: one uv_tcp_t and
  * one uv_timer_t per connection, uv_write with a request for each message, uv_timer_again for each

@@ -1,3 +1,4 @@
+-- SPDX-License-Identifier: MIT
 -- luv on LuaJIT, as its own examples are written: a tcp and a timer handle per connection, the
 -- timer started again for each message, closures for callbacks. Lines are cut with string.find;
 -- when a read is exactly one line, nothing is copied. Run by tests/bench/run.

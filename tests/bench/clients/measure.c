@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * Job, clock and report of the benchmark clients in C (see measure.h). Nothing here runs during the
  * measured phase.

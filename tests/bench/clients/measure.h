@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * What the benchmark clients in C share: the job they are given on the command line, the figures
  * they take, and the line of JSON they print. A client in another language does the same by hand;

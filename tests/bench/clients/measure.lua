@@ -1,3 +1,4 @@
+-- SPDX-License-Identifier: MIT
 -- What the benchmark clients in Lua share: the job they are given on the command line, the figures
 -- they take, and the line of JSON they print. The twin of measure.h. Loaded by dofile.
 local ffi = require "ffi"

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 // Node's net module, with what its documentation offers for speed: onread with one buffer for all
 // connections instead of a buffer per read, latin1 strings, setTimeout on the socket. Run by
 // tests/bench/run.

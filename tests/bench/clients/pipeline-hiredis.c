@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* The pipeline comparison with hiredis, the client library of Redis, on libuv. */
 #include "pipeline.h"
 

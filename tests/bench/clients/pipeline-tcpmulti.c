@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* The pipeline comparison with tcpm_send in a loop, in a session with the option cork. */
 #include "pipeline.h"
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * What the two clients of the pipeline comparison share: each of so many connections sends 16 PINGs
  * to a Redis server by as many calls, waits for the 16 answers, and begins again.

@@ -1,4 +1,5 @@
 #!/usr/bin/perl
+# SPDX-License-Identifier: MIT
 # POE::Component::Client::TCP, a component for each connection, as its documentation shows it, with
 # what makes it faster: the poll loop, a line filter that need not guess the line end, one set of
 # callbacks for all, and an alarm that looks, when it is due, how long input has been missing: to set

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * The other side of every benchmark: one epoll loop that does as little as possible per connection,
  * so that the client, which is what we measure, is the side that is busy.

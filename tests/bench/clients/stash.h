@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * The beginning of a line whose end has not come, for the clients that cut lines themselves (floor,
  * libuv). A client's read buffer has BENCH_STASH_SIZE bytes of room in front: the stash is put

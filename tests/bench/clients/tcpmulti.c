@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * Ours through the C API, as a user of the library would write it: default options, so the line
  * filter, and timeouts armed. timeouts=0 takes them away, bulk and the blaster of the mixed load

@@ -1,3 +1,4 @@
+-- SPDX-License-Identifier: MIT
 -- Ours in Lua, as a user would write it: default options, so the line filter, and timeouts armed.
 -- timeouts=0 takes them away, bulk and the blaster take the stream filter. Run by tests/bench/run:
 --   tcpmulti-lua tcpmulti.lua work=storm port=7 connections=1000 operations=100000

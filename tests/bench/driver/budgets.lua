@@ -1,3 +1,4 @@
+-- SPDX-License-Identifier: MIT
 -- The recorded budgets of what is counted (driver/counts.lua): a text file, one line each, with the
 -- date and the reason of its last change. Instructions may exceed their budget by 2 %: runs on an
 -- idle machine differ by less than 1 %, because events come in other batches. Of allocations and

@@ -1,3 +1,4 @@
+-- SPDX-License-Identifier: MIT
 -- The two charts of RESULTS.md as SVG: ratios to the floor as bars, and what a timer costs by the
 -- number of timers as lines. Plain shapes and text, readable on a light and on a dark page.
 local M = {}

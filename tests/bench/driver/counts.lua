@@ -1,3 +1,4 @@
+-- SPDX-License-Identifier: MIT
 -- What an operation costs apart from time, which noise cannot touch: user-space instructions and
 -- allocations (callgrind), and system calls by name (strace). A client runs twice under each tool,
 -- with less and with more work; what start and end cost falls out of the difference.

@@ -1,3 +1,4 @@
+-- SPDX-License-Identifier: MIT
 -- What is measured without a server or without time: the timing wheel alone, and the counts per
 -- operation. Both become rounds of workloads of their own, so that a resumed run knows them.
 local counts = require "driver.counts"

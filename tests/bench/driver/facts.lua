@@ -1,3 +1,4 @@
+-- SPDX-License-Identifier: MIT
 -- What a page of results says about the machine, the versions and the run.
 local M = {}
 

@@ -1,3 +1,4 @@
+-- SPDX-License-Identifier: MIT
 -- JSON as far as the benchmark needs it: writes any table, reads one flat object in a line, which
 -- is what clients print and what the file of rounds consists of.
 local M = {}

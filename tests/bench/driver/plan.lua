@@ -1,3 +1,4 @@
+-- SPDX-License-Identifier: MIT
 -- One measurement: a competitor at a workload. Knows what to tell both sides, what must have been
 -- counted at the end, and what the figures cost per operation.
 local process = require "driver.process"

@@ -1,3 +1,4 @@
+-- SPDX-License-Identifier: MIT
 -- Starts the server and one client, each on a core of its own where there are two, and gives back
 -- what the client printed, with how busy both were. A server serves one client and is ended by its
 -- pid; should the driver die, the kernel ends it.

@@ -1,3 +1,4 @@
+-- SPDX-License-Identifier: MIT
 -- Turns the rounds into figures: per workload and competitor the median cost, its ratio to the
 -- floor by pairs, and which side was busy; prints them as a table.
 local statistics = require "driver.statistics"

@@ -1,3 +1,4 @@
+-- SPDX-License-Identifier: MIT
 -- Writes what was measured as RESULTS.md with its charts, and the main table into README.md between
 -- its two markers. What it is given: results (driver/report.lua), wheel, late_ms and counts
 -- (driver/extras.lua), facts (driver/facts.lua), size, and notes, the text of notes.md.

@@ -1,3 +1,4 @@
+-- SPDX-License-Identifier: MIT
 -- The rounds measured so far. Each is appended to a file at once, one line of JSON, so that a run
 -- that was cut off can be resumed; a line that was cut off is measured again.
 local json = require "driver.json"

@@ -1,3 +1,4 @@
+-- SPDX-License-Identifier: MIT
 -- Medians and ratios by pairs. These machines drift by 15 % within minutes: a figure is compared
 -- only with one taken in the same round, right beside it.
 local M = {}

@@ -175,7 +175,7 @@ static void count_progress(struct tcpm__connection *connection)
 {
     uint64_t since_ms;
 
-    if (connection->phase != TCPM_PHASE_OPEN ||
+    if (connection->phase != TCPM_PHASE_OPEN || timeout_stands_still(connection) ||
         !tcpm__has(connection, TCPM__UPLOADING | TCPM__EOF_TOLD) || !tcpm__linger_look(connection))
         return;
     if (connection->queue == NULL && tcpm__linger_is_acknowledged(connection))

@@ -180,6 +180,47 @@ static void test_T19_sending_does_not_make_an_upload_longer(void **state)
     host_close(&host);
 }
 
+static void upload_in_a_pause(struct track *track, enum event event)
+{
+    static char much[16 << 20];
+    struct watch *watch = track->user;
+    struct tcpm_info info = {.size = sizeof info};
+
+    note_times(track, event);
+    if (event == EVENT_SUCCESS) {
+        assert_int_equal(tcpm_pause(track->session, track->id), 0);
+        assert_true(tcpm_send(track->session, track->id, much, sizeof much) >= 0);
+    }
+    if (event != EVENT_FLUSHED)
+        return;
+    assert_int_equal(tcpm_info_get(track->session, track->id, &info), 0);
+    if (info.queued > 0 || watch->last_input_ns == 0)
+        return;
+    watch->last_input_ns = 0;
+    assert_int_equal(tcpm_send(track->session, track->id, "x", 1), 0);
+    assert_int_equal(tcpm_resume(track->session, track->id), 0);
+    watch->started_ns = tcpm_now_ns();
+}
+
+static void test_T19_an_upload_in_a_pause_takes_nothing_of_the_time(void **state)
+{
+    struct host host;
+    struct watch watch = {0};
+    struct track track = {.hook = upload_in_a_pause, .user = &watch};
+
+    (void) state;
+    host_open(&host, NULL);
+    struct peer *peer = peer_start("discard", NULL);
+    track_connect(&track,
+                  stream_session(&host, (struct tcpm_session_options){.input_timeout_ms = 200}),
+                  peer_port(peer));
+    host_run(&host);
+    assert_log(&track, "initialize success timeout(input) disconnected(timeout)");
+    assert_true(ms_between(watch.started_ns, watch.ended_ns) >= 150);
+    peer_stop(peer);
+    host_close(&host);
+}
+
 static void switch_off(struct track *track, enum event event)
 {
     note_times(track, event);
@@ -279,6 +320,7 @@ static const struct CMUnitTest tests[] = {
     cmocka_unit_test(test_the_deadline_includes_the_connect),
     cmocka_unit_test(test_T19_sending_does_not_restart_it),
     cmocka_unit_test(test_T19_sending_does_not_make_an_upload_longer),
+    cmocka_unit_test(test_T19_an_upload_in_a_pause_takes_nothing_of_the_time),
     cmocka_unit_test(test_T11_each_phase_has_its_own),
     cmocka_unit_test(test_a_flush_that_makes_progress_goes_on),
     cmocka_unit_test(test_T21_three_hundred_connects_into_the_dark),

@@ -28,6 +28,16 @@ static int call_fail(struct tcpm_session *session, struct tcpm_id id)
     return tcpm_fail(session, id, -EPROTO, "not what was agreed");
 }
 
+static int call_fail_as(struct tcpm_session *session, struct tcpm_id id)
+{
+    return tcpm_fail_as(session, id, TCPM_OP_READ, -EPROTO, NULL);
+}
+
+static int call_abort(struct tcpm_session *session, struct tcpm_id id)
+{
+    return tcpm_abort(session, id, "a handler raised");
+}
+
 static int call_timeout(struct tcpm_session *session, struct tcpm_id id)
 {
     return tcpm_timeout(session, id, 60);
@@ -50,6 +60,16 @@ static int call_filter_set(struct tcpm_session *session, struct tcpm_id id)
 static int call_unread(struct tcpm_session *session, struct tcpm_id id)
 {
     return tcpm_unread(session, id, "again\n", 6);
+}
+
+static int call_take(struct tcpm_session *session, struct tcpm_id id)
+{
+    return tcpm_take(session, id, 3);
+}
+
+static int call_swallow(struct tcpm_session *session, struct tcpm_id id)
+{
+    return tcpm_swallow(session, id, '\n');
 }
 
 static int call_pending(struct tcpm_session *session, struct tcpm_id id)
@@ -129,6 +149,34 @@ static int call_post(struct tcpm_session *session, struct tcpm_id id)
     return tcpm_post(session, (struct tcpm_task){.run = run_nothing});
 }
 
+static void beat_nothing(struct tcpm_session *session, void *user, void *argument, int64_t due_ns,
+                         uint64_t ticks)
+{
+    (void) due_ns;
+    (void) ticks;
+    run_nothing(session, user, argument);
+}
+
+static int call_every(struct tcpm_session *session, struct tcpm_id id)
+{
+    struct tcpm_alarm alarm = {0};
+    int result = tcpm_every(session, 200000, (struct tcpm_beat){.run = beat_nothing}, &alarm);
+
+    (void) id;
+    if (result == 0)
+        assert_int_equal(tcpm_alarm_remove(session, alarm), 0);
+    return result;
+}
+
+static int call_tally(struct tcpm_session *session, struct tcpm_id id)
+{
+    struct tcpm_tally_entry entry = {.size = sizeof entry};
+    int result = tcpm_tally(session, 0, &entry);
+
+    (void) id;
+    return result == 1 ? 0 : result;
+}
+
 static int call_stats(struct tcpm_session *session, struct tcpm_id id)
 {
     struct tcpm_stats stats = {.size = sizeof stats};
@@ -170,6 +218,8 @@ const struct call calls[] = {
     {"deadline", call_deadline, 0, 0, SHUT, STALE},
     {"filter_set", call_filter_set, 0, SHUT, SHUT, STALE},
     {"unread", call_unread, 0, SHUT, SHUT, STALE},
+    {"take", call_take, 0, SHUT, SHUT, STALE},
+    {"swallow", call_swallow, 0, SHUT, SHUT, STALE},
     {"pause", tcpm_pause, 0, SHUT, SHUT, STALE},
     {"resume", tcpm_resume, 0, SHUT, SHUT, STALE},
     {"delay", call_delay, 0, SHUT, SHUT, STALE},
@@ -181,6 +231,8 @@ const struct call calls[] = {
     {"heap_get", call_heap_get, 0, 0, 0, 0},
     {"heap_set", call_heap_set, STALE, STALE, STALE, STALE},
     {"post", call_post, 0, 0, 0, 0},
+    {"every", call_every, 0, 0, 0, 0},
+    {"tally", call_tally, 0, 0, 0, 0},
     {"stats", call_stats, 0, 0, 0, 0},
     {"next", call_next, 0, 0, 0, 0},
     {"has_room", call_room, 0, 0, 0, 0},
@@ -189,7 +241,9 @@ const struct call calls[] = {
     {"shutdown_output", tcpm_shutdown_output, 0, SHUT, SHUT, STALE},
     {"shutdown", tcpm_shutdown, 0, SHUT, SHUT, STALE},
     {"fail", call_fail, 0, SHUT, SHUT, STALE},
+    {"fail_as", call_fail_as, 0, SHUT, SHUT, STALE},
     {"reset", tcpm_reset, 0, 0, 0, STALE},
+    {"abort", call_abort, 0, 0, 0, STALE},
 };
 
 const size_t call_count = COUNT(calls);

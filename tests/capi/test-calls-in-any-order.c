@@ -19,6 +19,7 @@ struct chaos {
     size_t begun;
     int ports[PEERS];
     uint64_t random;
+    struct tcpm_events own; /* of one connection */
     struct tcpm_filter *filters[5];
     int tasks, posted; /* run or dropped; taken */
     bool over;         /* no new ones */
@@ -78,6 +79,12 @@ static void connect_one(struct chaos *chaos)
                                            .heap = track,
                                            .input_filter = chaos->filters[draw(chaos, 5)],
                                            .deadline_ms = 250};
+    if (draw(chaos, 3) == 0)
+        options.events = &chaos->own;
+    if (options.events != NULL && draw(chaos, 2) == 0)
+        options.half_open = 1;
+    if (draw(chaos, 20) == 0)
+        options.refused = "not this one";
     int result = tcpm_connect(chaos->sessions[which], &options, NULL);
     assert_true(result == 0 || result == -ESHUTDOWN || (chaos->scarce && result == -ENOMEM));
     assert_int_equal(track->count[EVENT_INITIALIZE], result == 0);
@@ -139,7 +146,7 @@ static void act_at_random(struct chaos *chaos)
     struct tcpm_id id = {0};
     if (chaos->begun > 0)
         id = chaos->tracks[draw(chaos, chaos->begun)].id;
-    switch (draw(chaos, 9)) {
+    switch (draw(chaos, 10)) {
     case 0:
         connect_one(chaos);
         break;
@@ -157,9 +164,12 @@ static void act_at_random(struct chaos *chaos)
     case 5:
         tcpm_timeout(session, id, (int64_t) draw(chaos, 60));
         break;
+    case 6:
+        tcpm_take(session, id, (int64_t) draw(chaos, 40) - 1);
+        break;
     default:
         /* those that end a connection stand last in the table, and are drawn less often */
-        calls[draw(chaos, draw(chaos, 3) == 0 ? call_count : call_count - 5)].make(session, id);
+        calls[draw(chaos, draw(chaos, 3) == 0 ? call_count : call_count - 7)].make(session, id);
         break;
     }
 }
@@ -212,8 +222,16 @@ static void run_chaos(uint64_t seed, bool scarce)
     make_filters(chaos);
     struct tcpm_session_options options = {.max_connections = (int64_t) (seed % 30) + 5,
                                            .max_queued = 2000000};
-    for (size_t s = 0; s < 2; s++)
+    chaos->own = (struct tcpm_events){.size = sizeof chaos->own, .eof = track_events_eof()->eof};
+    for (size_t s = 0; s < 2; s++) {
+        options.cork = s == 1 && seed % 2 == 0;
+        options.connect_interval_ns = s == 1 && seed % 3 == 0 ? 700000 : 0;
+        if (s == 1) {
+            options.events = track_events_eof();
+            options.half_open = seed % 2;
+        }
         chaos->sessions[s] = track_session(&chaos->host, &options);
+    }
     chaos->scarce = scarce;
     while (chaos->begun < CONNECTIONS / 2)
         connect_one(chaos);

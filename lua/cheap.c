@@ -5,6 +5,7 @@
  * ended answers ESTALE. send and shutdown are in send.c, what is about filters in input.c.
  */
 #include "lua_filter.h"
+#include "protect.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -31,7 +32,10 @@ static int cheap_fail(lua_State *L)
     struct slot *slot = tcpm__lua_change(L, &code);
     if (slot == NULL)
         return tcpm__lua_failure(L, code);
-    return tcpm__lua_result(L, tcpm_fail(slot->session->core, tcpm__lua_id(slot), error, message));
+    char *text = tcpm__lua_message_copy(message, lua_objlen(L, 2));
+    code = tcpm_fail(slot->session->core, tcpm__lua_id(slot), error, text);
+    tcpm__lua_message_free(text);
+    return tcpm__lua_result(L, code);
 }
 
 /* ---- flow and times ---- */

@@ -206,13 +206,13 @@ int tcpm__lua_run(lua_State *L)
     return 0;
 }
 
-void tcpm__lua_fatal(lua_State *L, const char *message)
+void tcpm__lua_fatal(lua_State *L, const char *message, size_t length)
 {
     struct runtime *rt = tcpm__lua_find(L);
     if (rt == NULL || rt->engine == NULL)
         return;
     struct entry entry = tcpm__lua_enter(rt, L);
-    tcpm__lua_fatal_error(rt, tcpm__lua_message_copy(message, strlen(message)));
+    tcpm__lua_fatal_error(rt, tcpm__lua_message_copy(message, length));
     tcpm__lua_leave(rt, entry);
 }
 

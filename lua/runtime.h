@@ -6,6 +6,8 @@
 #ifndef TCPM_LUA_RUNTIME_H
 #define TCPM_LUA_RUNTIME_H
 
+#include <stddef.h>
+
 struct lua_State;
 struct uv_loop_s;
 
@@ -27,8 +29,8 @@ int tcpm__lua_run(struct lua_State *L);
 int tcpm__lua_kept_traceback(struct lua_State *L);
 
 /* The fatal path for errors outside of our handlers (luv's callbacks): the loop stops, all sessions
-   are reset without events, and run() raises message. The first message counts. */
-void tcpm__lua_fatal(struct lua_State *L, const char *message);
+   are reset without events, and run() raises the message. The first message counts. */
+void tcpm__lua_fatal(struct lua_State *L, const char *message, size_t length);
 
 /* tcpmulti's die for every session, as on the first SIGINT or SIGTERM. */
 void tcpm__lua_die_all(struct lua_State *L);

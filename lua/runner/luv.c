@@ -42,6 +42,8 @@ static bool luv_is_closing(lua_State *L)
 static int call_callback(lua_State *L, int arguments, int results, int flags)
 {
     int function = lua_gettop(L) - arguments, status;
+    const char *message;
+    size_t length;
 
     (void) flags;
     if (luv_is_closing(L)) {
@@ -54,7 +56,8 @@ static int call_callback(lua_State *L, int arguments, int results, int flags)
     lua_remove(L, function);
     if (status == 0)
         return results == LUA_MULTRET ? lua_gettop(L) - function + 1 : results;
-    tcpm__lua_fatal(L, lua_tostring(L, -1));
+    message = lua_tolstring(L, -1, &length);
+    tcpm__lua_fatal(L, message, length);
     lua_settop(L, function - 1);
     return -status;
 }

@@ -238,8 +238,9 @@ static bool script_watches(const struct tcpm__runner_signals *signals,
 static void on_limit(uv_timer_t *timer)
 {
     struct tcpm__runner_signals *signals = timer->data;
+    static const char text[] = "interrupted: not every session has ended within the time limit";
 
-    tcpm__lua_fatal(signals->L, "interrupted: not every session has ended within the time limit");
+    tcpm__lua_fatal(signals->L, text, sizeof(text) - 1);
 }
 
 /* What luv still has open is nothing to wait for. */

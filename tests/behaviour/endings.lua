@@ -434,6 +434,17 @@ function cases.fail_is_an_error_from_the_loop_and_a_reset_for_the_peer()
   lu.assertEquals(support.ending(talker, 1), "reset")
 end
 
+function cases.a_message_of_fail_is_told_beyond_a_nul_byte()
+  local text
+  local session = support.record {
+    on_failure = function(_, _, _, message) text = message end,
+  }
+  local cheap = session:connect(HOST, support.peer("count"):port())
+  cheap:fail("one\0two")
+  support.run()
+  lu.assertEquals(text, "one\\0two")
+end
+
 function cases.fail_takes_names_of_the_library_and_eproto_by_default()
   for _, each in ipairs { { nil, "EPROTO" }, { "ETOOLONG", "ETOOLONG" }, { "EIO", "EIO" },
     { "ENOTFOUND", "ENOTFOUND" } } do

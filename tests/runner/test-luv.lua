@@ -123,6 +123,12 @@ case("an error in a luv callback: traceback and exit 1, and no events", function
   expect(failed, 1, "", path .. ":5: from the timer\nstack traceback:")
 end)
 
+case("what stands behind a NUL byte in the message of a luv callback is shown", function()
+  expect(run [[
+    local timer = require "luv".new_timer()
+    timer:start(1, 0, function() error("a\0b", 0) end)]], 1, "", "a\\0b\nstack traceback:")
+end)
+
 case("an error value of a luv callback that is no string is described", function()
   expect(run [[
     local timer = require "luv".new_timer()

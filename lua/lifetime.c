@@ -258,15 +258,16 @@ static int core_create(lua_State *L)
         return tcpm__lua_failure_text(L, -ESHUTDOWN, "the host has closed the engine");
     struct tcpm_session_options options;
     read_options(L, 1, &options);
+    uint32_t handlers = fill_private(L, 1, 2, 3);
+    double *finalizer = add_finalizer(L, 3);
+    bool trace = field_true(L, 1, "trace"), strict = field_true(L, 1, "assert");
+    /* from here on no finalizer of the script runs, which might create another session */
     if (rt->vacant == 0 && !grow(rt))
         return tcpm__lua_failure(L, -ENOMEM);
     int index = rt->vacant;
     double number = rt->vacancies[index].number - TCPM__LUA_SESSIONS;
-    uint32_t handlers = fill_private(L, 1, 2, 3);
-    double *finalizer = add_finalizer(L, 3);
     lua_pushnumber(L, number);
     lua_rawseti(L, 2, 0);
-    bool trace = field_true(L, 1, "trace"), strict = field_true(L, 1, "assert");
     reserve_places(L, index, 3);
 
     struct session *session = calloc(1, sizeof *session);

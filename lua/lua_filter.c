@@ -267,9 +267,7 @@ static int filter_put(void *self, const void *record, size_t length, struct tcpm
     return run_filter(rt, &call);
 }
 
-/* Lays the values from index first on beside the object; the records are their numbers. */
-void tcpm__lua_filter_put_begin(lua_State *L, struct lua_filter *filter, int first,
-                                struct tcpm_record *records, int count)
+void tcpm__lua_filter_push_batch(lua_State *L, int first, int count)
 {
     lua_createtable(L, count, 0);
     for (int i = 0; i < count; i++) {
@@ -277,9 +275,14 @@ void tcpm__lua_filter_put_begin(lua_State *L, struct lua_filter *filter, int fir
             luaL_error(L, "send: record %d is nil", i + 1);
         lua_pushvalue(L, first + i);
         lua_rawseti(L, -2, i + 1);
-        records[i].bytes = filter;
-        records[i].length = (size_t) i + 1;
     }
+}
+
+void tcpm__lua_filter_put_begin(lua_State *L, struct lua_filter *filter,
+                                struct tcpm_record *records, int count)
+{
+    for (int i = 0; i < count; i++)
+        records[i] = (struct tcpm_record){.bytes = filter, .length = (size_t) i + 1};
     tcpm__lua_filter_set_held(L, filter, HELD_OUTPUT);
     tcpm__lua_message_free(filter->message);
     filter->message = NULL;

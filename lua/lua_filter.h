@@ -65,8 +65,10 @@ int tcpm__lua_filter_lend(lua_State *L, uint64_t id);
 /* The object is not replaced after all, and forgets what the core has got of it. */
 void tcpm__lua_filter_forget(lua_State *L, uint64_t id);
 
-/* Output: around the core's send. */
-void tcpm__lua_filter_put_begin(lua_State *L, struct lua_filter *filter, int first,
+/* Output: around the core's send. The values from index first on are pushed as a table, which then
+   lies beside the object; the records are their numbers. */
+void tcpm__lua_filter_push_batch(lua_State *L, int first, int count);
+void tcpm__lua_filter_put_begin(lua_State *L, struct lua_filter *filter,
                                 struct tcpm_record *records, int count);
 void tcpm__lua_filter_put_end(lua_State *L, struct lua_filter *filter);
 bool tcpm__lua_filter_push_message(lua_State *L, const struct lua_filter *filter);

@@ -93,15 +93,40 @@ static int strings_result(lua_State *L, const struct slot *slot, const struct ba
     return send_result(L, result);
 }
 
-/* Through an output filter that is written in Lua: records are any values. The filter stays: while
-   it runs, its connection is busy. */
+static bool has_lua_output(const struct slot *slot)
+{
+    return slot->extra != NULL && slot->extra->output != NULL;
+}
+
+static int send_values(lua_State *L, struct slot *slot, int first, struct batch *batch);
+
+/* A number becomes a string first. Where memory is asked for, a finalizer of the script may run and
+   give the connection another filter. */
+static int send_strings(lua_State *L, struct slot *slot, int first, struct batch *batch)
+{
+    read_records(L, first, batch);
+    if (has_lua_output(slot))
+        return send_values(L, slot, first, batch);
+    return strings_result(L, slot, batch,
+                          tcpm_send_many(slot->session->core, tcpm__lua_id(slot), batch->records,
+                                         (size_t) batch->count));
+}
+
+/* Through an output filter that is written in Lua: records are any values. Their table comes first,
+   and a finalizer with it; then the filter stays: while it runs, its connection is busy. */
 static int send_values(lua_State *L, struct slot *slot, int first, struct batch *batch)
 {
     struct runtime *rt = tcpm__lua_runtime(L);
+    struct tcpm_id id = tcpm__lua_id(slot);
+    tcpm__lua_filter_push_batch(L, first, batch->count);
+    slot = tcpm__lua_slot(rt, id.n);
+    if (slot == NULL)
+        return tcpm__lua_stale(L);
+    if (!has_lua_output(slot))
+        return send_strings(L, slot, first, batch);
     struct lua_filter *filter = slot->extra->output;
     struct session *session = slot->session;
-    struct tcpm_id id = tcpm__lua_id(slot);
-    tcpm__lua_filter_put_begin(L, filter, first, batch->records, batch->count);
+    tcpm__lua_filter_put_begin(L, filter, batch->records, batch->count);
     struct entry entry = tcpm__lua_enter(rt, L);
     int result = tcpm_send_many(session->core, id, batch->records, (size_t) batch->count);
     tcpm__lua_leave(rt, entry);
@@ -114,7 +139,7 @@ static int send_values(lua_State *L, struct slot *slot, int first, struct batch 
 static int send_to(lua_State *L, struct slot *slot, int first)
 {
     struct batch batch;
-    if (slot->extra == NULL || slot->extra->output == NULL) {
+    if (!has_lua_output(slot)) {
         if (lua_gettop(L) == first && lua_type(L, first) == LUA_TSTRING) {
             struct tcpm_record *record = batch.records = batch.few;
             batch.count = 1;
@@ -127,12 +152,9 @@ static int send_to(lua_State *L, struct slot *slot, int first)
     begin_batch(L, first, &batch);
     if (batch.count <= 0)
         return tcpm__lua_failure_text(L, -EINVAL, "nothing to send");
-    if (slot->extra != NULL && slot->extra->output != NULL)
+    if (has_lua_output(slot))
         return send_values(L, slot, first, &batch);
-    read_records(L, first, &batch);
-    return strings_result(L, slot, &batch,
-                          tcpm_send_many(slot->session->core, tcpm__lua_id(slot), batch.records,
-                                         (size_t) batch.count));
+    return send_strings(L, slot, first, &batch);
 }
 
 int tcpm__lua_cheap_send(lua_State *L)

@@ -370,6 +370,36 @@ function cases.a_hundred_thousand_one_after_the_other_need_constant_memory()
   end
 end
 
+-- A finalizer of the script runs where memory is asked for, in create too.
+function cases.a_session_that_a_finalizer_makes_in_the_middle_of_create_is_another_one()
+  local kept, numbers, inside, within = {}, {}, false, 0
+  local function make()
+    local session = tcpmulti.create {}
+    lu.assertNil(numbers[session[0]])
+    numbers[session[0]] = true
+    return session
+  end
+  local function finalize()
+    if not inside then return end
+    within = within + 1
+    kept[#kept + 1] = make()
+  end
+  local pause, multiplier = collectgarbage("setpause", 100), collectgarbage("setstepmul", 110)
+  support.finally(function()
+    collectgarbage("setpause", pause)
+    collectgarbage("setstepmul", multiplier)
+  end)
+  for i = 1, 2000 do
+    for _ = 1, 2 do getmetatable(newproxy(true)).__gc = finalize end
+    inside = true
+    make()
+    inside = false
+    if i % 500 == 0 then kept = {} end
+  end
+  lu.assertTrue(within > 100)
+  support.run()
+end
+
 function cases.making_one_costs_the_same_however_many_there_are()
   local kept = {}
   local function make(count)

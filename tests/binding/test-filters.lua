@@ -338,6 +338,37 @@ function cases.a_clone_that_raises_leaves_the_connection_as_it_was()
   lu.assertEquals(seen, "still lines")
 end
 
+-- A finalizer of the script runs where memory is asked for, in send too.
+function cases.a_finalizer_may_change_the_filter_in_the_middle_of_a_send()
+  local inside, within, sent = false, 0, 0
+  local pause, multiplier = collectgarbage("setpause", 100), collectgarbage("setstepmul", 110)
+  support.finally(function()
+    collectgarbage("setpause", pause)
+    collectgarbage("setstepmul", multiplier)
+  end)
+  local session = support.session {
+    filter = own.stream {},
+    on_success = function(cheap)
+      local function finalize()
+        if not inside then return end
+        within = within + 1
+        cheap:filter(within % 2 == 0 and own.stream {} or "stream")
+      end
+      for i = 1, 5000 do
+        for _ = 1, 2 do getmetatable(newproxy(true)).__gc = finalize end
+        inside = true
+        if cheap:send("a", i, "b") then sent = sent + 1 end
+        inside = false
+      end
+      cheap:reset()
+    end,
+  }
+  session:connect(HOST, support.peer("count"):port())
+  support.run()
+  lu.assertEquals(sent, 5000)
+  lu.assertTrue(within > 100)
+end
+
 function cases.clones_are_made_per_connection_of_an_unused_object()
   local clones = 0
   local template = own.stream {}

@@ -63,6 +63,7 @@ enum place {
 enum own_place {
     OWN_FREE, /* unused: tables count from 1 */
     OWN_NEW_CHEAP,
+    OWN_NEW_HANDLERS, /* of this connection alone */
     OWN_GIVEN, /* what the pull function gave as a target that is none, while it is initialized */
     OWN_ENDED, /* weak: [cheap] = address and port of a connection that has ended */
     OWN_CHEAP_METATABLE,
@@ -349,7 +350,7 @@ struct connecting {
     int cheap; /* its stack index */
     struct lua_filter *input, *output;
     uint32_t handlers; /* of this connection alone; see extra */
-    int anchor;        /* until registered */
+    int own;           /* the stack index of their table; 0: none */
     bool registered;
     bool refused; /* the target is none; what was given is at OWN_GIVEN */
 };

@@ -250,19 +250,19 @@ static void read_times(lua_State *L, int index, struct tcpm_connect_options *opt
     options->deadline_ms = milliseconds(L, index + 3);
 }
 
-/* Handlers of this connection alone, from the options at index, or nil: kept in the anchors. */
-static void read_handlers(lua_State *L, int index, struct connecting *connecting)
+/* Pushes the handlers of this connection alone, by place, from the options at index. */
+static void push_handlers(lua_State *L, int index, struct connecting *connecting)
 {
     if (index == 0)
         return;
     lua_newtable(L);
+    connecting->own = lua_gettop(L);
     for (int place = ON_INITIALIZE; place < PLACE_INPUT_FILTER; place++) {
         lua_getfield(L, index, tcpm__lua_option_names[place]);
         if (place != ON_EXCEPTION && lua_toboolean(L, -1))
             connecting->handlers |= 1u << place;
         lua_rawseti(L, -2, place);
     }
-    connecting->anchor = luaL_ref(L, lua_upvalueindex(UP_ANCHORS));
 }
 
 /* The core needs a table of this connection's events where its session lacks one of them. */
@@ -276,6 +276,28 @@ static const struct tcpm_events *choose_events(const struct session *session,
     return own;
 }
 
+/* With the filters of the request. While C holds them nothing here raises. */
+static int start_filtered(lua_State *L, struct session *session, const struct request *request,
+                          struct tcpm_connect_options *options, struct connecting *connecting,
+                          struct tcpm_id *id)
+{
+    struct filter_pair filters;
+    int result = tcpm__lua_filter_pair(L, 0, session, request->input_filter, request->output_filter,
+                                       &filters);
+    if (result == 0 && session->runtime == NULL)
+        result = -ESHUTDOWN; /* closed by the clone of a filter */
+    options->input_filter = filters.input;
+    options->output_filter = filters.output;
+    connecting->input = filters.lua_input;
+    connecting->output = filters.lua_output;
+    if (result == 0)
+        result = start(L, session, options, connecting, id);
+    tcpm__lua_filter_pair_free(&filters);
+    options->input_filter = options->output_filter = NULL;
+    connecting->input = connecting->output = NULL;
+    return result;
+}
+
 /* The one place that opens connections. The session, and what the request names, is on the stack;
    gives cheap, id, or nil, message, errname. */
 static int open_connection(lua_State *L, struct session *session, struct request request)
@@ -285,51 +307,32 @@ static int open_connection(lua_State *L, struct session *session, struct request
         .heap = session,
         .half_open = request.half_open,
     };
+    struct connecting connecting = {.L = L};
+    struct tcpm_events own;
+    struct tcpm_id id = {0};
+    int result = 0;
     luaL_checkstack(L, LUA_MINSTACK, "connect");
     options.refused = read_target(L, &request, &options);
     if (options.refused != NULL && !request.pulled)
         return luaL_error(L, "connect: %s", options.refused);
     read_times(L, request.times, &options);
     push_cheap(L, session, request.heap);
-    int cheap = lua_gettop(L);
-
-    struct filter_pair filters;
-    int result =
-        tcpm__lua_filter_pair(L, 0, session, request.input_filter, request.output_filter, &filters);
-    if (result < 0)
-        return tcpm__lua_failure(L, result);
-    if (session->runtime == NULL) { /* closed by the clone of a filter */
-        tcpm__lua_filter_pair_free(&filters);
-        return tcpm__lua_session_over(L, session);
-    }
-    options.input_filter = filters.input;
-    options.output_filter = filters.output;
-    struct connecting connecting = {
-        .L = L,
-        .cheap = cheap,
-        .input = filters.lua_input,
-        .output = filters.lua_output,
-    };
-    struct tcpm_id id = {0};
-    struct tcpm_events own;
-    read_handlers(L, request.handlers, &connecting);
+    connecting.cheap = lua_gettop(L);
+    push_handlers(L, request.handlers, &connecting);
     options.events = choose_events(session, &connecting, &own);
     if (options.refused == NULL)
-        result = start(L, session, &options, &connecting, &id);
+        result = start_filtered(L, session, &request, &options, &connecting, &id);
     if (result == -EINVAL || result == TCPM_ENOTFOUND)
         options.refused = explain(L, &request, &options);
-    if (options.refused != NULL && request.pulled)
-        result = start_refused(L, session, &request, &options, &connecting, &id);
-    tcpm__lua_filter_pair_free(&filters);
-    if (connecting.anchor != 0)
-        luaL_unref(L, lua_upvalueindex(UP_ANCHORS), connecting.anchor);
     if (options.refused != NULL && !request.pulled)
         return luaL_error(L, "connect: %s", options.refused);
+    if (options.refused != NULL)
+        result = start_refused(L, session, &request, &options, &connecting, &id);
     if (result == -ESHUTDOWN)
         return tcpm__lua_session_over(L, session);
     if (result < 0 || !connecting.registered)
         return tcpm__lua_failure(L, result < 0 ? result : -ENOMEM);
-    lua_pushvalue(L, cheap);
+    lua_pushvalue(L, connecting.cheap);
     lua_pushnumber(L, (lua_Number) id.n);
     return 2;
 }

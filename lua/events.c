@@ -154,8 +154,14 @@ static void run_initialize(lua_State *L, struct call *call)
         run_event(L, call);
 }
 
-/* Protected calls have a frame of their own: the new cheap is handed over by its place. NULL, or
-   what was raised. */
+static void hand_over(const struct connecting *connecting, int index, enum own_place place)
+{
+    lua_pushvalue(connecting->L, index);
+    lua_rawseti(connecting->L, lua_upvalueindex(UP_PLACES), (int) place);
+}
+
+/* Protected calls have a frame of their own: what is on the stack of connect is handed over by
+   places. NULL, or what was raised. */
 static char *register_or_run(struct event *event)
 {
     struct runtime *rt = event->session->runtime;
@@ -163,8 +169,9 @@ static char *register_or_run(struct event *event)
     if ((event->session->handlers >> ON_INITIALIZE & 1) == 0 &&
         tcpm__lua_register_plainly(event->session, event->id))
         return NULL;
-    lua_pushvalue(connecting->L, connecting->cheap);
-    lua_rawseti(connecting->L, lua_upvalueindex(UP_PLACES), OWN_NEW_CHEAP);
+    hand_over(connecting, connecting->cheap, OWN_NEW_CHEAP);
+    if (connecting->own != 0)
+        hand_over(connecting, connecting->own, OWN_NEW_HANDLERS);
     return tcpm__lua_protect(rt, event->session, &event->call);
 }
 

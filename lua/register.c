@@ -21,15 +21,41 @@ static bool needs_extra(const struct connecting *connecting)
 }
 
 /* Takes over what the connect has brought. */
-static void fill_extra(struct extra *extra, struct connecting *connecting, struct tcpm_id id)
+static void fill_extra(struct extra *extra, const struct connecting *connecting, struct tcpm_id id)
 {
     extra->input = tcpm__lua_filter_keep(connecting->input);
     extra->output = tcpm__lua_filter_keep(connecting->output);
     tcpm__lua_filter_attach(extra->input, id.n);
     tcpm__lua_filter_attach(extra->output, id.n);
     extra->handlers = connecting->handlers;
-    extra->anchor = connecting->anchor;
-    connecting->anchor = 0;
+}
+
+/* NULL where none is needed. Raises without memory. */
+static struct extra *make_extra(lua_State *L, const struct connecting *connecting,
+                                struct slot *slot)
+{
+    if (!needs_extra(connecting))
+        return NULL;
+    int anchor = 0;
+    if (connecting->handlers != 0) {
+        lua_rawgeti(L, lua_upvalueindex(UP_PLACES), OWN_NEW_HANDLERS);
+        anchor = luaL_ref(L, lua_upvalueindex(UP_ANCHORS));
+    }
+    struct extra *extra = tcpm__lua_extra(slot);
+    if (extra == NULL) {
+        if (anchor != 0)
+            luaL_unref(L, lua_upvalueindex(UP_ANCHORS), anchor);
+        luaL_error(L, "not enough memory");
+    }
+    extra->anchor = anchor;
+    return extra;
+}
+
+/* What is left in a place of the runtime's own would live for as long as the module. */
+static void clear_place(lua_State *L, enum own_place place)
+{
+    lua_pushboolean(L, 0);
+    lua_rawseti(L, lua_upvalueindex(UP_PLACES), (int) place);
 }
 
 /* Everything that may fail comes first. */
@@ -46,17 +72,15 @@ void tcpm__lua_register(lua_State *L, struct session *session, struct tcpm_id id
         lua_rawseti(L, lua_upvalueindex(UP_CHEAPS), (int) rt->cheap_count + 1);
         rt->cheap_count++;
     }
-    struct extra *extra = needs_extra(connecting) ? tcpm__lua_extra(slot) : NULL;
-    if (needs_extra(connecting) && extra == NULL)
-        luaL_error(L, "not enough memory");
+    struct extra *extra = make_extra(L, connecting, slot);
     *slot = (struct slot){.id = id.n, .session = session, .extra = extra};
     if (extra != NULL)
         fill_extra(extra, connecting, id);
     session->own_handlers += connecting->handlers != 0;
     lua_rawgeti(L, lua_upvalueindex(UP_PLACES), OWN_NEW_CHEAP);
     enter_cheap(L, id);
-    lua_pushboolean(L, 0); /* else the last one would live for as long as the module */
-    lua_rawseti(L, lua_upvalueindex(UP_PLACES), OWN_NEW_CHEAP);
+    clear_place(L, OWN_NEW_CHEAP);
+    clear_place(L, OWN_NEW_HANDLERS);
     connecting->registered = true;
 }
 

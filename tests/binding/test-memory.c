@@ -178,6 +178,12 @@ static const char in_a_coroutine[] =
     "  every = function() return s:alarm_remove(s:every(f, 1)) end,\n"
     "  create = function() return tcpmulti.create { alias = 'z', inline_states = {\n"
     "    _start = function(z) z:yield(f) end } }:die() end,\n"
+    "  handlers = function() return s:connect { remote_address = '127.0.0.1', remote_port = port,\n"
+    "    filter = mqtt, on_input = f, on_flushed = f, on_eof = f, half_open = true } end,\n"
+    "  unknown_service = function() return s:connect { remote_address = '127.0.0.1',\n"
+    "    remote_port = 'nosuchservice', filter = mqtt, on_input = f } end,\n"
+    "  take = function(c) c:filter(mqtt) return c:take(3), c:take(false), tostring(c), s:tally() "
+    "end,\n"
     "  call = function() return s:call('x', 1, 2, 3), s:yield('x', 4) end,\n"
     "  pull = function() return s:connect(f) end,\n"
     "}\n"
@@ -239,9 +245,9 @@ static long run_in_a_coroutine(const char *operation, int alarms, long fail_at)
 
 static void test_each_allocation_in_a_coroutine_fails_once(void **state)
 {
-    static const char *const operations[] = {"sig",  "sig_off", "connect", "connect_filter",
-                                             "send", "filter",  "delay",   "every",
-                                             "call", "create",  "pull"};
+    static const char *const operations[] = {
+        "sig",   "sig_off", "connect", "connect_filter", "send",     "filter", "delay",
+        "every", "call",    "create",  "pull",           "handlers", "take",   "unknown_service"};
 
     (void) state;
     for (size_t i = 0; i < COUNT(operations); i++)

@@ -344,6 +344,7 @@ function cases.a_finalizer_may_change_the_filter_in_the_middle_of_a_send()
   local inside, within, sent = false, 0, 0
   local pause, multiplier = collectgarbage("setpause", 100), collectgarbage("setstepmul", 110)
   require("jit").off()
+  require("jit").flush()
   support.finally(function()
     require("jit").on()
     collectgarbage("setpause", pause)

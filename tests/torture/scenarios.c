@@ -162,6 +162,56 @@ static void send_and_wait(struct company *company, struct subject *subject, enum
         send_some(subject, 3000);
 }
 
+static void connect_half_open(struct company *company)
+{
+    const struct tcpm_session_options options = {.input_timeout_ms = company->patience_ms};
+    const struct tcpm_connect_options own = {.events = subject_own_events(), .half_open = 1};
+    struct party *party = company_party(company, &options);
+
+    if (party != NULL)
+        company_connect(party, &own);
+}
+
+static void answer_after_eof(struct company *company, struct subject *subject, enum event event)
+{
+    (void) company;
+    if (event != EVENT_EOF)
+        return;
+    send_some(subject, 2000);
+    subject_shutdown(subject);
+}
+
+static void connect_corked(struct company *company)
+{
+    const struct tcpm_session_options options = {.input_timeout_ms = company->patience_ms,
+                                                 .cork = 1};
+    const struct tcpm_connect_options defaults = {0};
+    struct party *party = company_party(company, &options);
+
+    if (party != NULL)
+        company_connect(party, &defaults);
+}
+
+static void send_pieces(struct company *company, struct subject *subject, enum event event)
+{
+    (void) company;
+    if (event != EVENT_SUCCESS)
+        return;
+    for (int i = 0; i < 20; i++)
+        send_some(subject, 300);
+    subject_shutdown(subject);
+}
+
+static void take_beat_and_abort(struct company *company, struct subject *subject, enum event event)
+{
+    if (event == EVENT_SUCCESS) {
+        company_beat(company, subject->party->session);
+        subject_take(subject, 9000);
+    }
+    if (event == EVENT_INPUT && subject->inputs > 1)
+        subject_abort(subject);
+}
+
 const struct scenario *scenarios(size_t *count)
 {
     static const struct scenario all[] = {
@@ -207,6 +257,24 @@ const struct scenario *scenarios(size_t *count)
          connect_once,
          shut_output_and_wait,
          TCPM_REASON_EOF,
+         false},
+        {"an answer after the end of input",
+         {WILD_SOURCE, 3000},
+         connect_half_open,
+         answer_after_eof,
+         TCPM_REASON_EOF,
+         false},
+        {"corked sends",
+         {WILD_READER, 0},
+         connect_corked,
+         send_pieces,
+         TCPM_REASON_SHUTDOWN,
+         false},
+        {"a beat, an order, and a handler that raises",
+         {WILD_SOURCE, 30000},
+         connect_once,
+         take_beat_and_abort,
+         TCPM_REASON_ERROR,
          false},
         {"silence",
          {WILD_READER, 0},

@@ -74,13 +74,17 @@ void tcpm__linger_writable(struct tcpm__connection *connection)
         tcpm__ready(connection);
 }
 
-/* An error of a socket that has had its last input is announced only once, maybe before this. */
+/* An error of a socket that has had its last input is announced only once, maybe before this. Where
+   writable is not announced the next look finds out. */
 static void begin_linger(struct tcpm__connection *connection)
 {
+    struct tcpm__network *network = &tcpm__engine_of(connection)->network;
+
     connection->flags |= TCPM__LINGERING;
     connection->linger_step = 0;
     connection->socket.blocked = true;
     tcpm__linger_send_fin(connection);
+    tcpm__socket_watch_output(network, &connection->socket, connection->id);
     if (tcpm__has(connection, TCPM__INPUT_END))
         tcpm__linger_check_error(connection);
     tcpm__deadline_arm(connection);

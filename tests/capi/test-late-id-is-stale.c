@@ -12,7 +12,8 @@
 /* The calls that name a connection. */
 static bool takes_id(const struct call *call)
 {
-    static const char *const others[] = {"post", "every", "stats", "next", "has_room", "sig"};
+    static const char *const others[] = {"post", "every",    "tally", "stats",
+                                         "next", "has_room", "sig"};
 
     for (size_t i = 0; i < COUNT(others); i++)
         if (strcmp(call->name, others[i]) == 0)

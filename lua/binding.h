@@ -131,6 +131,7 @@ struct session {
     struct standard_input *input; /* NULL: the session does not read it */
     struct watched *watched;      /* signals */
     double number;                /* in [0] of its object: below 0, never used again */
+    char *alias;                  /* printable, for lines on standard error; NULL: none */
     int index, base;              /* in the table of sessions, and of its places */
     uint32_t holds;               /* reasons to live: see lifetime.c */
     uint32_t handlers;     /* 1 << place, for each handler, or filter in Lua, that is there */
@@ -331,6 +332,11 @@ void tcpm__lua_register(lua_State *L, struct session *session, struct tcpm_id id
 bool tcpm__lua_register_plainly(struct session *session, struct tcpm_id id);
 
 /* ---- trace.c ---- */
+/* As lines on standard error call the session: its number, and its alias. */
+struct label {
+    char text[128];
+};
+struct label tcpm__lua_label(const struct session *session);
 void tcpm__lua_trace(const struct session *session, struct tcpm_id id, int place, int number);
 
 /* ---- exception.c ---- */
@@ -405,7 +411,8 @@ int tcpm__lua_codec_open(lua_State *L); /* clone of built-in filters */
 /* ---- tally.c ---- */
 void tcpm__lua_push_tally(lua_State *L, struct tcpm_session *core);
 int tcpm__lua_tally(lua_State *L); /* core.tally */
-void tcpm__lua_print_tally(double number, struct tcpm_session *core);
+void tcpm__lua_print_tally(const struct session *session, struct tcpm_session *core);
+void tcpm__lua_print_tallies_left(struct runtime *rt); /* of sessions that have not stopped */
 
 /* ---- attach.c ---- */
 int tcpm__lua_module_attach(lua_State *L); /* tcpmulti.attach */

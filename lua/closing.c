@@ -97,6 +97,7 @@ static void close_runtime(struct runtime *rt, lua_State *L, bool inside)
 {
     rt->active = L;
     rt->framed = false;
+    tcpm__lua_print_tallies_left(rt);
     if (rt->attached)
         close_attached(rt, inside);
     else

@@ -14,6 +14,7 @@
 
 #include <errno.h>
 #include <stdlib.h>
+#include <string.h>
 
 /* Where a session's own table has what its places have while it is held. */
 #define OF_PLACE(place) ((place) + 1)
@@ -124,6 +125,17 @@ static int core_release(lua_State *L)
     return 0;
 }
 
+/* core.call_it(session, alias or nil), printable. Without memory it has its number only. */
+static int core_call_it(lua_State *L)
+{
+    struct session *session = tcpm__lua_session(L, tcpm__lua_runtime(L), 1);
+    if (session == NULL)
+        return 0;
+    free(session->alias);
+    session->alias = lua_isstring(L, 2) ? strdup(lua_tostring(L, 2)) : NULL;
+    return 0;
+}
+
 /* ---- creation ---- */
 
 /* Makes room for more sessions. False: no memory, or there are too many. */
@@ -142,7 +154,7 @@ static bool grow(struct runtime *rt)
     rt->vacancies = vacancies;
     for (int i = count - 1; i > 0 && i >= rt->session_count; i--) {
         sessions[i] = NULL;
-        vacancies[i] = (struct vacancy){.number = -i, .next = rt->vacant};
+        vacancies[i] = (struct vacancy){.number = TCPM__LUA_SESSIONS - i, .next = rt->vacant};
         rt->vacant = i;
     }
     rt->session_count = count;
@@ -380,12 +392,13 @@ void tcpm__lua_stopped(struct tcpm_session *core, void *user)
     struct session *session = user;
     session->core = NULL;
     if (session->runtime != NULL && session->runtime->prints_tally)
-        tcpm__lua_print_tally(session->number, core);
+        tcpm__lua_print_tally(session, core);
     if (session->runtime != NULL && !session->muted)
         tell_stopped(session->runtime, session, core);
     if (session->runtime != NULL) /* _stop may have closed the module */
         vacate(session->runtime, session->index);
     tcpm__lua_watched_free(session);
+    free(session->alias);
     free(session);
 }
 
@@ -410,6 +423,7 @@ int tcpm__lua_finalize(lua_State *L)
 
 const luaL_Reg tcpm__lua_lifetime_functions[] = {
     {"create", core_create},
+    {"call_it", core_call_it},
     {"hold", core_hold},
     {"release", core_release},
     {NULL, NULL},

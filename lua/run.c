@@ -234,11 +234,6 @@ int tcpm__lua_sessions(lua_State *L)
     return rt == NULL ? 0 : rt->unstopped;
 }
 
-void tcpm__lua_print_tallies(lua_State *L)
-{
-    tcpm__lua_find(L)->prints_tally = true;
-}
-
 void tcpm__lua_on_watch(lua_State *L, void (*changed)(int signum, int change))
 {
     struct runtime *rt = tcpm__lua_find(L);

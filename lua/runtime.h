@@ -35,7 +35,7 @@ void tcpm__lua_fatal(struct lua_State *L, const char *message, size_t length);
 /* tcpmulti's die for every session, as on the first SIGINT or SIGTERM. */
 void tcpm__lua_die_all(struct lua_State *L);
 
-/* Each session that stops from here on tells its tally on standard error. */
+/* Each session tells its tally on standard error: when it stops, or when the program ends. */
 void tcpm__lua_print_tallies(struct lua_State *L);
 
 /* Sessions whose _stop has not yet run. */

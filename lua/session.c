@@ -13,7 +13,7 @@
 /* The live session of a number; NULL: it has stopped, or never was. */
 struct session *tcpm__lua_session_of(const struct runtime *rt, double number)
 {
-    if (!(number <= -TCPM__LUA_SESSIONS && number > -9007199254740992.0))
+    if (!(number <= -1 && number > -9007199254740992.0))
         return NULL;
     uint64_t whole = (uint64_t) -number;
     int index = (int) (whole % TCPM__LUA_SESSIONS);

@@ -255,6 +255,7 @@ function core.set_alias(session, name)
   if core.find_alias(name) ~= session then core.hold(session) end
   aliases[name] = session
   session[PRIVATE].alias = name
+  core.call_it(session, check.escape(name))
   rawset(session, "alias", name)
 end
 
@@ -325,6 +326,7 @@ function methods.alias_remove(session, name)
   local private = session[PRIVATE]
   if private.alias == name then
     private.alias = nil
+    core.call_it(session, nil)
     session.alias = nil
   end
   return true

@@ -4,8 +4,10 @@
  * error for the runner's option --tally.
  */
 #include "binding.h"
+#include "runtime.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 
 static void set_word(lua_State *L, const char *key, const char *word)
 {
@@ -49,12 +51,13 @@ int tcpm__lua_tally(lua_State *L)
     return 1;
 }
 
-void tcpm__lua_print_tally(double number, struct tcpm_session *core)
+void tcpm__lua_print_tally(const struct session *session, struct tcpm_session *core)
 {
     struct tcpm_tally_entry entry = {.size = sizeof entry};
+    struct label label = tcpm__lua_label(session);
     for (size_t i = 0; tcpm_tally(core, i, &entry) == 1; i++) {
-        fprintf(stderr, "tcpmulti: session %.0f: %8llu %s", -number,
-                (unsigned long long) entry.count, tcpm_reason_name(entry.reason));
+        fprintf(stderr, "tcpmulti: %s: %8llu %s", label.text, (unsigned long long) entry.count,
+                tcpm_reason_name(entry.reason));
         if (entry.timer != 0)
             fprintf(stderr, " (%s)", tcpm_timer_name(entry.timer));
         if (entry.code != 0)
@@ -62,4 +65,32 @@ void tcpm__lua_print_tally(double number, struct tcpm_session *core)
                     entry.message);
         fputc('\n', stderr);
     }
+}
+
+void tcpm__lua_print_tallies_left(struct runtime *rt)
+{
+    for (int i = 1; rt->prints_tally && i < rt->session_count; i++)
+        if (rt->sessions[i] != NULL && rt->sessions[i]->core != NULL)
+            tcpm__lua_print_tally(rt->sessions[i], rt->sessions[i]->core);
+    rt->prints_tally = false;
+}
+
+/* Behind os.exit, which leaves everything as it is. */
+static void print_at_exit(int status, void *argument)
+{
+    struct link *link = argument;
+    (void) status;
+    if (link->runtime != NULL)
+        tcpm__lua_print_tallies_left(link->runtime);
+    tcpm__lua_link_drop(link);
+}
+
+/* Of a session that stops it is known then; of the others when the module is closed, or at exit. */
+void tcpm__lua_print_tallies(lua_State *L)
+{
+    struct runtime *rt = tcpm__lua_find(L);
+    rt->prints_tally = true;
+    tcpm__lua_link_keep(rt->link);
+    if (on_exit(print_at_exit, rt->link) != 0)
+        tcpm__lua_link_drop(rt->link);
 }

@@ -41,12 +41,21 @@ static bool needs_brackets(const char *address)
     return address[0] != '[' && strchr(address, ':') != NULL;
 }
 
+struct label tcpm__lua_label(const struct session *session)
+{
+    struct label label;
+    const char *alias = session->alias;
+    snprintf(label.text, sizeof label.text, alias == NULL ? "session %.0f" : "session %.0f (%s)",
+             -session->number, alias);
+    return label;
+}
+
 /* The number is the reason, in disconnected. */
 void tcpm__lua_trace(const struct session *session, struct tcpm_id id, int place, int number)
 {
     struct line line = {.length = 0};
     struct tcpm_info info = {.size = sizeof info};
-    add(&line, "tcpmulti: session %.0f, connection %.0f", -session->number, (double) id.n);
+    add(&line, "tcpmulti: %s, connection %.0f", tcpm__lua_label(session).text, (double) id.n);
     if (tcpm_info_get(session->core, id, &info) == 0)
         add(&line, needs_brackets(info.address) ? " to [%s]:%u" : " to %s:%u", info.address,
             info.port);

@@ -112,9 +112,10 @@ function cases.every_is_work_until_it_is_removed()
     },
   }
   number = session:every("beat", 0.001, "a", 7)
+  local before = now()
   session:delay("leave", 0.05)
-  local took = support.run()
-  lu.assertTrue(took >= 0.05)
+  support.run()
+  lu.assertTrue(now() - before >= 0.05)
   lu.assertTrue(beats >= 1)
   lu.assertEquals({ left[1], left[3], left[4] }, { "beat", "a", 7 })
   lu.assertAlmostEquals(left[2], os.time(), 60) -- when it would have been due

@@ -256,7 +256,7 @@ for _, method in ipairs { "pending", "clone", "feed", "get_one", "put" } do
     send = function(cheap) cheap:send "x" end,
   } do
     cases[("calls_from_%s_are_busy_in_%s"):format(method, name)] = function()
-      local busy, current, calls = false, nil, 0
+      local busy, current, calls, fed = false, nil, 0, false
       local filter = own.stream {}
       local function intrude(object)
         local plain, clone = object[method], object.clone
@@ -275,16 +275,18 @@ for _, method in ipairs { "pending", "clone", "feed", "get_one", "put" } do
       end
       local session = support.session {
         filter = intrude(own.stream {
-          get_one = function() return nil end, -- holds all
+          get_one = function() fed = true end, -- holds all
         }),
         on_success = function(cheap)
-          cheap:delay(function()
+          local function act()
+            if not fed then return cheap:delay(act, 0.001) end
             current = cheap
             action(cheap, intrude(filter))
             cheap:send "x"
             current = nil
             cheap:shutdown()
-          end, 0.02)
+          end
+          act()
         end,
       }
       session:connect(HOST, support.peer('send "held"; count'):port())

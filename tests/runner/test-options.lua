@@ -223,4 +223,19 @@ harness.case("--tally tells how the connections of each session have ended", fun
   harness.equal(2, select(2, told.errors():gsub("\n", "\n")), "lines")
 end)
 
+harness.case("--tally tells it once, however the program ends, with the alias", function()
+  for _, ending in ipairs { "", "os.exit(0)", "os.exit(0, true)", "tcpmulti.stop()",
+    "session:alias_set 'other' session:alias_set 'web'", "error 'fatal'" } do
+    local told = support.run({ "--tally", "--peer", "echo", "-e", [[
+      local tcpmulti = require "tcpmulti"
+      local session
+      session = tcpmulti.create { alias = "web",
+        on_success = function(cheap) cheap:shutdown() end,
+        on_disconnected = function() ]] .. ending .. [[ end }
+      session:connect(tcpmulti.peer.addr, tcpmulti.peer.port)]] })
+    local _, count = told.errors():gsub("tcpmulti: session 1 %(web%):        1 shutdown\n", "")
+    harness.equal(1, count, ending .. ": lines in " .. told.errors())
+  end
+end)
+
 harness.main(30)

@@ -148,7 +148,7 @@ static bool cut_record(struct tcpm__connection *connection, struct tcpm__chunk *
     else if (tcpm__has(connection, TCPM__SWALLOWED))
         cut->swallowed = 1;
     connection->need = 0;
-    connection->flags &= ~(uint32_t) (TCPM__SEEN | TCPM__IN_SELF | TCPM__SWALLOWED);
+    connection->flags &= ~(uint32_t) (TCPM__SEEN | TCPM__IN_SELF);
     result = tcpm__codec_get(codec, chunk->bytes, chunk->length, cut);
     if (result < 0) {
         tcpm__connection_fail(connection, TCPM_OP_FILTER, result, cut->message);
@@ -161,6 +161,7 @@ static bool cut_record(struct tcpm__connection *connection, struct tcpm__chunk *
         connection->need = cut->need > UINT32_MAX ? UINT32_MAX : (uint32_t) cut->need;
         return false;
     }
+    connection->flags &= ~(uint32_t) TCPM__SWALLOWED;
     if (cut->more)
         connection->flags |= TCPM__IN_SELF;
     if (cut->swallow != 0)

@@ -196,10 +196,70 @@ static void test_it_can_be_switched_to_and_from(void **state)
     host_close(&host);
 }
 
+/* ---- the byte that belongs to the record before ---- */
+
+struct ended {
+    char text[64];
+};
+
+/* A record ends in CR, and the LF behind it belongs to it. Each says what became of the LF of the
+   one before. */
+static int get_ended(void *self, const char *bytes, size_t length, struct tcpm_cut *cut)
+{
+    struct ended *ended = self;
+    const char *end = memchr(bytes, '\r', length);
+
+    if (end == NULL)
+        return 0;
+    snprintf(ended->text, sizeof ended->text, "%.*s %s", (int) (end - bytes), bytes,
+             cut->swallowed > 0   ? "came"
+             : cut->swallowed < 0 ? "to come"
+                                  : "none");
+    cut->record = ended->text;
+    cut->length = strlen(ended->text);
+    cut->used = (size_t) (end - bytes) + 1;
+    cut->swallow = '\n';
+    return 1;
+}
+
+static void go_on(struct track *track, enum event event)
+{
+    if (event == EVENT_INPUT)
+        peer_go(track->user, "go");
+}
+
+/* Also where the filter is asked several times before there is a record. */
+static void test_it_is_told_what_became_of_the_byte_it_named(void **state)
+{
+    static const struct tcpm_filter_kind kind = {.size = sizeof kind,
+                                                 .name = "ended",
+                                                 .self_size = sizeof(struct ended),
+                                                 .get_one = get_ended,
+                                                 .put = put_packet};
+    struct host host;
+    struct track track = {.hook = go_on};
+    struct tcpm_session_options options = {.size = sizeof options};
+
+    (void) state;
+    host_open(&host, NULL);
+    assert_int_equal(tcpm_filter_custom(&kind, NULL, &options.input_filter), 0);
+    struct peer *peer =
+        peer_start("send \"a\\r\"; wait go; dribble \"\\nbbb\\rccc\\r\" 20000", NULL);
+    track.user = peer;
+    track_connect(&track, track_session(&host, &options), peer_port(peer));
+    tcpm_filter_free(options.input_filter);
+    host_run(&host);
+    assert_log(&track, "initialize success input(a none) input(bbb came) input(ccc none) "
+                       "error(read,EOF) disconnected(eof)");
+    peer_stop(peer);
+    host_close(&host);
+}
+
 static const struct CMUnitTest tests[] = {
     cmocka_unit_test(test_packets_come_whole_however_they_are_cut),
     cmocka_unit_test(test_what_is_no_packet_ends_that_connection),
     cmocka_unit_test(test_it_can_be_switched_to_and_from),
+    cmocka_unit_test(test_it_is_told_what_became_of_the_byte_it_named),
 };
 
 RUN_TESTS(tests)

@@ -267,6 +267,22 @@ static void check_counts(const struct company *company)
     }
 }
 
+/* What the sessions have joined, they have a place in. */
+static void check_heaps(const struct tcpm_engine *engine)
+{
+    const struct tcpm__list *node = engine->sessions.next;
+    uint32_t sessions = 0, corking = 0;
+
+    for (; node != &engine->sessions; node = node->next, sessions++)
+        corking += TCPM__CONTAINER(node, struct tcpm_session, in_engine)->cork;
+    EXPECT(engine->corking == corking, "%u cork", engine->corking);
+    EXPECT(engine->admission.turns.members == sessions, "%u turns of %u sessions",
+           engine->admission.turns.members, sessions);
+    EXPECT(engine->alarms.members == sessions + engine->alarm_pool.live + 1, "%u members",
+           engine->alarms.members);
+    EXPECT(engine->alarms.count <= engine->alarms.members, "%u alarms", engine->alarms.count);
+}
+
 /* What the engine counts, once no connection is left. */
 static void check_engine(const struct company *company)
 {
@@ -277,6 +293,9 @@ static void check_engine(const struct company *company)
     EXPECT(engine->places == 0, "%llu places", (unsigned long long) engine->places);
     EXPECT(engine->memory_used == 0, "%llu bytes held", (unsigned long long) engine->memory_used);
     CHECK(engine->ready == NULL && engine->handler_depth == 0 && !engine->running_posts);
+    CHECK(engine->admission.turns.count == 0 && engine->calling_back == 0 && !engine->out_lent);
+    CHECK(engine->backlog.count == 0 && engine->backlog.chain.first == 0);
+    check_heaps(engine);
     CHECK(engine->deadlines.filled[0] == 0 || tcpm__wheel_next(&engine->deadlines) == UINT64_MAX);
     if (engine->next_posts.first == NULL)
         EXPECT(engine->work == engine->alarm_pool.live + engine->rooms_wanted + engine->dying,

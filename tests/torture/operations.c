@@ -6,6 +6,7 @@
  *
  * usage: operations [SECONDS [SEED [trace]]]; 0 seconds: one round
  */
+#include "scarcity.h"
 #include "subject.h"
 
 #include <errno.h>
@@ -336,6 +337,7 @@ static void act_once(struct company *company)
         break;
     case 5:
         walk_all(company);
+        scarcity()->out = scarcity()->may_come && chance_one_in(chance, 4);
         break;
     case 6:
         if (party != NULL && chance_one_in(chance, 6))
@@ -400,6 +402,7 @@ static void run_round(uint64_t seed, bool trace, bool last)
         options.max_memory = 1 + chance_below(&company.chance, 400000);
     CHECK(company_open_engine(&company, &options) == 0);
     company.act = act_inside;
+    scarcity()->may_come = true;
     if (last)
         company.stage.descriptors -= close(STDIN_FILENO) == 0; /* a socket may get number 0 */
     make_party(&company);
@@ -410,6 +413,7 @@ static void run_round(uint64_t seed, bool trace, bool last)
         if (chance_one_in(&company.chance, 40) && anything_live(&company))
             uv_run(&company.stage.loop, UV_RUN_ONCE);
     }
+    *scarcity() = (struct scarcity){.may_come = false}; /* what waits shall not wait for ever */
     if (!chance_one_in(&company.chance, 8))
         uv_run(&company.stage.loop, UV_RUN_DEFAULT);
     company_close(&company);

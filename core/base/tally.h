@@ -2,7 +2,7 @@
 /*
  * A tally of ends: how many connections of a session ended in the same way. Ends are the same by
  * reason, operation, code and timer, never by their texts. The entries stay sorted, the largest
- * count first; those of equal counts in the order of their first end.
+ * count first; those of equal counts in the order in which they reached it.
  */
 #ifndef TCPM_BASE_TALLY_H
 #define TCPM_BASE_TALLY_H

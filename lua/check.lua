@@ -119,10 +119,9 @@ local function guess(name, known)
   local synonyms = core.synonyms.options[plain] or ""
   local meant = first_known(plain .. " " .. synonyms, known)
   if meant then return check.hint(meant, milliseconds and ", in seconds") end
-  local place = place_of(plain)
+  local place = place_of(plain) or place_of(synonyms)
   if place then return place end
-  meant = check.nearest(name, spellings_like(name, known)) or completion(plain, known)
-  return meant and check.hint(meant) or place_of(synonyms) or ""
+  return check.hint(check.nearest(name, spellings_like(name, known)) or completion(plain, known))
 end
 
 -- unknown: the keys; known: a table as for check.read; example: how an option is given.

@@ -34,7 +34,7 @@ static int print_help(void)
         "                    tcpmulti.peer.addr, .addrs and .port. MODE: echo, discard,\n"
         "                    chargen, banner=TEXT, http\n"
         "  " TALLY "           tell how the connections of each session have ended, on standard\n"
-        "                    error when it stops\n"
+        "                    error at the end\n"
         "  " ALLOW_BYTECODE "  accept LuaJIT bytecode where Lua text is expected\n"
         "  -h, --help        print this and exit\n"
         "  -V, --version     print the versions and exit\n"

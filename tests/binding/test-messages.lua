@@ -81,6 +81,7 @@ function cases.an_option_of_another_call_says_where_it_belongs()
   check_lines {
     { "t.create { remote_address = peer }", "'remote_address' is an option of connect" },
     { "t.create { host = peer }", "'remote_address' is an option of connect" },
+    { "t.create { port = 80 }", "'remote_port' is an option of connect" },
     { "t.create { trace = true }", "options = { trace = true }" },
     { "t.create { max_length = 5 }", "'max_length' is an option of the filter line" },
     { "s:connect { remote_address = peer, remote_port = 1, alias = 'x' }",

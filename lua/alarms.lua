@@ -33,11 +33,8 @@ end
 
 -- Starts an alarm; gives its number, or nil, message, errname.
 local function start(session, names, seconds, ns, task)
-  local number, message, errname = core.delay(session, ns, task)
-  if not number then return nil, message, errname end
-  task.alarm, task.names, task.time = number, names, core.time() + seconds
-  session[PRIVATE].alarms[number] = task
-  return number
+  task.alarm, task.names, task.time = 0, names, core.time() + seconds
+  return core.delay(session, ns, task, session[PRIVATE].alarms)
 end
 
 -- Removes the alarm of a task. False: it has gone off, or has been dropped.
@@ -91,12 +88,8 @@ function methods.every(session, state, seconds, ...)
     error(format("every: the time must be %s, not %s", expected, check.describe(seconds)), 2)
   end
   check_known(session, state, "every")
-  local task = { state = state, n = select("#", ...), every = seconds, due = now(), ... }
-  local number, message, errname = core.every(session, ns, task)
-  if not number then return nil, message, errname end
-  task.alarm = number
-  session[PRIVATE].alarms[number] = task
-  return number
+  local task = { state = state, n = select("#", ...), every = seconds, due = now(), alarm = 0, ... }
+  return core.every(session, ns, task, session[PRIVATE].alarms)
 end
 
 local function no_alarm(number)
@@ -172,11 +165,11 @@ local function cheap_delay(cheap, state, seconds, ...)
     if removed then return true end
     return nil, format("no alarm of state '%s'", name_of(state)), "ESRCH"
   end
-  local task = { state = state, n = select("#", ...), ... }
+  local task = { state = state, n = select("#", ...), alarm = 0, names = names,
+    time = core.time() + seconds, ... }
   local number
   number, message, errname = core.cheap_delay(cheap, ns, task)
   if not number then return nil, message, errname end
-  task.alarm, task.names, task.time = number, names, core.time() + seconds
   names[state] = task
   names_of[cheap] = names
   return true

@@ -79,6 +79,7 @@ enum own_place {
     OWN_IDLE,           /* weak: [index of a session] = its private table, while nothing holds it */
     OWN_FINALIZER_METATABLE,
     OWN_RUN, /* tcpmulti.run, whatever the script has put there */
+    OWN_ENTER_ALARM,
     OWN_COUNT,
 };
 
@@ -371,6 +372,7 @@ void tcpm__lua_room(struct tcpm_session *core, void *user);
 int tcpm__lua_more(lua_State *L); /* s:more */
 
 /* ---- tasks.c ---- */
+int tcpm__lua_enter_alarm(lua_State *L);
 void tcpm__lua_watched_free(struct session *session);
 
 /* ---- stdin.c ---- */

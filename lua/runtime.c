@@ -144,6 +144,8 @@ static void fill_own_places(lua_State *L, struct runtime *rt)
     set_place(L, OWN_TRAMPOLINE);
     push_closure(L, tcpm__lua_module_run);
     set_place(L, OWN_RUN);
+    lua_pushcfunction(L, tcpm__lua_enter_alarm);
+    set_place(L, OWN_ENTER_ALARM);
     rt->keeper = lua_newthread(L);
     set_place(L, OWN_KEEPER);
 }

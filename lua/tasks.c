@@ -133,7 +133,34 @@ static int core_post(lua_State *L)
     return result < 0 ? task_failure(L, session, result) : tcpm__lua_result(L, 0);
 }
 
-/* The number of an alarm that has been started; or its task is dropped: nil, message, errname. */
+/* ---- alarms: the task knows its number, and the session's table of alarms has the task ---- */
+
+/* OWN_ENTER_ALARM: table[number] = task. */
+int tcpm__lua_enter_alarm(lua_State *L)
+{
+    lua_rawset(L, 1);
+    return 0;
+}
+
+/* Where the table needs memory and there is none, the alarm must not run on with a number that
+   nobody knows. The task is at index 3, the table at 4, or nil. */
+static bool enter_alarm(lua_State *L, double number)
+{
+    lua_pushnumber(L, number);
+    lua_setfield(L, 3, "alarm"); /* which is there already */
+    if (!lua_istable(L, 4))
+        return true;
+    lua_rawgeti(L, lua_upvalueindex(UP_PLACES), OWN_ENTER_ALARM);
+    lua_pushvalue(L, 4);
+    lua_pushnumber(L, number);
+    lua_pushvalue(L, 3);
+    bool entered = lua_pcall(L, 3, 0, 0) == 0;
+    if (!entered)
+        lua_pop(L, 1);
+    return entered;
+}
+
+/* Of one that has been started, or not: its number, or nil, message, errname. */
 static int alarm_result(lua_State *L, struct task *task, int result, struct tcpm_alarm alarm)
 {
     struct session *session = task->session;
@@ -142,13 +169,18 @@ static int alarm_result(lua_State *L, struct task *task, int result, struct tcpm
         drop_task(task);
         return own ? task_failure(L, session, result) : tcpm__lua_failure(L, result);
     }
+    if (!enter_alarm(L, (double) alarm.n)) {
+        tcpm_alarm_remove(session->core, alarm);
+        return tcpm__lua_failure(L, -ENOMEM);
+    }
     lua_pushnumber(L, (lua_Number) alarm.n);
     return 1;
 }
 
-static int start_alarm(lua_State *L, struct session *session, uint64_t id, double ns, int index)
+static int start_alarm(lua_State *L, struct session *session, uint64_t id)
 {
-    struct task *task = make_task(L, session, id, index);
+    double ns = luaL_checknumber(L, 2);
+    struct task *task = make_task(L, session, id, 3);
     if (task == NULL)
         return tcpm__lua_failure(L, -ENOMEM);
     struct tcpm_task core = {.run = run_task, .drop = drop_task, .argument = task};
@@ -157,25 +189,25 @@ static int start_alarm(lua_State *L, struct session *session, uint64_t id, doubl
     return alarm_result(L, task, result, alarm);
 }
 
-/* core.delay(session, ns, task) -> alarm number, or nil, message, errname. */
+/* core.delay(session, ns, task, alarms) -> alarm number, or nil, message, errname. */
 static int core_delay(lua_State *L)
 {
     struct session *session = tcpm__lua_session(L, tcpm__lua_runtime(L), 1);
     if (session == NULL)
         return tcpm__lua_session_over(L, NULL);
-    return start_alarm(L, session, 0, luaL_checknumber(L, 2), 3);
+    return start_alarm(L, session, 0);
 }
 
-/* core.cheap_delay(cheap, ns, task) -> the same. */
+/* core.cheap_delay(cheap, ns, task, alarms) -> the same. */
 static int core_cheap_delay(lua_State *L)
 {
     struct slot *slot = tcpm__lua_slot_at(L, tcpm__lua_runtime(L), 1);
     if (slot == NULL)
         return tcpm__lua_stale(L);
-    return start_alarm(L, slot->session, slot->id, luaL_checknumber(L, 2), 3);
+    return start_alarm(L, slot->session, slot->id);
 }
 
-/* core.every(session, ns, task) -> the same. */
+/* core.every(session, ns, task, alarms) -> the same. */
 static int core_every(lua_State *L)
 {
     struct session *session = tcpm__lua_session(L, tcpm__lua_runtime(L), 1);

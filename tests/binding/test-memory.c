@@ -65,8 +65,21 @@ static const char scenario[] =
     "s:connect { remote_address = '127.0.0.1', remote_port = port, filter = mqtt,\n"
     "  heap = { lua = true } }\n"
     "s:connect('127.0.0.1', 1)\n"
-    "local n = 0\n"
-    "s:connect(function() n = n + 1 if n < 3 then return { n = n }, '127.0.0.1', port end end)\n";
+    "local n, ticks = 0, 0\n"
+    "s:connect { remote_address = '127.0.0.1', remote_port = port, half_open = true,\n"
+    "  on_eof = function(cheap) cheap:shutdown() end,\n"
+    "  on_success = function(cheap) cheap:take(2) cheap:send('a', 'b') end,\n"
+    "  on_input = function(cheap, bytes) cheap.got = bytes cheap:shutdown 'output' end }\n"
+    "s:connect(function() n = n + 1\n"
+    "  if n == 2 then return 'no address', port end\n"
+    "  if n == 3 then return false end\n"
+    "  if n < 5 then return { n = n }, '127.0.0.1', port end end)\n"
+    "s:every(function(z) ticks = ticks + 1 if ticks >= 3 then z:alarm_remove_all() end end, "
+    "0.002)\n"
+    "for _ = 1, 3 do\n"
+    "  tcpmulti.create { inline_states = { _stop = function(z) z.tallied = z:tally() end } }\n"
+    "end\n"
+    "collectgarbage()\n";
 
 static void ignore_fatal(const char *traceback, void *user)
 {

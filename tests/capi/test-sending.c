@@ -373,9 +373,13 @@ static void test_eof_waits_for_the_queue(void **state)
     host_close(&host);
 }
 
-static bool has_input(void *argument)
+static bool is_shutting(void *argument)
 {
-    return ((struct track *) argument)->count[EVENT_INPUT] > 0;
+    const struct track *track = argument;
+    struct tcpm_info info = {.size = sizeof info};
+
+    assert_int_equal(tcpm_info_get(track->session, track->id, &info), 0);
+    return info.phase == TCPM_PHASE_SHUTTING;
 }
 
 /* A write error while the EOF waits takes its place. */
@@ -393,13 +397,11 @@ static void test_a_write_error_takes_the_place_of_the_eof(void **state)
                   peer_port(peer));
     assert_int_equal(tcpm_send(track.session, track.id, large, 9000000), 1);
     free(large);
-    host_run_until(&host, has_input, &track);
+    host_run_until(&host, is_shutting, &track);
     for (int turn = 0; turn < 3; turn++)
         uv_run(&host.loop, UV_RUN_NOWAIT);
     assert_log(&track, "initialize success input(x)"); /* the EOF is not reported yet */
-    struct tcpm_info info = {.size = sizeof info};
-    assert_int_equal(tcpm_info_get(track.session, track.id, &info), 0);
-    assert_int_equal(info.phase, TCPM_PHASE_SHUTTING);
+    assert_true(is_shutting(&track));
     peer_go(peer, "go");
     host_run(&host);
     assert_int_equal(track.count[EVENT_ERROR], 1);

@@ -331,6 +331,8 @@ void tcpm__lua_register(lua_State *L, struct session *session, struct tcpm_id id
 /* The common case: no extra, and a slot that another connection had before. False: it is not that
    case, and nothing is done. */
 bool tcpm__lua_register_plainly(struct session *session, struct tcpm_id id);
+/* Keeps the address and port of a connection that ends, for as long as its cheap is kept. */
+void tcpm__lua_remember(lua_State *L, struct tcpm_id id, const char *address, unsigned port);
 
 /* ---- trace.c ---- */
 /* As lines on standard error call the session: its number, and its alias. */

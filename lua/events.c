@@ -390,27 +390,10 @@ static void on_timeout(TCPM_ON, enum tcpm_timer timer)
         deliver(&event);
 }
 
-/* addr and port answer for as long as the script keeps the cheap: [cheap] = port, then address. */
-static void remember_address(lua_State *L, const struct event *event)
-{
-    char text[2 + 256];
-    size_t length = strlen(event->text);
-    if (length > sizeof text - 2)
-        return;
-    text[0] = (char) (event->port >> 8);
-    text[1] = (char) (event->port & 0xff);
-    memcpy(text + 2, event->text, length);
-    lua_rawgeti(L, lua_upvalueindex(UP_PLACES), OWN_ENDED);
-    lua_rawgeti(L, lua_upvalueindex(UP_CHEAPS), (int) TCPM_ID_SLOT(event->id));
-    lua_pushlstring(L, text, length + 2);
-    lua_rawset(L, -3);
-    lua_pop(L, 1);
-}
-
 static void run_disconnected(lua_State *L, struct call *call)
 {
     struct event *event = (struct event *) call;
-    remember_address(L, event);
+    tcpm__lua_remember(L, event->id, event->text, event->port);
     if (!has_handler(event, ON_DISCONNECTED))
         return;
     event->text = tcpm_reason_name((enum tcpm_reason) event->number);

@@ -2,9 +2,11 @@
 /*
  * Entering a new connection into the tables of the binding: its slot, its cheap, and what few
  * connections have besides. That happens inside of tcpm_connect, in its event initialize, before
- * any handler of the connection runs.
+ * any handler of the connection runs. Also what stays of a connection that has ended.
  */
 #include "lua_filter.h"
+
+#include <string.h>
 
 /* The cheap is the value on top of the stack, which is popped. Where the table of cheaps has a
    place for it nothing here allocates. */
@@ -100,4 +102,21 @@ bool tcpm__lua_register_plainly(struct session *session, struct tcpm_id id)
     enter_cheap(connecting->L, id);
     connecting->registered = true;
     return true;
+}
+
+/* addr and port answer for as long as the script keeps the cheap: [cheap] = port, then address. */
+void tcpm__lua_remember(lua_State *L, struct tcpm_id id, const char *address, unsigned port)
+{
+    char text[2 + 256];
+    size_t length = strlen(address);
+    if (length > sizeof text - 2)
+        return;
+    text[0] = (char) (port >> 8);
+    text[1] = (char) (port & 0xff);
+    memcpy(text + 2, address, length);
+    lua_rawgeti(L, lua_upvalueindex(UP_PLACES), OWN_ENDED);
+    lua_rawgeti(L, lua_upvalueindex(UP_CHEAPS), (int) TCPM_ID_SLOT(id));
+    lua_pushlstring(L, text, length + 2);
+    lua_rawset(L, -3);
+    lua_pop(L, 1);
 }

@@ -12,6 +12,7 @@
 #include <errno.h>
 
 #define TCPM__TIME_MAX_MS (UINT32_MAX - 1)
+#define TCPM__TIME_MAX_NS (INT64_C(1000000) * TCPM__TIME_MAX_MS)
 
 /* The time of a call: 0 is none. 0, or -EINVAL. */
 static inline int tcpm__check_delay(int64_t time_ms)

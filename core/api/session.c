@@ -10,7 +10,6 @@
 #define CONNECT_TIMEOUT_MS  30000
 #define INPUT_TIMEOUT_MS    300000
 #define SHUTDOWN_TIMEOUT_MS 30000
-#define INTERVAL_MAX_NS     (INT64_C(1000000) * (UINT32_MAX - 1)) /* 49 days */
 
 int64_t tcpm_now_ns(void)
 {
@@ -74,7 +73,7 @@ static bool pace_fits(const struct tcpm_session_options *options)
 {
     return is_limit(options->connect_rate) && options->connect_rate <= 1000000000 &&
            is_limit(options->connect_interval_ns) &&
-           options->connect_interval_ns <= INTERVAL_MAX_NS &&
+           options->connect_interval_ns <= TCPM__TIME_MAX_NS &&
            (options->connect_rate <= 0 || options->connect_interval_ns <= 0);
 }
 

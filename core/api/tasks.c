@@ -8,13 +8,18 @@
 
 #define NS_PER_MS   1000000
 #define MIN_BEAT_NS 100000
-#define MAX_NS      ((int64_t) (UINT32_MAX - 1) * NS_PER_MS)
+
+/* Whether room for later releases is empty: what is there now nobody would heed. */
+static bool is_empty(void *const reserved[2])
+{
+    return reserved[0] == NULL && reserved[1] == NULL;
+}
 
 static int check_task(const struct tcpm_session *session, const struct tcpm_task *task)
 {
     if (session == NULL || task->run == NULL)
         return -EINVAL;
-    if (task->reserved[0] != NULL || task->reserved[1] != NULL)
+    if (!is_empty(task->reserved))
         return -E2BIG;
     return tcpm__check_session(session);
 }
@@ -34,7 +39,7 @@ static uint64_t due_in(const struct tcpm_session *session, int64_t ns)
 
 static bool is_delay(int64_t ns)
 {
-    return ns >= 0 && ns <= MAX_NS;
+    return ns >= 0 && ns <= TCPM__TIME_MAX_NS;
 }
 
 /* Milliseconds in nanoseconds; what is no delay stays none. */
@@ -84,7 +89,7 @@ int tcpm_every(struct tcpm_session *session, int64_t ns, struct tcpm_beat beat,
 
     if (session == NULL || beat.run == NULL || ns < MIN_BEAT_NS || !is_delay(ns))
         return -EINVAL;
-    if (beat.reserved[0] != NULL || beat.reserved[1] != NULL)
+    if (!is_empty(beat.reserved))
         return -E2BIG;
     result = tcpm__check_session(session);
     if (result < 0)
@@ -152,7 +157,7 @@ int tcpm_sig(struct tcpm_session *session, int signum, struct tcpm_task task)
 
     if (session == NULL || signum <= 0)
         return -EINVAL;
-    if (task.reserved[0] != NULL || task.reserved[1] != NULL)
+    if (!is_empty(task.reserved))
         return -E2BIG;
     result = tcpm__check_session(session);
     return result < 0 ? result : tcpm__signal_set(session, signum, task);

@@ -390,45 +390,36 @@ local promises = {
   shutdown = function(cheap) cheap:shutdown() end,
   die = function(cheap) cheap:session():die() end,
 }
+local function end_unacknowledged(half, act)
+  local session, log
+  session, log = support.record {
+    filter = "stream", flushed = true,
+    on_success = function(cheap) cheap:send(("x"):rep(100000)) end,
+    on_flushed = function(cheap)
+      lu.assertTrue(half:await "shut")
+      act(cheap)
+      support.after(0.2, function()
+        lu.assertEquals(log:list(), { "initialize", "success", "flushed" })
+        half:go "go"
+      end)
+    end,
+  }
+  session:connect(HOST, half:port())
+  support.run()
+  return log
+end
+
 for reason, act in pairs(promises) do
   cases["a_reset_before_the_acknowledgement_is_an_error_and_no_" .. reason] = function()
     local half = support.peer('shutwr; mark shut; wait go; rst', { rcvbuf = 4096 })
-    local session, log
-    session, log = support.record {
-      filter = "stream", flushed = true,
-      on_success = function(cheap) cheap:send(("x"):rep(100000)) end,
-      on_flushed = function(cheap)
-        lu.assertTrue(half:await "shut")
-        act(cheap)
-        support.after(0.2, function()
-          lu.assertEquals(log:list(), { "initialize", "success", "flushed" })
-          half:go "go"
-        end)
-      end,
-    }
-    session:connect(HOST, half:port())
-    support.run()
+    local log = end_unacknowledged(half, act)
     log:check_grammar()
     lu.assertEquals(log[#log], "disconnected error")
     lu.assertStrContains(log[#log - 1], "ECONNRESET")
   end
   cases["when_all_is_acknowledged_it_ends_with_" .. reason] = function()
     local half = support.peer('shutwr; mark shut; wait go; count', { rcvbuf = 4096 })
-    local session, log
-    session, log = support.record {
-      filter = "stream", flushed = true,
-      on_success = function(cheap) cheap:send(("x"):rep(100000)) end,
-      on_flushed = function(cheap)
-        lu.assertTrue(half:await "shut")
-        act(cheap)
-        support.after(0.2, function()
-          lu.assertEquals(log:list(), { "initialize", "success", "flushed" })
-          half:go "go"
-        end)
-      end,
-    }
-    session:connect(HOST, half:port())
-    support.run()
+    local log = end_unacknowledged(half, act)
     lu.assertEquals(log[#log], "disconnected " .. reason)
     lu.assertEquals(support.ending(half, 1), "eof")
     lu.assertEquals(half:connection(1).received, 100000)

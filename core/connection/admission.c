@@ -222,7 +222,7 @@ void tcpm__admission_leave(struct tcpm__connection *connection)
 
 /* ---- when there is no descriptor ---- */
 
-/* It waits again, where it would stand had it never started. That attempt does not count. */
+/* Lets a connection wait where it would, had it never started. The attempt does not count. */
 void tcpm__admission_retry(struct tcpm__connection *connection, uint64_t number)
 {
     struct tcpm_session *session = connection->session;

@@ -393,8 +393,8 @@ static void take_connected(struct tcpm__socket *socket, int status)
         tcpm__attempt_connected(connection, status);
 }
 
-/* What was sent before, in success too, is reported before what comes in now. After the end of the
-   input only an error can come. */
+/* Earlier sends, in success too, are reported as flushed before new input is read. After the end of
+   the input only an error can come. */
 static void take_readable(struct tcpm__socket *socket)
 {
     struct tcpm__connection *connection = owner_of(socket);

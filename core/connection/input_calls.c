@@ -62,7 +62,7 @@ void tcpm__input_take(struct tcpm__connection *connection, int64_t length)
         look_again(connection);
 }
 
-/* What the chunk still has goes back to the connection, so that other bytes can come before it. */
+/* Gives the rest of the chunk back to the connection, so that other bytes can come before it. */
 static int give_chunk_back(struct tcpm__connection *connection)
 {
     struct tcpm_engine *engine = tcpm__engine_of(connection);
@@ -128,7 +128,7 @@ void tcpm__input_pending(struct tcpm__connection *connection, const char **bytes
     }
 }
 
-/* What the filter has not been fed yet comes next; else the network does. */
+/* Bytes that the filter has not been fed yet come next; without any, the network does. */
 void tcpm__input_swallow(struct tcpm__connection *connection, unsigned char byte)
 {
     struct tcpm_engine *engine = tcpm__engine_of(connection);

@@ -13,7 +13,7 @@ static inline struct tcpm_engine *tcpm__engine_of(const struct tcpm__connection 
     return connection->session->engine;
 }
 
-/* The one marked after it, or NULL. */
+/* The connection that was marked as ready after this one, or NULL. */
 static inline struct tcpm__connection *tcpm__next_ready(const struct tcpm_engine *engine,
                                                         const struct tcpm__connection *connection)
 {
@@ -133,7 +133,7 @@ static inline struct tcpm__connection *tcpm__input_of(const struct tcpm_engine *
 bool tcpm__input_next(struct tcpm__connection *connection, const void **record, size_t *length);
 /* The byte is dropped if it is the next one from the network. */
 void tcpm__input_await(struct tcpm__connection *connection, unsigned char byte);
-/* What is held has changed, from so many bytes. */
+/* Accounts for a change of the bytes held for a connection; before: how many there were. */
 void tcpm__input_account(struct tcpm__connection *connection, size_t before);
 bool tcpm__input_fits(const struct tcpm_engine *engine, size_t length); /* into max_memory */
 void tcpm__input_free(struct tcpm__connection *connection);

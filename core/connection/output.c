@@ -116,7 +116,7 @@ void tcpm__output_flush(struct tcpm__connection *connection)
     tcpm__ready(connection);
 }
 
-/* What was corked since the ready pass: by handlers that ran in the pass or after it. */
+/* Sends bytes that were corked since the ready pass: by handlers that ran in it or after it. */
 void tcpm__output_uncork(struct tcpm_engine *engine)
 {
     struct tcpm__connection *connection = engine->ready;

@@ -120,7 +120,7 @@ struct tcpm__connection {
 
 _Static_assert(sizeof(struct tcpm__connection) <= 208, "a connection has outgrown its budget");
 
-/* What few connections have: a remote address that is not a dotted quad, handlers of their own. */
+/* Of few connections: a remote address that is not a dotted quad, handlers of their own. */
 struct tcpm__target {
     union tcpm__address peer;   /* the one in use; AF_UNSPEC: none yet */
     struct tcpm_events *events; /* with the flag OWN_EVENTS; else NULL */

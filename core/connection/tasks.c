@@ -205,8 +205,8 @@ static void run_alarm(struct tcpm_engine *engine, struct tcpm__alarm *alarm, uin
         run_once(alarm);
 }
 
-/* Those that are due now. One that is set again by its own task, for a time that is later however
-   little, comes in a later turn. */
+/* Runs the alarms that are due now. An alarm that its own task sets again, for a time that is later
+   however little, comes in a later turn. */
 void tcpm__alarm_expire(struct tcpm_engine *engine)
 {
     uint64_t now_ns = engine->network.now_ns;

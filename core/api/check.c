@@ -1,45 +1,44 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Checks that several public functions make. Nothing here changes anything.
+ * Checks that several public functions make. Nothing here changes an engine, a session or a
+ * connection.
  */
 #include "api/check.h"
 
-#include <errno.h>
+#include "transport/server_name.h"
 
-struct tcpm__connection *tcpm__check_find(const struct tcpm_session *session, struct tcpm_id id)
+int tcpm__check_unended(const struct tcpm_session *session, struct tcpm_id id,
+                        struct tcpm__connection **ret)
 {
-    struct tcpm__connection *connection;
+    struct tcpm__connection *connection = NULL;
+    int result = tcpm__check_live(session, id, &connection);
 
-    if (session == NULL)
-        return NULL;
-    connection = tcpm__pool_find(&session->engine->connections, id.n);
-    return connection != NULL && connection->session == session ? connection : NULL;
+    if (result < 0)
+        return result;
+    if (tcpm__is_shutting(connection))
+        return -ESHUTDOWN;
+    *ret = connection;
+    return 0;
 }
 
-static bool is_forked(const struct tcpm_session *session)
+int tcpm__check_receiving(const struct tcpm_session *session, struct tcpm_id id,
+                          struct tcpm__connection **ret)
 {
-    return tcpm__network_is_forked(&session->engine->network);
+    struct tcpm__connection *connection = NULL;
+    int result = tcpm__check_unended(session, id, &connection);
+
+    if (result < 0)
+        return result;
+    if (tcpm__has(connection, TCPM__EOF_TOLD))
+        return -ESHUTDOWN;
+    *ret = connection;
+    return 0;
 }
 
-struct tcpm__connection *tcpm__check_live(const struct tcpm_session *session, struct tcpm_id id)
+bool tcpm__check_is_server_name(const char *text)
 {
-    struct tcpm__connection *connection = tcpm__check_find(session, id);
+    char name[TCPM__HOST_NAME_SIZE];
+    const char *why;
 
-    if (connection == NULL || connection->phase == TCPM_PHASE_CLOSED || is_forked(session))
-        return NULL;
-    return connection;
-}
-
-int tcpm__check_missing(const struct tcpm_session *session)
-{
-    return session != NULL && is_forked(session) ? -ECHILD : -ESTALE;
-}
-
-int tcpm__check_session(const struct tcpm_session *session)
-{
-    if (session == NULL)
-        return -EINVAL;
-    if (is_forked(session))
-        return -ECHILD;
-    return session->dying ? -ESHUTDOWN : 0;
+    return tcpm__server_name_make(text, name, &why) == 0;
 }

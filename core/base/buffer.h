@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A queue of bytes in one contiguous block: append at the end, consume from the front, put back in
- * front. An empty queue is NULL and costs nothing; moving bytes costs O(1) per byte, amortised.
+ * A queue of bytes in one contiguous block: bytes are appended at the end, consumed from the front,
+ * and may be put back in front. An empty queue is NULL and costs nothing. Moving bytes costs O(1)
+ * for each byte, amortised.
  */
 #ifndef TCPM_BASE_BUFFER_H
 #define TCPM_BASE_BUFFER_H
@@ -9,9 +10,9 @@
 #include "base/memory.h"
 
 struct tcpm__buffer {
-    size_t head;     /* bytes[head] is the first one */
-    size_t length;   /* bytes in the queue */
-    size_t capacity; /* bytes allocated */
+    size_t head;     /* bytes[head] is the first byte of the queue */
+    size_t length;   /* number of bytes in the queue */
+    size_t capacity; /* number of bytes that bytes[] has room for */
     char bytes[];
 };
 
@@ -25,15 +26,21 @@ static inline size_t tcpm__buffer_length(const struct tcpm__buffer *buffer)
     return buffer == NULL ? 0 : buffer->length;
 }
 
-/* 0 or -ENOMEM, and then nothing has changed. bytes may not lie in the buffer itself. */
+/* Puts bytes behind the last one, or before the first one. The bytes must not lie in the buffer
+   itself. 0, or -ENOMEM: nothing has changed. */
 int tcpm__buffer_append(const struct tcpm__memory *memory, struct tcpm__buffer **buffer,
                         const void *bytes, size_t length);
 int tcpm__buffer_prepend(const struct tcpm__memory *memory, struct tcpm__buffer **buffer,
                          const void *bytes, size_t length);
 
-/* Drops so many bytes, at most all, from the front; an empty buffer is freed and becomes NULL. */
+/* Drops so many bytes from the front; more than there are means all. An empty buffer is freed, and
+   *buffer becomes NULL. */
 void tcpm__buffer_consume(const struct tcpm__memory *memory, struct tcpm__buffer **buffer,
                           size_t length);
+
+/* Drops all bytes behind the first so many. An empty buffer is freed, and *buffer becomes NULL. */
+void tcpm__buffer_cut(const struct tcpm__memory *memory, struct tcpm__buffer **buffer,
+                      size_t length);
 
 static inline void tcpm__buffer_free(const struct tcpm__memory *memory,
                                      struct tcpm__buffer **buffer)

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * An intrusive doubly linked list of the items of a pool, by slot numbers: a link takes 8 bytes of
- * an item where pointers take 16. Slot 0 is none. Whether an item is in the list is for its owner
- * to know; a link of an item that is in no list means nothing.
+ * A doubly linked list of items of a pool. The links lie in the items and are slot numbers: 8 bytes
+ * in each item, where pointers take 16. Slot 0 means none. The owner of an item has to know whether
+ * the item is in the list: the links of an item in no list mean nothing.
  */
 #ifndef TCPM_BASE_CHAIN_H
 #define TCPM_BASE_CHAIN_H
@@ -17,18 +17,27 @@ struct tcpm__chain_link {
     uint32_t next, prev;
 };
 
-/* offset: of the link in an item. */
+/* The link in the item of a slot. offset: where the link lies in an item. */
 static inline struct tcpm__chain_link *tcpm__chain_link_at(const struct tcpm__pool *pool,
                                                            uint32_t slot, size_t offset)
 {
     return (struct tcpm__chain_link *) (void *) ((char *) tcpm__pool_at(pool, slot) + offset);
 }
 
-/* The item in the slot, whose link this is, comes behind the one in the slot after; 0: first. */
+/* The slot that comes next after a slot; with 0, the first slot of the chain. */
+static inline uint32_t tcpm__chain_next_of(const struct tcpm__pool *pool,
+                                           const struct tcpm__chain *chain, uint32_t after,
+                                           size_t offset)
+{
+    return after == 0 ? chain->first : tcpm__chain_link_at(pool, after, offset)->next;
+}
+
+/* Puts the item of slot, whose link is link, behind the item of the slot after; with 0 in front. */
 static inline void tcpm__chain_insert(const struct tcpm__pool *pool, struct tcpm__chain *chain,
                                       struct tcpm__chain_link *link, uint32_t slot, uint32_t after,
                                       size_t offset)
 {
+    TCPM__ASSERT(link == tcpm__chain_link_at(pool, slot, offset) && slot != after);
     uint32_t *before = after == 0 ? &chain->first : &tcpm__chain_link_at(pool, after, offset)->next;
 
     *link = (struct tcpm__chain_link){.next = *before, .prev = after};
@@ -42,6 +51,8 @@ static inline void tcpm__chain_insert(const struct tcpm__pool *pool, struct tcpm
 static inline void tcpm__chain_append(const struct tcpm__pool *pool, struct tcpm__chain *chain,
                                       struct tcpm__chain_link *link, uint32_t slot, size_t offset)
 {
+    TCPM__ASSERT(link == tcpm__chain_link_at(pool, slot, offset) && slot != chain->last);
+    TCPM__ASSERT((chain->first == 0) == (chain->last == 0));
     *link = (struct tcpm__chain_link){.next = 0, .prev = chain->last};
     if (chain->last == 0)
         chain->first = slot;
@@ -53,6 +64,8 @@ static inline void tcpm__chain_append(const struct tcpm__pool *pool, struct tcpm
 static inline void tcpm__chain_remove(const struct tcpm__pool *pool, struct tcpm__chain *chain,
                                       const struct tcpm__chain_link *link, size_t offset)
 {
+    TCPM__ASSERT(link == tcpm__chain_link_at(
+                             pool, tcpm__chain_next_of(pool, chain, link->prev, offset), offset));
     if (link->prev == 0)
         chain->first = link->next;
     else

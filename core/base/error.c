@@ -1,24 +1,24 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Error codes, their names and texts, and the words for the enums of the public header: one list
- * for each, so that C, Lua and the trace say the same. Called from everywhere; pure.
+ * Error codes with their names and texts, and the words for the enums of the public header. Each
+ * stands in one list, so that C, Lua and the trace say the same. Called from everywhere; pure.
  *
  * What always holds: texts are static and never NULL; tcpm_error_code(tcpm_error_name(code)) is
  * code for every code that has a name.
  */
 #include "base/error.h"
 
-#include "tcpmulti.h"
-
 #include <errno.h>
 #include <string.h>
+
+#include "tcpmulti.h"
 
 #define TEXT_OF(macro)      #macro
 #define VERSION_OF(a, b, c) TEXT_OF(a) "." TEXT_OF(b) "." TEXT_OF(c)
 
-enum { LINE_MAX_LENGTH = 512, ERRNO_END = 4096 /* the kernel's MAX_ERRNO, and one */ };
+enum { LINE_MAX_LENGTH = 4096 };
 
-/* Names that are spelled differently elsewhere for a number that glibc names otherwise. */
+/* Names of numbers that stand in base/errnos.h under another name. */
 #define ALIASES(X) \
     X(EWOULDBLOCK) \
     X(EDEADLOCK)   \
@@ -40,6 +40,12 @@ static const struct named_code aliases[] = {ALIASES(ALIAS)};
 
 #define COUNT(array) (sizeof(array) / sizeof *(array))
 
+/* The errnos, each at the index of its number. A number without a name has a row of NULLs. */
+#define TCPM__ERRNO(NAME, text) [NAME] = {-(NAME), #NAME, (text)},
+static const struct named_code errnos[] = {
+#include "base/errnos.h"
+};
+
 static const struct named_code *find_own(int code)
 {
     for (size_t i = 0; i < COUNT(own_codes); i++)
@@ -48,40 +54,44 @@ static const struct named_code *find_own(int code)
     return NULL;
 }
 
-/* The errno of a code, or -1, for which glibc has neither name nor text. */
-static int errno_of(int code)
+/* The row of a negative errno, or NULL. */
+static const struct named_code *find_errno(int code)
 {
-    return code < 0 && code > -ERRNO_END ? -code : -1;
+    if (code >= 0 || code <= -(int) COUNT(errnos) || errnos[-code].name == NULL)
+        return NULL;
+    return &errnos[-code];
+}
+
+static const struct named_code *find_code(int code)
+{
+    const struct named_code *own = find_own(code);
+
+    return own != NULL ? own : find_errno(code);
 }
 
 const char *tcpm_error_name(int code)
 {
-    const struct named_code *own = find_own(code);
+    const struct named_code *known = find_code(code);
 
     if (code == 0)
         return "OK";
-    if (own != NULL)
-        return own->name;
-    const char *name = strerrorname_np(errno_of(code));
-    return name != NULL ? name : "EUNKNOWN";
+    return known != NULL ? known->name : "EUNKNOWN";
 }
 
 const char *tcpm_error_text(int code)
 {
-    const struct named_code *own = find_own(code);
+    const struct named_code *known = find_code(code);
 
     if (code == 0)
         return "no error";
-    if (own != NULL)
-        return own->text;
-    const char *text = strerrordesc_np(errno_of(code));
-    return text != NULL ? text : "unknown error";
+    return known != NULL ? known->text : "unknown error";
 }
 
+/* The code of a name in an array of codes; 0: none has this name. */
 static int find_name(const struct named_code *codes, size_t count, const char *name)
 {
     for (size_t i = 0; i < count; i++)
-        if (strcmp(codes[i].name, name) == 0)
+        if (codes[i].name != NULL && strcmp(codes[i].name, name) == 0)
             return codes[i].code;
     return 0;
 }
@@ -93,12 +103,7 @@ int tcpm_error_code(const char *name)
     int code = find_name(own_codes, COUNT(own_codes), name);
     if (code == 0)
         code = find_name(aliases, COUNT(aliases), name);
-    for (int number = 1; code == 0 && number < ERRNO_END; number++) {
-        const char *known = strerrorname_np(number);
-        if (known != NULL && strcmp(known, name) == 0)
-            code = -number;
-    }
-    return code;
+    return code != 0 ? code : find_name(errnos, COUNT(errnos), name);
 }
 
 const char *tcpm_version(void)
@@ -106,7 +111,7 @@ const char *tcpm_version(void)
     return VERSION_OF(TCPM_VERSION_MAJOR, TCPM_VERSION_MINOR, TCPM_VERSION_PATCH);
 }
 
-/* The word at place value of a list that begins with value 1. */
+/* The word of a value, from a list whose first word is that of the value 1. */
 static const char *pick_word(const char *const *words, size_t count, unsigned value)
 {
     return value >= 1 && value <= count ? words[value - 1] : "unknown";
@@ -114,8 +119,8 @@ static const char *pick_word(const char *const *words, size_t count, unsigned va
 
 const char *tcpm_op_name(enum tcpm_op op)
 {
-    static const char *const words[] = {"resolve", "socket", "bind",   "connect",
-                                        "read",    "write",  "filter", "fail"};
+    static const char *const words[] = {"resolve", "socket", "bind", "connect", "read",
+                                        "write",   "filter", "fail", "tls",     "proxy"};
 
     return pick_word(words, COUNT(words), (unsigned) op);
 }
@@ -129,7 +134,7 @@ const char *tcpm_phase_name(enum tcpm_phase phase)
 
 const char *tcpm_timer_name(enum tcpm_timer timer)
 {
-    static const char *const words[] = {"connect", "input", "shutdown", "deadline"};
+    static const char *const words[] = {"connect", "input", "shutdown", "deadline", "tls"};
 
     return pick_word(words, COUNT(words), (unsigned) timer);
 }

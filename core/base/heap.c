@@ -1,14 +1,20 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A binary heap in an array, whose entries carry their times, so that ordering them reads nothing
- * else. See heap.h.
+ * The heap of base/heap.h: a binary heap in an array. Entries carry copies of their items' times,
+ * so that comparing them does not touch the items. The engine has two heaps: alarms, and the turns
+ * of sessions whose connects wait.
+ *
+ * What always holds: count <= members <= room; the index of an item that is set is that of its
+ * entry.
  */
 #include "base/heap.h"
 
 #include <errno.h>
 #include <stdbool.h>
 
-enum { FIRST_ROOM = 64 };
+#include "base/assert.h"
+
+enum { FIRST_ROOM = 64 }; /* items */
 
 void tcpm__heap_init(struct tcpm__heap *heap, const struct tcpm__memory *memory)
 {
@@ -23,11 +29,11 @@ void tcpm__heap_free(struct tcpm__heap *heap)
 int tcpm__heap_join(struct tcpm__heap *heap)
 {
     uint32_t room = heap->room == 0 ? FIRST_ROOM : 2 * heap->room;
-    struct tcpm__heap_entry *entries;
 
     if (heap->members == heap->room) {
-        entries =
-            tcpm__memory_resize(heap->memory, heap->entries, ((size_t) room + 1) * sizeof *entries);
+        size_t size = ((size_t) room + 1) * sizeof *heap->entries;
+        struct tcpm__heap_entry *entries = tcpm__memory_resize(heap->memory, heap->entries, size);
+
         if (entries == NULL)
             return -ENOMEM;
         heap->entries = entries;
@@ -39,6 +45,7 @@ int tcpm__heap_join(struct tcpm__heap *heap)
 
 void tcpm__heap_leave(struct tcpm__heap *heap)
 {
+    TCPM__ASSERT(heap->members > heap->count);
     heap->members--;
 }
 
@@ -47,40 +54,45 @@ static bool is_before(const struct tcpm__heap_entry *a, const struct tcpm__heap_
     return a->due_ns < b->due_ns || (a->due_ns == b->due_ns && a->order < b->order);
 }
 
-static void put_at(struct tcpm__heap *heap, uint32_t place, struct tcpm__heap_entry entry)
+static void put_at(struct tcpm__heap *heap, uint32_t index, struct tcpm__heap_entry entry)
 {
-    heap->entries[place] = entry;
-    entry.item->place = place;
+    heap->entries[index] = entry;
+    entry.item->index = index;
 }
 
-/* Finds the place of an entry, given a place that is free, among those above it. */
-static uint32_t rise(struct tcpm__heap *heap, uint32_t place, const struct tcpm__heap_entry *entry)
+static bool is_at(const struct tcpm__heap *heap, const struct tcpm__heap_item *item, uint32_t index)
 {
-    while (place > 1 && is_before(entry, &heap->entries[place / 2])) {
-        put_at(heap, place, heap->entries[place / 2]);
-        place /= 2;
+    return index <= heap->count && heap->entries[index].item == item;
+}
+
+/* The index for an entry at or above a free one. Later entries on the way up move down. */
+static uint32_t rise(struct tcpm__heap *heap, uint32_t index, const struct tcpm__heap_entry *entry)
+{
+    while (index > 1 && is_before(entry, &heap->entries[index / 2])) {
+        put_at(heap, index, heap->entries[index / 2]);
+        index /= 2;
     }
-    return place;
+    return index;
 }
 
-/* The same among those below it. */
-static uint32_t sink(struct tcpm__heap *heap, uint32_t place, const struct tcpm__heap_entry *entry)
+/* The index for an entry at or below a free one. Earlier entries on the way down move up. */
+static uint32_t sink(struct tcpm__heap *heap, uint32_t index, const struct tcpm__heap_entry *entry)
 {
     for (;;) {
-        uint32_t child = 2 * place;
+        uint32_t child = 2 * index;
 
         if (child < heap->count && is_before(&heap->entries[child + 1], &heap->entries[child]))
             child++;
         if (child > heap->count || !is_before(&heap->entries[child], entry))
-            return place;
-        put_at(heap, place, heap->entries[child]);
-        place = child;
+            return index;
+        put_at(heap, index, heap->entries[child]);
+        index = child;
     }
 }
 
-static void place_entry(struct tcpm__heap *heap, uint32_t place, struct tcpm__heap_entry entry)
+static void settle_entry(struct tcpm__heap *heap, uint32_t index, struct tcpm__heap_entry entry)
 {
-    put_at(heap, sink(heap, rise(heap, place, &entry), &entry), entry);
+    put_at(heap, sink(heap, rise(heap, index, &entry), &entry), entry);
 }
 
 static void note_next(struct tcpm__heap *heap)
@@ -90,33 +102,34 @@ static void note_next(struct tcpm__heap *heap)
 
 void tcpm__heap_set(struct tcpm__heap *heap, struct tcpm__heap_item *item, uint64_t due_ns)
 {
-    uint32_t place = item->place != 0 ? item->place : ++heap->count;
+    uint32_t index = item->index != 0 ? item->index : ++heap->count;
 
+    TCPM__ASSERT(heap->count <= heap->members);
+    TCPM__ASSERT(item->index == 0 || is_at(heap, item, index));
     item->due_ns = due_ns;
-    place_entry(heap, place, (struct tcpm__heap_entry){due_ns, ++heap->last_order, item});
+    settle_entry(heap, index, (struct tcpm__heap_entry){due_ns, ++heap->last_order, item});
     note_next(heap);
 }
 
 void tcpm__heap_remove(struct tcpm__heap *heap, struct tcpm__heap_item *item)
 {
-    uint32_t place = item->place;
+    uint32_t index = item->index;
 
-    if (place == 0)
+    if (index == 0)
         return;
-    item->place = 0;
+    TCPM__ASSERT(is_at(heap, item, index));
+    item->index = 0;
     struct tcpm__heap_entry last = heap->entries[heap->count--];
     if (last.item != item)
-        place_entry(heap, place, last);
+        settle_entry(heap, index, last);
     note_next(heap);
 }
 
 struct tcpm__heap_item *tcpm__heap_expire(struct tcpm__heap *heap, uint64_t now_ns)
 {
-    struct tcpm__heap_item *item;
-
     if (heap->count == 0 || heap->next_ns > now_ns)
         return NULL;
-    item = heap->entries[1].item;
+    struct tcpm__heap_item *item = heap->entries[1].item;
     tcpm__heap_remove(heap, item);
     return item;
 }

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * An intrusive doubly linked ring. A node that is in no list points to itself, so that removing it
- * again is harmless, and a zeroed node counts as in no list.
+ * A doubly linked ring of nodes that lie in the listed structs. The list itself is a node of the
+ * ring. A node in no list points to itself, so that removing a node twice is harmless; a zeroed
+ * node counts as in no list, too.
  */
 #ifndef TCPM_BASE_LIST_H
 #define TCPM_BASE_LIST_H
@@ -9,10 +10,13 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+#include "base/assert.h"
+
 struct tcpm__list {
     struct tcpm__list *next, *prev;
 };
 
+/* The struct whose member a pointer points to. */
 #define TCPM__CONTAINER(pointer, type, member) \
     ((type *) ((char *) (pointer) - (offsetof(type, member))))
 
@@ -28,6 +32,8 @@ static inline bool tcpm__list_empty(const struct tcpm__list *list)
 
 static inline void tcpm__list_append(struct tcpm__list *list, struct tcpm__list *node)
 {
+    TCPM__ASSERT(list->next != NULL && list->prev->next == list);
+    TCPM__ASSERT(node != list);
     node->prev = list->prev;
     node->next = list;
     list->prev->next = node;
@@ -38,12 +44,13 @@ static inline void tcpm__list_remove(struct tcpm__list *node)
 {
     if (node->next == NULL)
         return;
+    TCPM__ASSERT(node->prev->next == node && node->next->prev == node);
     node->prev->next = node->next;
     node->next->prev = node->prev;
     tcpm__list_init(node);
 }
 
-/* Moves all nodes of from to the empty list to. */
+/* Moves all nodes from one list to another, which is initialised here. */
 static inline void tcpm__list_take(struct tcpm__list *from, struct tcpm__list *to)
 {
     tcpm__list_init(to);

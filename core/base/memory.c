@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The allocator of whoever names no other: the C library's, behind the one function that the engine
- * asks for memory. Filters use it too, because they are made before there is an engine.
+ * The default allocator: the C library's, in the shape of the engine's option reallocate. Filters
+ * always use it, because they are made before there is an engine.
  */
 #include "base/memory.h"
 
 #include <stdlib.h>
 
-/* realloc(block, 0) may or may not free, depending on the library: here it always does. */
+/* A size of 0 always frees: realloc(block, 0) does so in some C libraries only. */
 static void *reallocate_default(void *block, size_t size, void *user)
 {
     (void) user;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Structs that begin with their size: what lets a program and a library of different ages work
- * together, and what makes sure that no option is ever ignored. Every public call that takes or
+ * Structs that begin with their size (base/options.h). By the size a program and a library of
+ * different ages work together, and no option is ever ignored. Every public call that takes or
  * fills such a struct comes here first.
  */
 #include "base/options.h"
@@ -10,8 +10,10 @@
 #include <stdbool.h>
 #include <string.h>
 
-/* Far above any struct of ours: a larger size is a caller's uninitialised memory, better not read.
- */
+#include "base/assert.h"
+
+/* Bytes, far above any struct of the public header: a larger size comes from a struct that was not
+   initialised, and reading so far may crash. */
 enum { SIZE_LIMIT = 65536 };
 
 static size_t size_of(const void *given)
@@ -37,6 +39,7 @@ static bool is_zero(const char *bytes, size_t length)
 
 int tcpm__options_read(const void *given, void *ret, size_t known)
 {
+    TCPM__ASSERT(is_possible(known));
     if (given == NULL) {
         memset(ret, 0, known);
         return 0;
@@ -58,6 +61,7 @@ int tcpm__options_write(const void *from, void *given, size_t known)
     size_t size = size_of(given);
     size_t skip = sizeof size;
 
+    TCPM__ASSERT(is_possible(known));
     if (!is_possible(size))
         return -EINVAL;
     size_t reach = size < known ? size : known;

@@ -1,11 +1,17 @@
 /* SPDX-License-Identifier: MIT */
-/* See pace.h. Each attempt moves the time of the next one by an interval, from when it was due. */
+/*
+ * The pace of base/pace.h. Each attempt moves the time of the next one on by an interval, counted
+ * from the time when the attempt was allowed, not from when it was made: so lateness does not add
+ * up. Sessions count their attempts to connect here.
+ */
 #include "base/pace.h"
 
-/* After a rest so much comes at once; attempts that are slower come one at a time. */
-#define BURST_NS 100000000
-/* Late by so much, a loop that is busy or a timer that is coarse does not lower the rate. */
-#define LATENESS_NS 20000000
+#include "base/assert.h"
+
+enum {
+    BURST_NS = 100000000,  /* after a rest, the attempts of so much time may be made at once */
+    LATENESS_NS = 20000000 /* a busy loop or a coarse timer that is late by this loses no attempt */
+};
 
 void tcpm__pace_init(struct tcpm__pace *pace, uint64_t interval_ns, uint64_t now_ns)
 {
@@ -29,5 +35,6 @@ void tcpm__pace_take(struct tcpm__pace *pace, uint64_t now_ns)
 
 void tcpm__pace_give(struct tcpm__pace *pace)
 {
+    TCPM__ASSERT(pace->next_ns >= pace->interval_ns);
     pace->next_ns -= pace->interval_ns;
 }

@@ -2,9 +2,9 @@
 /*
  * A pace: attempts at even intervals, to the nanosecond. Pure: time comes in as an argument.
  *
- * What always holds: from any moment on, n attempts take at least (n - 1) intervals less the slack;
- * and attempts that are made at once when they are allowed come exactly so often in the long run,
- * as long as each comes late by no more than the slack.
+ * What always holds: from any moment on, n attempts take at least (n - 1) * interval - slack. If
+ * each attempt is made as soon as it is allowed, or late by no more than the slack, n attempts take
+ * n * interval in the long run: no time is lost.
  */
 #ifndef TCPM_BASE_PACE_H
 #define TCPM_BASE_PACE_H
@@ -13,9 +13,9 @@
 #include <stdint.h>
 
 struct tcpm__pace {
-    uint64_t interval_ns; /* 0: no limit */
-    uint64_t slack_ns;    /* time lost that may be made up for */
-    uint64_t next_ns;     /* the next attempt is allowed from here on */
+    uint64_t interval_ns; /* from one attempt to the next; 0: no limit */
+    uint64_t slack_ns;    /* lost time that may be made up for */
+    uint64_t next_ns;     /* time from which on the next attempt is allowed */
 };
 
 void tcpm__pace_init(struct tcpm__pace *pace, uint64_t interval_ns, uint64_t now_ns);
@@ -25,10 +25,10 @@ static inline bool tcpm__pace_allows(const struct tcpm__pace *pace, uint64_t now
     return now_ns >= pace->next_ns;
 }
 
-/* An attempt is made. */
+/* Counts an attempt that is made now. */
 void tcpm__pace_take(struct tcpm__pace *pace, uint64_t now_ns);
 
-/* The last attempt has not been one. */
+/* Takes the last attempt back: it was not made after all. */
 void tcpm__pace_give(struct tcpm__pace *pace);
 
 #endif

@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The id table of base/pool.h: the connection layer takes an item for each connection and finds it
- * again by its id; whatever number a caller has kept, a connection that is gone is not found.
+ * The pool of base/pool.h. Connections and alarms are items of pools: whatever id a caller has
+ * kept, a connection that is gone is not found.
  *
- * What always holds, for the first word of an item: taken: generation * 2^21 + its own slot. Free:
- * generation * 2^21 + the next free slot, 0 for the last one and for a retired slot. A slot never
- * follows itself, so a free item's word is no id of its slot, and one comparison tells.
+ * What always holds for the first word of an item. Taken: generation * 2^21 + its own slot, which
+ * is its id. Free: generation * 2^21 + the next free slot, or + 0 if the slot is the last free one
+ * or retired. No slot follows itself in the queue, so the word of a free item is never an id of its
+ * slot: one comparison tells whether an id is that of a taken item.
  */
 #include "base/pool.h"
 
@@ -34,10 +35,12 @@ static uint64_t make_word(uint64_t generation, uint32_t slot)
 
 void tcpm__pool_init(struct tcpm__pool *pool, const struct tcpm__memory *memory, size_t item_size)
 {
+    TCPM__ASSERT(item_size >= sizeof(uint64_t) && item_size % sizeof(uint64_t) == 0);
     *pool = (struct tcpm__pool){.memory = memory, .item_size = item_size};
 }
 
-/* An aligned chunk; where its block really begins is written in front of it. */
+/* A chunk, aligned to cache lines, or NULL. The address of its block, for freeing, lies in
+   front. */
 static char *make_chunk(const struct tcpm__pool *pool)
 {
     size_t size = pool->item_size * CHUNK_ITEMS + ALIGNMENT + sizeof(char *);
@@ -79,7 +82,7 @@ static bool grow_chunk_list(struct tcpm__pool *pool)
     return true;
 }
 
-/* The next slot that nobody had yet; 0: none left, or no memory. */
+/* The next slot that was never taken; 0: there is none left, or no memory. */
 static uint32_t take_fresh_slot(struct tcpm__pool *pool)
 {
     if (pool->used_slots == LAST_SLOT)
@@ -113,6 +116,7 @@ void *tcpm__pool_take(struct tcpm__pool *pool)
     if (slot == 0)
         return NULL;
     uint64_t *item = tcpm__pool_at(pool, slot);
+    TCPM__ASSERT(!again || slot_of(*item) != slot); /* the item was free */
     uint64_t generation = again ? generation_of(*item) + 1 : 1;
     memset(item, 0, pool->item_size);
     *item = make_word(generation, slot);
@@ -126,6 +130,7 @@ void tcpm__pool_give(struct tcpm__pool *pool, void *item)
     uint32_t slot = slot_of(id);
     uint64_t *word = item;
 
+    TCPM__ASSERT(tcpm__pool_find(pool, id) == item && pool->live > 0);
     pool->live--;
     *word = make_word(generation_of(id), 0);
     if (generation_of(id) >= LAST_GENERATION)
@@ -141,6 +146,7 @@ void *tcpm__pool_next(const struct tcpm__pool *pool, uint64_t id)
 {
     for (uint32_t slot = slot_of(id) + 1; slot <= pool->used_slots; slot++) {
         uint64_t *item = tcpm__pool_at(pool, slot);
+
         if (slot_of(*item) == slot)
             return item;
     }

@@ -1,41 +1,49 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Items of one size that never move and that are named by ids which are never used again: an id is
- * generation * 2^21 + slot. They live in chunks; a slot whose 2^32 generations are spent is
- * retired.
+ * A pool: items of one size that never move, found by ids that are never used twice. An id is
+ * generation * 2^21 + slot. The slot says where the item lies; the generation counts how often the
+ * slot was taken. Items lie in chunks; a slot whose 2^32 - 1 generations are used up is retired.
  *
- * What always holds: tcpm__pool_find gives an item exactly for the ids that were taken and not yet
- * given back. Free slots are used again oldest first, so that generations are spent evenly; slots
- * start at 1.
+ * What always holds: tcpm__pool_find gives an item exactly for the ids of items that were taken and
+ * not yet given back. The slot that has been free for the longest time is taken first, so that
+ * generations are used up evenly. Slots start at 1.
  */
 #ifndef TCPM_BASE_POOL_H
 #define TCPM_BASE_POOL_H
 
-#include "base/memory.h"
-
 #include <stdint.h>
 
-#define TCPM__POOL_SLOT_BITS  21
-#define TCPM__POOL_CHUNK_BITS 8 /* of a slot: its place in a chunk */
+#include "base/assert.h"
+#include "base/memory.h"
+
+enum {
+    TCPM__POOL_SLOT_BITS = 21, /* bits of an id that are the slot */
+    TCPM__POOL_CHUNK_BITS = 8  /* bits of a slot that are the index in its chunk */
+};
 
 struct tcpm__pool {
     const struct tcpm__memory *memory;
-    size_t item_size; /* bytes; the first 8 of each item are the pool's: its id while it is taken */
-    char **chunks;
-    uint32_t chunk_count, chunk_capacity;
-    uint32_t used_slots;            /* slots handed out at least once: 1 .. used_slots */
-    uint32_t free_first, free_last; /* queue of free slots, 0: empty */
-    uint32_t live;                  /* items taken */
+    size_t item_size;               /* bytes of an item, the 8 of its id included */
+    char **chunks;                  /* each has 256 items */
+    uint32_t chunk_count;           /* chunks that exist */
+    uint32_t chunk_capacity;        /* chunks that the array has room for */
+    uint32_t used_slots;            /* slots that were taken at least once: 1 .. used_slots */
+    uint32_t free_first, free_last; /* queue of free slots, linked by their items; 0: empty */
+    uint32_t live;                  /* items that are taken */
 };
 
+/* item_size: bytes of an item, whose first 8 belong to the pool: the id while the item is taken. */
 void tcpm__pool_init(struct tcpm__pool *pool, const struct tcpm__memory *memory, size_t item_size);
+/* Frees all chunks, with the items that are still taken. */
 void tcpm__pool_free(struct tcpm__pool *pool);
 
-/* A zeroed item whose first 8 bytes hold its id; NULL: no memory, or 2^21 - 1 slots in use. */
+/* A zeroed item, but for its id in front; NULL: no memory, or 2^21 - 1 items are taken. */
 void *tcpm__pool_take(struct tcpm__pool *pool);
+/* Gives an item back: its id is stale from here on. */
 void tcpm__pool_give(struct tcpm__pool *pool, void *item);
 
-/* The live item in the lowest slot after the slot of this id; 0 begins; NULL ends. */
+/* The taken item with the lowest slot above that of an id, which need not be taken. 0 gives the
+   first item; NULL: there are no more. */
 void *tcpm__pool_next(const struct tcpm__pool *pool, uint64_t id);
 
 static inline uint64_t tcpm__pool_id(const void *item)
@@ -48,16 +56,17 @@ static inline uint32_t tcpm__pool_slot(const void *item)
     return (uint32_t) (tcpm__pool_id(item) & ((1u << TCPM__POOL_SLOT_BITS) - 1));
 }
 
-/* The item of a slot that has been handed out at least once. */
+/* The item of a slot that was taken at least once. */
 static inline void *tcpm__pool_at(const struct tcpm__pool *pool, uint32_t slot)
 {
-    uint32_t place = slot - 1;
+    uint32_t index = slot - 1;
 
-    return pool->chunks[place >> TCPM__POOL_CHUNK_BITS] +
-           (place & ((1u << TCPM__POOL_CHUNK_BITS) - 1)) * pool->item_size;
+    TCPM__ASSERT(slot != 0 && slot <= pool->used_slots);
+    return pool->chunks[index >> TCPM__POOL_CHUNK_BITS] +
+           (index & ((1u << TCPM__POOL_CHUNK_BITS) - 1)) * pool->item_size;
 }
 
-/* The live item of this id, or NULL. Any number may be asked. */
+/* The taken item of this id, or NULL. Any number may be given. */
 static inline void *tcpm__pool_find(const struct tcpm__pool *pool, uint64_t id)
 {
     uint32_t slot = tcpm__pool_slot(&id);

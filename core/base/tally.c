@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The tally of base/tally.h. Sessions see few kinds of ends and many of each: the list is searched
- * from its largest entry on, so that a common end is found at the first look.
+ * The tally of base/tally.h. Sessions see few kinds of ends, and many ends of each kind. The
+ * entries are searched from the largest count on, so that a common kind is found at the first
+ * comparison.
  */
 #include "base/tally.h"
 
+#include "base/assert.h"
 #include "base/error.h"
 
 static struct tcpm__tally_entry *entries_of(struct tcpm__tally *tally)
@@ -22,6 +24,7 @@ static bool reserve(struct tcpm__tally *tally, const struct tcpm__memory *memory
 {
     uint32_t capacity = tally->more != NULL ? tally->capacity : TCPM__TALLY_INLINE;
 
+    TCPM__ASSERT(tally->count <= capacity);
     if (tally->count < capacity)
         return true;
     struct tcpm__tally_entry *more =
@@ -35,7 +38,7 @@ static bool reserve(struct tcpm__tally *tally, const struct tcpm__memory *memory
     return true;
 }
 
-/* Moves an entry in front of those with smaller counts. */
+/* Moves an entry, whose count has grown, in front of those with smaller counts. */
 static void sort_up(struct tcpm__tally_entry *entries, uint32_t index)
 {
     struct tcpm__tally_entry entry = entries[index];
@@ -43,6 +46,7 @@ static void sort_up(struct tcpm__tally_entry *entries, uint32_t index)
     for (; index > 0 && entries[index - 1].count < entry.count; index--)
         entries[index] = entries[index - 1];
     entries[index] = entry;
+    TCPM__ASSERT(index == 0 || entries[index - 1].count >= entry.count);
 }
 
 void tcpm__tally_add(struct tcpm__tally *tally, const struct tcpm__memory *memory,

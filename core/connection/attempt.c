@@ -1,324 +1,290 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The attempt: from an address as given, over its lookup and one address after the other, to
- * success or failure. What the kernel reports at once still becomes an event of a later turn.
+ * The attempt: from an address as given, over its look-up (resolve.c) and the race of its addresses
+ * (race.c), to a connected socket or failure. Started by admission.c, continued by the events of
+ * its sockets (turn.c); what follows the connect is in reach.c.
+ *
+ * What always holds: no event is delivered during tcpm_connect(). A result that the kernel knows at
+ * once is delivered in the ready pass, or in a later turn of the loop.
  */
-#include "connection/layer.h"
+#include "connection/flow.h"
 
 #include <errno.h>
-#include <sys/socket.h>
 
-#define SELF_CONNECT "connection refused: the kernel had connected it to itself"
+/* ---- numbers ---- */
 
-static struct tcpm__attempt *attempt_of(const struct tcpm__connection *connection)
+/* A number that has no options for its sockets, the common case. */
+static inline int start_plain(struct tcpm__connection *connection,
+                              const union tcpm__address *address, uint64_t number)
 {
-    uint32_t other = TCPM__HAD_SUCCESS | TCPM__HAS_MESSAGE;
+    enum tcpm_op op;
+    int code = tcpm__dial_plain(connection, address, &op);
 
-    return tcpm__has(connection, other) ? NULL : connection->rare.attempt;
+    if (code < 0 && !tcpm__race_put_back(connection, code, number))
+        tcpm__connection_fail(connection, op, code, NULL);
+    return code;
 }
 
-struct tcpm__attempt *tcpm__attempt_get(struct tcpm__connection *connection)
+/* A race of one address. */
+static void start_number(struct tcpm__connection *connection, const union tcpm__address *address)
 {
-    if (connection->rare.attempt == NULL)
-        connection->rare.attempt =
-            tcpm__memory_zeroed(&tcpm__engine_of(connection)->memory, sizeof(struct tcpm__attempt));
-    return connection->rare.attempt;
-}
-
-void tcpm__attempt_free(struct tcpm__connection *connection)
-{
-    struct tcpm__attempt *attempt = attempt_of(connection);
-
-    if (attempt == NULL)
-        return;
-    tcpm__lookup_cancel(attempt->lookup);
-    tcpm__memory_free(&tcpm__engine_of(connection)->memory, attempt);
-    connection->rare.attempt = NULL;
-}
-
-/* ---- one address ---- */
-
-static bool is_bound(const struct tcpm__attempt *attempt)
-{
-    return attempt != NULL && (attempt->bind.any.sa_family != AF_UNSPEC || attempt->bind_port != 0);
-}
-
-/* The address to bind to for a remote address of this family; false: none. */
-static bool bind_address(const struct tcpm__attempt *attempt, int family,
-                         union tcpm__address *address)
-{
-    if (!is_bound(attempt))
-        return false;
-    *address = attempt->bind;
-    if (address->any.sa_family == AF_UNSPEC) {
-        address->any.sa_family = (sa_family_t) family; /* the zeros are any address */
-        tcpm__address_set_port(address, attempt->bind_port);
-    }
-    return true;
-}
-
-static int bind_socket(struct tcpm__connection *connection, int family)
-{
-    union tcpm__address address;
-
-    if (!bind_address(attempt_of(connection), family, &address))
-        return 0;
-    if (address.any.sa_family != family)
-        return -EAFNOSUPPORT;
-    return tcpm__socket_bind(&connection->socket, &address);
-}
-
-static void note_failure(const struct tcpm__connection *connection,
-                         const union tcpm__address *address, enum tcpm_op op, int code)
-{
-    if (code < 0 && tcpm__engine_of(connection)->trace != NULL)
-        tcpm__trace_attempt(connection, address, op, code);
-}
-
-static void drop_socket(struct tcpm__connection *connection)
-{
-    tcpm__socket_drop(&tcpm__engine_of(connection)->network, &connection->socket);
-}
-
-/* 0, or negative and then *op is what failed. */
-static int try_address(struct tcpm__connection *connection, const union tcpm__address *address,
-                       enum tcpm_op *op)
-{
-    int family = address->any.sa_family, result;
-
-    *op = TCPM_OP_SOCKET;
-    result = tcpm__socket_open(&tcpm__engine_of(connection)->network, &connection->socket, family);
-    if (result < 0)
-        return result;
-    if (tcpm__engine_of(connection)->admission.probing)
-        tcpm__admission_succeed(tcpm__engine_of(connection));
-    *op = TCPM_OP_BIND;
-    result = bind_socket(connection, family);
-    if (result == 0) {
-        *op = TCPM_OP_CONNECT;
-        result = tcpm__socket_connect(&tcpm__engine_of(connection)->network, &connection->socket,
-                                      address, connection->id);
-    }
-    if (result == 0 && !tcpm__has(connection, TCPM__QUAD))
-        connection->address.target->peer = *address;
-    if (result < 0)
-        drop_socket(connection);
-    note_failure(connection, address, *op, result);
-    return result;
-}
-
-/* Out of descriptors: others of ours may give one back. */
-static bool can_wait_again(const struct tcpm__connection *connection, int code)
-{
-    return (code == -EMFILE || code == -ENFILE) && tcpm__engine_of(connection)->network.sockets > 0;
-}
-
-/* ---- several addresses ---- */
-
-/* Starts on the next address; when none is left, fails with what the last one gave. */
-static void try_next(struct tcpm__connection *connection, enum tcpm_op op, int code)
-{
-    struct tcpm__attempt *attempt = attempt_of(connection);
-
-    while (attempt != NULL && attempt->next < attempt->count) {
-        code = try_address(connection, &attempt->addresses[attempt->next++], &op);
-        if (code == 0)
-            return;
-        if (can_wait_again(connection, code)) {
-            attempt->next--;
-            tcpm__admission_retry(connection, attempt->number);
-            return;
-        }
-    }
-    tcpm__connection_fail(connection, op, code, NULL);
-}
-
-static int keep_addresses(struct tcpm__connection *connection, const union tcpm__address *addresses,
-                          size_t count)
-{
-    const struct tcpm__memory *memory = &tcpm__engine_of(connection)->memory;
-    struct tcpm__attempt *attempt = tcpm__memory_resize(
-        memory, connection->rare.attempt, sizeof(*attempt) + count * sizeof(addresses[0]));
-
-    if (attempt == NULL)
-        return -ENOMEM;
-    memcpy(attempt->addresses, addresses, count * sizeof(addresses[0]));
-    attempt->count = (uint32_t) count;
-    attempt->next = 0;
-    connection->rare.attempt = attempt;
-    return 0;
-}
-
-static void take_lookup(void *owner, int status, const union tcpm__address *addresses, size_t count)
-{
-    struct tcpm__connection *connection = owner;
-
-    connection->rare.attempt->lookup = NULL;
-    if (tcpm__has(connection, TCPM__ENDING))
-        return;
-    if (status == 0)
-        status = keep_addresses(connection, addresses, count);
-    if (can_wait_again(connection, status))
-        tcpm__admission_retry(connection, connection->rare.attempt->number);
-    else if (status < 0)
-        tcpm__connection_fail(connection, TCPM_OP_RESOLVE, status, NULL);
+    connection->rare->attempt->next = connection->rare->attempt->count = 0;
+    if (tcpm__tries_add(connection, address, 1, 0) < 0)
+        tcpm__connection_fail(connection, TCPM_OP_SOCKET, -ENOMEM, NULL);
     else
-        try_next(connection, TCPM_OP_CONNECT, 0);
+        tcpm__race_go_on(connection);
+}
+
+/* The form of what was given (1: an address), or -EAFNOSUPPORT: the session does not allow the
+   family of the address. */
+static int check_family(const struct tcpm__connection *connection, int form,
+                        const union tcpm__address *address)
+{
+    unsigned families = tcpm__session_families(connection->session);
+
+    return form != 1 || (families & tcpm__address_family_bit(address)) != 0 ? form : -EAFNOSUPPORT;
+}
+
+/* ---- proxies ---- */
+
+/* Begins to connect to the nearest proxy. */
+static void start_proxy(struct tcpm__connection *connection)
+{
+    const struct tcpm__hop *hop = tcpm__route_hop(tcpm__passage_route(connection), 0);
+    union tcpm__address address;
+    const char *why = NULL;
+    int form = tcpm__address_parse(hop->host, hop->port, &address, &why);
+
+    form = check_family(connection, form, &address);
+    if (form < 0)
+        tcpm__connection_fail_to_reach(connection, TCPM_OP_RESOLVE, form, why);
+    else if (form == 1)
+        start_number(connection, &address);
+    else
+        tcpm__resolve_start(connection, hop->host);
+}
+
+/* Finds what the proxies are to be told, then connects to the nearest one. */
+static void start_route(struct tcpm__connection *connection, uint64_t number)
+{
+    struct tcpm__attempt *attempt = tcpm__attempt_get(connection);
+
+    if (attempt == NULL || tcpm__passage_make(connection) < 0) {
+        tcpm__connection_fail(connection, TCPM_OP_PROXY, -ENOMEM, NULL);
+        return;
+    }
+    attempt->number = number;
+    if (tcpm__hops_find(connection))
+        start_proxy(connection);
+}
+
+void tcpm__attempt_go_on(struct tcpm__connection *connection)
+{
+    if (tcpm__passage_of(connection)->is_seeking && tcpm__passage_has_found(connection) &&
+        tcpm__hops_go_on(connection))
+        start_proxy(connection);
 }
 
 /* ---- from the start ---- */
 
-static void start_lookup(struct tcpm__connection *connection, const char *name, uint64_t number)
+/* Finds what the target is: 1: the address at ret; 0: a name; negative: neither, and *why is a
+   static text. */
+static int find_target(const struct tcpm__connection *connection, union tcpm__address *ret,
+                       const char **why)
 {
-    struct tcpm_engine *engine = tcpm__engine_of(connection);
-    struct tcpm__attempt *attempt = tcpm__attempt_get(connection);
-    int result = -ENOMEM;
+    const struct tcpm__way *way = tcpm__way_of(connection);
 
-    if (attempt != NULL) {
-        attempt->number = number;
-        result = tcpm__lookup_start(&engine->network, name, connection->port,
-                                    connection->session->family, take_lookup, connection,
-                                    &attempt->lookup);
+    if (tcpm__has(connection, TCPM__QUAD)) {
+        tcpm__connection_peer(connection, ret);
+        return 1;
     }
-    if (result < 0)
-        tcpm__connection_fail(connection, TCPM_OP_RESOLVE, result,
-                              result == -EINVAL ? "no name of a host: no UTF-8" : NULL);
+    const char *text = connection->address.target->text;
+    if (way != NULL && way->overrides != NULL &&
+        tcpm__overrides_find(way->overrides, text, connection->port, ret))
+        return 1;
+    return tcpm__address_parse(text, connection->port, ret, why);
 }
 
-static void start_numeric(struct tcpm__connection *connection, const union tcpm__address *address,
-                          uint64_t number)
+static void start_target(struct tcpm__connection *connection, uint64_t number)
 {
-    int family = connection->session->family, code;
-    enum tcpm_op op;
+    union tcpm__address address;
+    const char *why = NULL;
+    int form = find_target(connection, &address, &why);
 
-    if (family != AF_UNSPEC && family != address->any.sa_family) {
-        tcpm__connection_fail(connection, TCPM_OP_RESOLVE, -EAFNOSUPPORT, NULL);
+    form = check_family(connection, form, &address);
+    if (form < 0) {
+        tcpm__connection_fail(connection, TCPM_OP_RESOLVE, form, why);
         return;
     }
-    code = try_address(connection, address, &op);
-    if (code < 0 && can_wait_again(connection, code))
-        tcpm__admission_retry(connection, number);
-    else if (code < 0)
-        tcpm__connection_fail(connection, op, code, NULL);
+    if (form == 1 && tcpm__way_of(connection) == NULL && tcpm__attempt_of(connection) == NULL) {
+        if (tcpm__times_are_kept(connection))
+            tcpm__times_set_first(connection, TCPM__RESOLVED);
+        int code = start_plain(connection, &address, number);
+        if (code == 0 && !tcpm__has(connection, TCPM__QUAD))
+            connection->address.target->peer = address;
+        return;
+    }
+    struct tcpm__attempt *attempt = tcpm__attempt_get(connection);
+    if (attempt == NULL) {
+        tcpm__connection_fail(connection, TCPM_OP_RESOLVE, -ENOMEM, NULL);
+        return;
+    }
+    attempt->number = number;
+    if (form == 1)
+        start_number(connection, &address);
+    else
+        tcpm__resolve_start(connection, connection->address.target->text);
+}
+
+/* Whether the attempt had begun before, and had to wait in the middle. */
+static bool goes_on(const struct tcpm__attempt *attempt)
+{
+    return attempt != NULL && (attempt->next < attempt->count || tcpm__attempt_awaits(attempt));
+}
+
+/* Out of line, as few connections need more than start_plain. */
+__attribute__((noinline)) static void start_any(struct tcpm__connection *connection,
+                                                uint64_t number)
+{
+    if (!tcpm__addresses_resume(connection))
+        tcpm__timers_begin_attempt(connection);
+    if (tcpm__times_are_kept(connection))
+        tcpm__times_set_first(connection, TCPM__STARTED);
+    if (goes_on(tcpm__attempt_of(connection)))
+        tcpm__race_go_on(connection);
+    else if (tcpm__passage_route(connection) != NULL)
+        start_route(connection, number);
+    else
+        start_target(connection, number);
+}
+
+/* Whether the target is a dotted quad, and the connection has nothing that concerns its attempt. */
+static bool is_plain(const struct tcpm__connection *connection)
+{
+    return tcpm__has(connection, TCPM__QUAD) && connection->rare == NULL &&
+           connection->session->options.domain == 0;
 }
 
 void tcpm__attempt_start(struct tcpm__connection *connection, uint64_t number)
 {
-    const struct tcpm__attempt *attempt = attempt_of(connection);
     union tcpm__address address;
-    const char *why = NULL;
-    int form = 1;
 
-    tcpm__connection_set_phase(connection, TCPM_PHASE_CONNECTING);
-    tcpm__deadline_begin(connection);
-    if (attempt != NULL && attempt->next < attempt->count) {
-        try_next(connection, TCPM_OP_CONNECT, 0); /* it had to wait again among its addresses */
+    tcpm__connection_set_phase(connection, TCPM__PHASE_CONNECTING);
+    if (!is_plain(connection)) {
+        start_any(connection, number);
         return;
     }
-    if (tcpm__has(connection, TCPM__QUAD))
-        tcpm__connection_peer(connection, &address);
-    else
-        form =
-            tcpm__address_parse(connection->address.target->text, connection->port, &address, &why);
-    if (form == 1)
-        start_numeric(connection, &address, number);
-    else if (form == 0)
-        start_lookup(connection, connection->address.target->text, number);
-    else
-        tcpm__connection_fail(connection, TCPM_OP_RESOLVE, form, why);
+    tcpm__timers_begin_attempt(connection);
+    tcpm__address_make_quad(connection->address.quad, connection->port, &address);
+    start_plain(connection, &address, number);
 }
 
-/* ---- success ---- */
+/* ---- a socket is connected ---- */
 
-/* Where the target is any address, the peer is the one that the kernel has chosen. */
+/* Finds the peer that the kernel has chosen, where the target is 0.0.0.0 or ::. */
 static void find_peer(struct tcpm__connection *connection)
 {
-    union tcpm__address *peer;
-    socklen_t size = sizeof(*peer);
-
     if (tcpm__has(connection, TCPM__QUAD))
         return;
-    peer = &connection->address.target->peer;
+
+    union tcpm__address *peer = &connection->address.target->peer;
+
     if (tcpm__address_is_any(peer))
-        getpeername(connection->socket.fd, &peer->any, &size);
+        tcpm__socket_get_peer(&connection->socket, peer);
 }
 
-/* Only where our own port was asked for, or given by the kernel, it can be that of the target. */
+/* Whether our own port may be that of the target. */
 static bool may_have_port(const struct tcpm__connection *connection)
 {
-    return is_bound(attempt_of(connection)) ||
-           tcpm__network_may_give(&tcpm__engine_of(connection)->network, connection->port);
+    const struct tcpm__attempt *attempt = tcpm__attempt_of(connection);
+    const struct tcpm__way *way = tcpm__way_of(connection);
+
+    if (connection->rare == NULL && tcpm__has(connection, TCPM__QUAD)) /* the common case */
+        return tcpm__socket_may_get_port(&tcpm__engine_of(connection)->network, connection->port);
+    return (attempt != NULL && attempt->bind_port != 0) || (way != NULL && way->sources != NULL) ||
+           tcpm__socket_may_get_port(&tcpm__engine_of(connection)->network,
+                                     tcpm__passage_port(connection));
 }
 
-/* On loopback the kernel may choose our target as our own port, and connect us to ourselves. */
-static bool connected_to_itself(const struct tcpm__connection *connection)
+/* Whether the socket is connected to itself. Out of line, as its port rarely allows that. */
+__attribute__((noinline)) static bool
+is_connected_to_itself(const struct tcpm__connection *connection, struct tcpm__socket *socket)
 {
-    union tcpm__address local = {.any = {.sa_family = AF_UNSPEC}}, peer;
-    socklen_t size = sizeof(local);
+    union tcpm__address peer;
 
-    if (!may_have_port(connection) || getsockname(connection->socket.fd, &local.any, &size) < 0)
-        return false;
-    tcpm__connection_peer(connection, &peer);
-    return tcpm__address_equal(&local, &peer);
+    tcpm__race_peer(connection, socket, &peer);
+    if (tcpm__address_is_any(&peer))
+        tcpm__socket_get_peer(socket, &peer);
+    return tcpm__socket_is_self_connected(socket, &peer);
 }
 
 static void set_keepalive(const struct tcpm__connection *connection)
 {
-    if (connection->session->keepalive_s != 0)
-        tcpm__socket_keep_alive(&connection->socket, (int) connection->session->keepalive_s);
+    if (connection->session->options.keepalive_s != 0)
+        tcpm__socket_set_keepalive(&connection->socket,
+                                   (int) connection->session->options.keepalive_s);
 }
 
-static void succeed(struct tcpm__connection *connection)
+/* Makes the socket the connection's own, and drops all others. Needed where the connection has a
+   struct tcpm__rare. False: the attempt has failed. */
+static bool win(struct tcpm__connection *connection, struct tcpm__socket *socket)
 {
-    find_peer(connection);
-    if (connected_to_itself(connection)) {
-        tcpm__connection_fail(connection, TCPM_OP_CONNECT, -ECONNREFUSED, SELF_CONNECT);
-        return;
-    }
-    set_keepalive(connection);
-    tcpm__attempt_free(connection);
-    connection->flags |= TCPM__HAD_SUCCESS;
-    tcpm__connection_set_phase(connection, TCPM_PHASE_OPEN);
-    tcpm__deadline_start_now(connection, connection->input_timeout_ms);
-    if (connection->input != NULL || tcpm__has(connection, TCPM__TAKING))
-        tcpm__input_refilter(connection); /* unread or ordered before there was anything to read */
-    tcpm__event_success(connection);
-    tcpm__output_flush(connection);
-    if (tcpm__has(connection, TCPM__OUTPUT_SHUT))
-        tcpm__ready(connection);
+    int result = tcpm__race_win(connection, socket);
+
+    if (result < 0)
+        tcpm__connection_fail(connection, TCPM_OP_CONNECT, result, NULL);
+    else if (tcpm__times_are_kept(connection))
+        tcpm__times_set_connected(connection);
+    return result == 0;
 }
 
-/* A peer that accepts, greets and resets before our turn makes the connect fail, while its greeting
-   waits in the socket: that is a success, its input, and then the error. */
-static bool rescue_greeting(struct tcpm__connection *connection, int status)
+/* Accepts what the socket is connected to. False: the attempt has failed, or the socket is
+   connected to itself and out of the race. */
+static bool accept_socket(struct tcpm__connection *connection, struct tcpm__socket *socket)
 {
-    struct tcpm_engine *engine = tcpm__engine_of(connection);
-    ssize_t length =
-        status == -ECONNRESET ? tcpm__socket_read(&engine->network, &connection->socket) : 0;
-
-    if (length <= 0)
+    if (may_have_port(connection) && is_connected_to_itself(connection, socket)) {
+        tcpm__race_lose(connection, socket, -ECONNREFUSED, true);
         return false;
-    tcpm__connection_cause(connection, TCPM_OP_READ, status, NULL);
-    connection->flags |= TCPM__WRITE_FAILED;
-    tcpm__socket_read_on(&connection->socket);
-    succeed(connection);
-    tcpm__input_received(connection, (size_t) length);
-    tcpm__ready(connection);
+    }
+    if (connection->rare != NULL && !win(connection, socket))
+        return false;
+    find_peer(connection);
+    set_keepalive(connection);
     return true;
 }
 
-void tcpm__attempt_connected(struct tcpm__connection *connection, int status)
+/* When a peer accepts, sends a greeting and resets before we look, the kernel reports that connect
+   has failed, though the greeting can be read. That is told as success, input, and then the error.
+   Not with a layer: its handshake would have to come first. True: told so, or failed otherwise. */
+static bool rescue_greeting(struct tcpm__connection *connection, struct tcpm__socket *socket,
+                            int status)
 {
-    union tcpm__address peer;
+    struct tcpm_engine *engine = tcpm__engine_of(connection);
 
-    if (status == -EPIPE) /* the kernel's word for a reset that came after a FIN */
-        status = -ECONNRESET;
+    if (status != -ECONNRESET || !tcpm__target_is_direct(connection))
+        return false;
+    ssize_t length = tcpm__socket_read(&engine->network, socket, TCPM__READ_PER_ROUND);
+    if (length <= 0)
+        return false;
+    if (!accept_socket(connection, socket))
+        return true;
+    tcpm__connection_set_cause(connection, TCPM_OP_READ, status, NULL);
+    tcpm__sending_break(connection);
+    tcpm__socket_expect_more(&connection->socket);
+    tcpm__reach_succeed(connection);
+    tcpm__input_cut_read(connection, engine->network.read_buffer, (size_t) length);
+    tcpm__connection_mark_ready(connection);
+    return true;
+}
+
+void tcpm__attempt_connected(struct tcpm__connection *connection, struct tcpm__socket *socket,
+                             int status)
+{
+    status = tcpm__cause_code(status);
     if (status == 0) {
-        succeed(connection);
-    } else if (!rescue_greeting(connection, status)) {
-        tcpm__connection_peer(connection, &peer);
-        note_failure(connection, &peer, TCPM_OP_CONNECT, status);
-        drop_socket(connection);
-        try_next(connection, TCPM_OP_CONNECT, status);
+        if (accept_socket(connection, socket))
+            tcpm__reach_begin(connection);
+    } else if (!rescue_greeting(connection, socket, status)) {
+        tcpm__race_lose(connection, socket, status, false);
     }
 }

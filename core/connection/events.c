@@ -1,28 +1,18 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Every call of a handler goes through here, so that what it posts runs right after it, and so that
- * the rest of this layer may rely on being called from no handler but by the public functions.
+ * Events of connections: every call of a handler that belongs to a connection.
+ *
+ * What always holds: each call counts in engine->delivery. While a handler runs, other functions of
+ * this layer are called only through the public functions.
  */
-#include "connection/layer.h"
+#include "connection/flow.h"
 
 static struct tcpm_id id_of(const struct tcpm__connection *connection)
 {
     return (struct tcpm_id){connection->id};
 }
 
-void tcpm__handler_enter(struct tcpm_engine *engine)
-{
-    engine->handler_depth++;
-}
-
-void tcpm__handler_leave(struct tcpm_engine *engine)
-{
-    engine->handler_depth--;
-    if (engine->posts.first != NULL && engine->handler_depth == 0)
-        tcpm__posts_run(engine, &engine->posts);
-}
-
-/* Calls a handler of the connection, if there is one. */
+/* Calls the handler of an event, if the connection has one. */
 #define DELIVER(connection, event, ...)                                                 \
     do {                                                                                \
         const struct tcpm_events *events_ = tcpm__events_of(connection);                \
@@ -34,8 +24,8 @@ void tcpm__handler_leave(struct tcpm_engine *engine)
         tcpm__handler_leave(session_->engine);                                          \
     } while (0)
 
-/* The only handler that runs inside a call of the user's: what it posts waits for the handler
-   around that call, or for the loop. */
+/* The only handler that runs inside a public function that the user has called. Its posts run after
+   the handler around that call, or in the next turn of the loop. */
 void tcpm__event_initialize(struct tcpm__connection *connection,
                             const struct tcpm_connect_options *options)
 {
@@ -43,23 +33,39 @@ void tcpm__event_initialize(struct tcpm__connection *connection,
 
     if (events->initialize == NULL)
         return;
-    tcpm__engine_of(connection)->calling_back++;
+    tcpm__engine_of(connection)->delivery.calling_back++;
     events->initialize(connection->heap, connection->session, id_of(connection), options->address,
                        connection->port, options->bind_address, (unsigned) options->bind_port);
-    tcpm__engine_of(connection)->calling_back--;
+    tcpm__engine_of(connection)->delivery.calling_back--;
 }
 
-void tcpm__event_success(struct tcpm__connection *connection)
+/* The numeric address of the target; or its name, where only a proxy knows the address. */
+static const char *reached_text(const struct tcpm__connection *connection,
+                                const struct tcpm__passage *passage, char text[TCPM__ADDRESS_TEXT])
+{
+    const union tcpm__address *address = &connection->address.target->peer;
+
+    if (passage != NULL && passage->count > 0)
+        address = &passage->found[passage->count - 1];
+    if (address->any.sa_family == AF_UNSPEC)
+        return connection->address.target->text;
+    tcpm__address_print(address, text);
+    return text;
+}
+
+void tcpm__event_success(struct tcpm__connection *connection, const struct tcpm__passage *passage)
 {
     char text[TCPM__ADDRESS_TEXT];
+    const char *reached = text;
 
     if (tcpm__events_of(connection)->success == NULL)
         return;
     if (tcpm__has(connection, TCPM__QUAD))
         tcpm__address_print_quad(connection->address.quad, text);
     else
-        tcpm__address_print(&connection->address.target->peer, text);
-    DELIVER(connection, success, connection->socket.fd, text, connection->port);
+        reached = reached_text(connection, passage, text);
+    DELIVER(connection, success, tcpm__socket_descriptor(&connection->socket), reached,
+            connection->port);
 }
 
 void tcpm__event_input(struct tcpm__connection *connection, const void *record, size_t length)
@@ -85,6 +91,11 @@ static struct tcpm_error error_of(const struct tcpm__connection *connection)
 void tcpm__event_eof(struct tcpm__connection *connection)
 {
     DELIVER(connection, eof);
+}
+
+void tcpm__event_secure(struct tcpm__connection *connection)
+{
+    DELIVER(connection, secure);
 }
 
 static bool tells_eof(const struct tcpm__connection *connection)

@@ -1,112 +1,34 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Tasks of the user: posts run in order, alarms at their time, signals each time. Each task is run
- * once or dropped once; those of a connection are dropped before its last event.
+ * Alarms and signals of sessions and connections.
+ *
+ * What always holds: the task of an alarm is run once or dropped once; a beat and the task of a
+ * signal run any number of times, then are dropped once. Alarms of a connection are dropped before
+ * its event disconnected.
  */
-#include "connection/layer.h"
+#include "connection/flow.h"
 
 #include <errno.h>
 
-/* ---- posts ---- */
-
-void tcpm__posts_init(struct tcpm__posts *posts)
-{
-    posts->first = NULL;
-    posts->last = &posts->first;
-}
-
-/* What a handler posts runs when it has returned; what a post or anything else posts runs in the
-   next turn. */
-int tcpm__posts_add(struct tcpm_session *session, struct tcpm_task task)
-{
-    struct tcpm_engine *engine = session->engine;
-    bool soon = engine->handler_depth > 0 && !engine->running_posts;
-    struct tcpm__posts *posts = soon ? &engine->posts : &engine->next_posts;
-    struct tcpm__post *post = tcpm__memory_resize(&engine->memory, NULL, sizeof(*post));
-
-    if (post == NULL)
-        return -ENOMEM;
-    *post = (struct tcpm__post){.session = session, .task = task};
-    tcpm__list_append(&session->posts, &post->in_session);
-    *posts->last = post;
-    posts->last = &post->next;
-    tcpm__work_add(engine);
-    return 0;
-}
-
-static void drop_task(struct tcpm_engine *engine, const struct tcpm_task *task)
-{
-    if (task->drop == NULL)
-        return;
-    engine->calling_back++;
-    task->drop(task->argument);
-    engine->calling_back--;
-}
-
-static void run_task(struct tcpm_session *session, const struct tcpm_task *task)
-{
-    tcpm__handler_enter(session->engine);
-    task->run(session, session->user, task->argument);
-    tcpm__handler_leave(session->engine);
-}
-
-/* Runs those that are there now. A session that dies meanwhile drops its own: they stay in the
-   list, without a session. */
-void tcpm__posts_run(struct tcpm_engine *engine, struct tcpm__posts *posts)
-{
-    struct tcpm__post *end = NULL;
-
-    if (posts->first == NULL || engine->running_posts)
-        return;
-    engine->running_posts = true;
-    end = TCPM__CONTAINER(posts->last, struct tcpm__post, next);
-    for (bool last = false; !last;) {
-        struct tcpm__post *post = posts->first;
-
-        last = post == end;
-        posts->first = post->next;
-        if (posts->first == NULL)
-            posts->last = &posts->first;
-        if (post->session != NULL) {
-            tcpm__list_remove(&post->in_session);
-            run_task(post->session, &post->task);
-        }
-        tcpm__memory_free(&engine->memory, post);
-        tcpm__work_done(engine);
-    }
-    engine->running_posts = false;
-}
-
-static void drop_posts(struct tcpm_session *session)
-{
-    while (!tcpm__list_empty(&session->posts)) {
-        struct tcpm__post *post =
-            TCPM__CONTAINER(session->posts.next, struct tcpm__post, in_session);
-
-        tcpm__list_remove(&post->in_session);
-        post->session = NULL;
-        drop_task(session->engine, &post->task);
-    }
-}
-
 /* ---- alarms ---- */
 
-/* Its alarms are linked by slots, the newest first. */
+/* The link of an alarm in the list of its connection. The list is linked by slots of the pool, the
+   newest alarm first. */
 static struct tcpm__chain_link *link_at(const struct tcpm_engine *engine, uint32_t slot)
 {
-    return tcpm__chain_link_at(&engine->alarm_pool, slot,
+    return tcpm__chain_link_at(&engine->tasks.pool, slot,
                                offsetof(struct tcpm__alarm, of_connection));
 }
 
 static void join_connection(struct tcpm__alarm *alarm, struct tcpm__connection *connection)
 {
-    uint32_t slot = tcpm__pool_slot(alarm), next = connection->alarms;
+    uint32_t slot = tcpm__pool_slot(alarm), next = connection->rare->alarms;
 
     alarm->connection = connection;
     alarm->of_connection.next = next;
     if (next != 0)
         link_at(alarm->session->engine, next)->prev = slot;
-    connection->alarms = slot;
+    connection->rare->alarms = slot;
 }
 
 static void leave_connection(struct tcpm__alarm *alarm)
@@ -117,7 +39,7 @@ static void leave_connection(struct tcpm__alarm *alarm)
     if (alarm->connection == NULL)
         return;
     if (link.prev == 0)
-        alarm->connection->alarms = link.next;
+        alarm->connection->rare->alarms = link.next;
     else
         link_at(engine, link.prev)->next = link.next;
     if (link.next != 0)
@@ -128,12 +50,13 @@ int tcpm__alarm_add(struct tcpm_session *session, struct tcpm__connection *conne
                     uint64_t due_ns, struct tcpm_task task, struct tcpm__alarm **ret)
 {
     struct tcpm_engine *engine = session->engine;
-    int result = tcpm__heap_join(&engine->alarms);
-    struct tcpm__alarm *alarm = result < 0 ? NULL : tcpm__pool_take(&engine->alarm_pool);
+    bool has_rare = connection == NULL || tcpm__rare_get(connection) != NULL;
+    int result = has_rare ? tcpm__heap_join(&engine->tasks.alarms) : -ENOMEM;
+    struct tcpm__alarm *alarm = result < 0 ? NULL : tcpm__pool_take(&engine->tasks.pool);
 
     if (alarm == NULL) {
         if (result == 0)
-            tcpm__heap_leave(&engine->alarms);
+            tcpm__heap_leave(&engine->tasks.alarms);
         return -ENOMEM;
     }
     alarm->session = session;
@@ -141,10 +64,24 @@ int tcpm__alarm_add(struct tcpm_session *session, struct tcpm__connection *conne
     tcpm__list_append(&session->alarms, &alarm->in_session);
     if (connection != NULL)
         join_connection(alarm, connection);
-    tcpm__heap_set(&engine->alarms, &alarm->timer, due_ns);
+    tcpm__heap_set(&engine->tasks.alarms, &alarm->timer, due_ns);
     tcpm__work_add(engine);
     *ret = alarm;
     return 0;
+}
+
+void tcpm__alarm_repeat(struct tcpm__alarm *alarm, const struct tcpm_beat *beat, uint64_t period_ns)
+{
+    alarm->beat = beat->run;
+    alarm->period_ns = period_ns;
+}
+
+void tcpm__alarm_adjust(struct tcpm__alarm *alarm, uint64_t due_ns)
+{
+    struct tcpm_engine *engine = alarm->session->engine;
+
+    tcpm__heap_set(&engine->tasks.alarms, &alarm->timer, due_ns);
+    tcpm__engine_wake(engine);
 }
 
 static void free_alarm(struct tcpm__alarm *alarm)
@@ -153,9 +90,9 @@ static void free_alarm(struct tcpm__alarm *alarm)
 
     leave_connection(alarm);
     tcpm__list_remove(&alarm->in_session);
-    tcpm__heap_remove(&engine->alarms, &alarm->timer);
-    tcpm__heap_leave(&engine->alarms);
-    tcpm__pool_give(&engine->alarm_pool, alarm);
+    tcpm__heap_remove(&engine->tasks.alarms, &alarm->timer);
+    tcpm__heap_leave(&engine->tasks.alarms);
+    tcpm__pool_give(&engine->tasks.pool, alarm);
     tcpm__work_done(engine);
 }
 
@@ -165,7 +102,7 @@ void tcpm__alarm_remove(struct tcpm__alarm *alarm)
     struct tcpm_task task = alarm->task;
 
     free_alarm(alarm);
-    drop_task(engine, &task);
+    tcpm__task_drop(engine, &task);
 }
 
 static void run_once(struct tcpm__alarm *alarm)
@@ -174,82 +111,87 @@ static void run_once(struct tcpm__alarm *alarm)
     struct tcpm_engine *engine = session->engine;
     struct tcpm_task task = alarm->task;
 
-    engine->alarmed = alarm->connection == NULL ? 0 : alarm->connection->id;
+    engine->tasks.alarmed = alarm->connection == NULL ? 0 : alarm->connection->id;
     free_alarm(alarm);
     tcpm__handler_enter(engine);
-    task.run(session, session->user, task.argument);
-    engine->alarmed = 0;
+    task.run(session, session->options.user, task.argument);
+    engine->tasks.alarmed = 0;
     tcpm__handler_leave(engine);
 }
 
-/* Set again first, so that the beat may remove itself. */
+/* Runs a beat. The alarm is set for the next time before the call, so that the beat may remove
+   itself during the call. */
 static void run_beat(struct tcpm__alarm *alarm, uint64_t now_ns)
 {
     struct tcpm_session *session = alarm->session;
     uint64_t missed = (now_ns - alarm->timer.due_ns) / alarm->period_ns;
     uint64_t due_ns = alarm->timer.due_ns + missed * alarm->period_ns;
 
-    tcpm__heap_set(&session->engine->alarms, &alarm->timer, due_ns + alarm->period_ns);
+    tcpm__heap_set(&session->engine->tasks.alarms, &alarm->timer, due_ns + alarm->period_ns);
     tcpm__handler_enter(session->engine);
-    alarm->beat(session, session->user, alarm->task.argument, (int64_t) due_ns, missed + 1);
+    alarm->beat(session, session->options.user, alarm->task.argument, (int64_t) due_ns, missed + 1);
     tcpm__handler_leave(session->engine);
 }
 
 static void run_alarm(struct tcpm_engine *engine, struct tcpm__alarm *alarm, uint64_t now_ns)
 {
-    if (alarm->session == NULL || alarm == &alarm->session->refill)
-        tcpm__admission_wake(engine, alarm->session);
+    if (alarm == &engine->lookups.alarm)
+        tcpm__lookup_wake(engine);
+    else if (alarm == &engine->handshakes.alarm)
+        tcpm__handshakes_admit(engine);
+    else if (alarm->session == NULL || alarm == &alarm->session->refill)
+        tcpm__places_wake(engine, alarm->session);
     else if (alarm->beat != NULL)
         run_beat(alarm, now_ns);
     else
         run_once(alarm);
 }
 
-/* Runs the alarms that are due now. An alarm that its own task sets again, for a time that is later
-   however little, comes in a later turn. */
+/* Runs the alarms that are due at the last reading of the clock. An alarm that a task sets for any
+   later time runs in a later turn. */
 void tcpm__alarm_expire(struct tcpm_engine *engine)
 {
     uint64_t now_ns = engine->network.now_ns;
     struct tcpm__heap_item *item;
 
-    while ((item = tcpm__heap_expire(&engine->alarms, now_ns)) != NULL)
+    while ((item = tcpm__heap_expire(&engine->tasks.alarms, now_ns)) != NULL)
         run_alarm(engine, TCPM__CONTAINER(item, struct tcpm__alarm, timer), now_ns);
 }
 
 void tcpm__tasks_drop_connection(struct tcpm__connection *connection)
 {
-    const struct tcpm__pool *pool = &tcpm__engine_of(connection)->alarm_pool;
+    const struct tcpm__pool *pool = &tcpm__engine_of(connection)->tasks.pool;
 
-    while (connection->alarms != 0)
-        tcpm__alarm_remove(tcpm__pool_at(pool, connection->alarms));
+    while (connection->rare != NULL && connection->rare->alarms != 0)
+        tcpm__alarm_remove(tcpm__pool_at(pool, connection->rare->alarms));
 }
 
 /* ---- signals ---- */
 
 struct tcpm__signal {
     uv_signal_t watcher;
-    struct tcpm__network *network; /* outlives the session */
-    struct tcpm__signal *next;
-    struct tcpm_session *session;
-    struct tcpm_task task;
+    struct tcpm__network *network; /* counts the handle; outlives the session */
+    struct tcpm__signal *next;     /* next signal of the session; NULL: the last */
+    struct tcpm_session *session;  /* owner */
+    struct tcpm_task task;         /* runs at each signal */
 };
 
-static void take_signal(uv_signal_t *watcher, int signum)
+static void on_signal(uv_signal_t *watcher, int signum)
 {
     struct tcpm__signal *signal = (struct tcpm__signal *) watcher;
 
     (void) signum;
-    if (!tcpm__turn_rests(signal->session->engine))
-        run_task(signal->session, &signal->task);
+    if (!tcpm__engine_abandon_if_forked(signal->session->engine))
+        tcpm__task_run(signal->session, &signal->task);
 }
 
-static void free_signal(uv_handle_t *handle)
+static void on_signal_closed(uv_handle_t *handle)
 {
     struct tcpm__signal *signal = (struct tcpm__signal *) handle;
     struct tcpm__network *network = signal->network;
 
     tcpm__memory_free(network->memory, signal);
-    tcpm__network_forget(network);
+    tcpm__network_release(network);
 }
 
 static struct tcpm__signal **find_signal(struct tcpm_session *session, int signum)
@@ -269,16 +211,16 @@ static void end_signal(struct tcpm__signal **link)
 
     *link = signal->next;
     if (uv_is_closing((uv_handle_t *) &signal->watcher))
-        free_signal((uv_handle_t *) &signal->watcher); /* by who has closed the loop */
+        on_signal_closed((uv_handle_t *) &signal->watcher); /* the host has closed the handle */
     else
-        uv_close((uv_handle_t *) &signal->watcher, free_signal);
-    drop_task(engine, &task);
+        uv_close((uv_handle_t *) &signal->watcher, on_signal_closed);
+    tcpm__task_drop(engine, &task);
 }
 
 static int watch_signal(struct tcpm_session *session, int signum, struct tcpm_task task)
 {
     struct tcpm__network *network = &session->engine->network;
-    struct tcpm__signal *signal = tcpm__memory_zeroed(network->memory, sizeof(*signal));
+    struct tcpm__signal *signal = tcpm__memory_zeroed(network->memory, sizeof *signal);
     int result = signal == NULL ? -ENOMEM : uv_signal_init(network->loop, &signal->watcher);
 
     if (result < 0) {
@@ -289,10 +231,10 @@ static int watch_signal(struct tcpm_session *session, int signum, struct tcpm_ta
     signal->network = network;
     signal->session = session;
     signal->task = task;
-    network->handles++;
-    result = uv_signal_start(&signal->watcher, take_signal, signum);
+    tcpm__network_hold(network);
+    result = uv_signal_start(&signal->watcher, on_signal, signum);
     if (result < 0) {
-        uv_close((uv_handle_t *) &signal->watcher, free_signal);
+        uv_close((uv_handle_t *) &signal->watcher, on_signal_closed);
         return result;
     }
     uv_unref((uv_handle_t *) &signal->watcher);
@@ -304,7 +246,6 @@ static int watch_signal(struct tcpm_session *session, int signum, struct tcpm_ta
 int tcpm__signal_set(struct tcpm_session *session, int signum, struct tcpm_task task)
 {
     struct tcpm__signal **link = find_signal(session, signum);
-    struct tcpm_task old;
 
     if (task.run == NULL) {
         if (*link != NULL)
@@ -313,15 +254,15 @@ int tcpm__signal_set(struct tcpm_session *session, int signum, struct tcpm_task 
     }
     if (*link == NULL)
         return watch_signal(session, signum, task);
-    old = (*link)->task;
+    struct tcpm_task old = (*link)->task;
     (*link)->task = task;
-    drop_task(session->engine, &old);
+    tcpm__task_drop(session->engine, &old);
     return 0;
 }
 
 void tcpm__tasks_drop_session(struct tcpm_session *session)
 {
-    drop_posts(session);
+    tcpm__posts_drop(session);
     while (!tcpm__list_empty(&session->alarms))
         tcpm__alarm_remove(TCPM__CONTAINER(session->alarms.next, struct tcpm__alarm, in_session));
     while (session->signals != NULL)

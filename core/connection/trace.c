@@ -1,96 +1,41 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * The trace of an engine: one printable line for each change of phase, and for each address that
- * could not be connected to. Called only where there is a trace.
+ * could not be connected to. Called only for an engine that has a trace.
  */
-#include "connection/layer.h"
+#include "connection/line.h"
 
-#include <stdarg.h>
-#include <stdio.h>
-#include <string.h>
-
-/* An address as given has at most 253 bytes, a message at most 512; what exceeds a line is cut. */
-struct line {
-    char text[1100];
-    size_t length;
-};
-
-__attribute__((format(printf, 2, 3))) static void add(struct line *line, const char *format, ...)
+static void add_error(struct tcpm__line *line, enum tcpm_op op, int code, const char *message)
 {
-    size_t room = sizeof line->text - line->length;
-    va_list arguments;
-
-    va_start(arguments, format);
-    int length = vsnprintf(line->text + line->length, room, format, arguments);
-    va_end(arguments);
-    if (length > 0)
-        line->length += (size_t) length < room ? (size_t) length : room - 1;
+    tcpm__line_add(line, ": %s %s, %s", tcpm_op_name(op), tcpm_error_name(code), message);
 }
 
-static void add_address(struct line *line, const char *address, unsigned port)
-{
-    bool bare6 = strchr(address, ':') != NULL && address[0] != '[';
-
-    add(line, bare6 ? "[%s]:%u" : "%s:%u", address, port);
-}
-
-static bool is_numeric(const struct tcpm__connection *connection)
-{
-    union tcpm__address address;
-    const char *why;
-
-    return tcpm__has(connection, TCPM__QUAD) ||
-           tcpm__address_parse(connection->address.target->text, 0, &address, &why) == 1;
-}
-
-/* Its id, its target as given, and for a name the address in use. */
-static void begin(struct line *line, const struct tcpm__connection *connection)
-{
-    char text[TCPM__ADDRESS_TEXT];
-    union tcpm__address peer;
-
-    add(line, "%llu ", (unsigned long long) connection->id);
-    add_address(line, tcpm__connection_address(connection, text), connection->port);
-    if (is_numeric(connection))
-        return;
-    tcpm__connection_peer(connection, &peer);
-    tcpm__address_print(&peer, text);
-    if (text[0] != '\0')
-        add(line, " (%s)", text);
-}
-
-static void add_error(struct line *line, enum tcpm_op op, int code, const char *message)
-{
-    add(line, ": %s %s, %s", tcpm_op_name(op), tcpm_error_name(code), message);
-}
-
-/* Names may be UTF-8, which a terminal may take for control characters. */
-static void tell(struct line *line, const struct tcpm__connection *connection)
+static void tell(struct tcpm__line *line, const struct tcpm__connection *connection)
 {
     struct tcpm_engine *engine = tcpm__engine_of(connection);
 
-    for (char *byte = line->text; *byte != '\0'; byte++)
-        if (*byte < ' ' || *byte > '~')
-            *byte = '?';
-    engine->trace(line->text, engine->trace_user);
+    engine->trace.tell(tcpm__line_finish(line), engine->trace.user);
 }
 
-static void add_end(struct line *line, const struct tcpm__connection *connection)
+static void add_end(struct tcpm__line *line, const struct tcpm__connection *connection)
 {
-    add(line, ", %s", tcpm_reason_name(connection->reason));
+    tcpm__line_add(line, ", %s", tcpm_reason_name(connection->reason));
     if (connection->reason == TCPM_REASON_TIMEOUT)
-        add(line, " (%s)", tcpm_timer_name(connection->timed_out));
+        tcpm__line_add(line, " (%s)", tcpm_timer_name(connection->timed_out));
     if (connection->code != 0)
         add_error(line, connection->op, connection->code, tcpm__connection_message(connection));
 }
 
-void tcpm__trace_phase(const struct tcpm__connection *connection, enum tcpm_phase phase)
+void tcpm__trace_phase(const struct tcpm__connection *connection, enum tcpm__phase phase)
 {
-    struct line line = {.length = 0};
+    enum tcpm_phase from = tcpm__phase_shown(connection->phase), to = tcpm__phase_shown(phase);
+    struct tcpm__line line = {.length = 0};
 
-    begin(&line, connection);
-    add(&line, " %s -> %s", tcpm_phase_name(connection->phase), tcpm_phase_name(phase));
-    if (tcpm__has(connection, TCPM__ENDING))
+    if (from == to)
+        return;
+    tcpm__line_add_connection(&line, connection);
+    tcpm__line_add(&line, " %s -> %s", tcpm_phase_name(from), tcpm_phase_name(to));
+    if (phase >= TCPM__PHASE_ENDING)
         add_end(&line, connection);
     tell(&line, connection);
 }
@@ -99,13 +44,13 @@ void tcpm__trace_attempt(const struct tcpm__connection *connection,
                          const union tcpm__address *address, enum tcpm_op op, int code)
 {
     char text[TCPM__ADDRESS_TEXT];
-    struct line line = {.length = 0};
+    struct tcpm__line line = {.length = 0};
 
-    begin(&line, connection);
+    tcpm__line_add_connection(&line, connection);
     tcpm__address_print(address, text);
-    add(&line, " attempt at ");
-    add_address(&line, text, connection->port);
-    add(&line, " failed");
+    tcpm__line_add(&line, " attempt at ");
+    tcpm__line_add_address(&line, text, connection->port);
+    tcpm__line_add(&line, " failed");
     add_error(&line, op, code, tcpm_error_text(code));
     tell(&line, connection);
 }

@@ -1,24 +1,24 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The block filter: records of a fixed size, or records with their length in front of them, in one
+ * The filter block: records of a fixed size, or records with their length in front of them, in one
  * of ten encodings.
  *
- * What always holds: a header is offset bytes and the length field; the record has as many bytes as
- * the field says, plus adjust. A length that cannot be is refused as soon as the field shows it,
- * never waited for; no sum of what the peer announced can overflow.
+ * What always holds: a header is offset bytes and the length field. The body behind the header has
+ * as many bytes as the field says, plus adjust. A length that is not allowed is refused as soon as
+ * the field shows it, before its bytes come. No sum with a number from the peer can overflow.
  */
 #include "filter/filter.h"
-
-#include "base/options.h"
 
 #include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
 
+#include "base/options.h"
+
 enum {
     MAX_LENGTH = 16 * 1024 * 1024,
-    ASCII_DIGITS = 20, /* of the largest uint64_t */
-    VARINT_BYTES = 9,  /* 63 bits */
+    ASCII_DIGITS = 20, /* the largest uint64_t has so many */
+    VARINT_BYTES = 9,  /* for 63 bits */
     FIELD_MAX = ASCII_DIGITS + 1,
     OFFSET_LIMIT = 65536
 };
@@ -28,24 +28,24 @@ enum form { FORM_BIG_ENDIAN, FORM_LITTLE_ENDIAN, FORM_ASCII0, FORM_VARINT };
 struct encoding {
     const char *name;
     enum form form;
-    unsigned bytes; /* of the field; 0: it ends itself */
+    unsigned bytes; /* size of the field; 0: the field shows its own end */
 };
 
 struct block {
-    size_t block_size;               /* 0: by length */
-    const struct encoding *encoding; /* of the length */
+    size_t block_size;               /* bytes of every record; 0: the length is in front */
+    const struct encoding *encoding; /* encoding of the length field; NULL with a block_size */
     size_t offset;
     int64_t adjust;
     bool header;
     int64_t max_length;
-    char message[96]; /* about the last error */
+    char message[96]; /* message about the last error */
 };
 
-/* What a length field says so far. */
+/* The part of a length field that has come. */
 struct field {
-    size_t bytes; /* its own length, known when complete */
-    uint64_t value;
-    bool complete; /* else value can only grow */
+    size_t bytes;   /* size of the field, once it is complete */
+    uint64_t value; /* the length, or the least that it can become */
+    bool complete;
 };
 
 static const struct encoding *find_encoding(const char *name)
@@ -81,14 +81,15 @@ static void read_fixed(const struct encoding *encoding, const unsigned char *byt
     if (length < encoding->bytes)
         return;
     for (unsigned i = 0; i < encoding->bytes; i++) {
-        unsigned place = encoding->form == FORM_BIG_ENDIAN ? i : encoding->bytes - 1 - i;
-        field->value = field->value << 8 | bytes[place];
+        unsigned index = encoding->form == FORM_BIG_ENDIAN ? i : encoding->bytes - 1 - i;
+        field->value = field->value << 8 | bytes[index];
     }
     field->bytes = encoding->bytes;
     field->complete = true;
 }
 
-/* More than the record may have, whatever follows: the rest of the field does not matter. */
+/* Whether a record of this length is too long. The value of a field that is not complete can only
+   grow: the rest of the field does not matter then. */
 static bool is_too_much(const struct block *block, uint64_t value)
 {
     int64_t most = block->max_length - block->adjust;
@@ -153,7 +154,7 @@ static int read_field(struct block *block, const unsigned char *bytes, size_t le
     }
 }
 
-/* Whether the record would be too long, or, once the field is complete, shorter than nothing. */
+/* Refuses a length that is too large, or that adjust makes negative. 0, or an error. */
 static int check_length(struct block *block, const struct field *field, struct tcpm_cut *cut)
 {
     if (is_too_much(block, field->value))
@@ -212,7 +213,7 @@ static int get_block(void *self, const char *bytes, size_t length, struct tcpm_c
     return 1;
 }
 
-/* Writes the length field of value; its size, or -EMSGSIZE when the value does not fit. */
+/* Writes a value as a length field. The size of the field, or -EMSGSIZE: the value does not fit. */
 static int write_field(const struct encoding *encoding, uint64_t value,
                        unsigned char field[FIELD_MAX + 1])
 {
@@ -256,7 +257,7 @@ static bool is_blank(const struct tcpm_block_options *options)
            options->header == 0;
 }
 
-/* adjust is kept so small that sums with it stay far from the ends of int64_t. */
+/* Whether the options go together. The limits of adjust keep every sum with it within int64_t. */
 static bool is_possible(const struct tcpm_block_options *options)
 {
     if (options->max_length <= 0)
@@ -299,7 +300,7 @@ int tcpm_filter_block(const struct tcpm_block_options *options, struct tcpm_filt
     int result = tcpm__options_read(options, &known, sizeof known);
     if (result < 0)
         return result;
-    /* No limit still leaves room for the header, so that no sum overflows. */
+    /* Even without a limit the size of a header can be added without an overflow. */
     known.max_length = tcpm__filter_limit(known.max_length, MAX_LENGTH);
     if (known.max_length > PTRDIFF_MAX / 2)
         known.max_length = PTRDIFF_MAX / 2;

@@ -1,38 +1,43 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What all filters have in common: specifications, their instances, the place where a put writes,
- * and the checks that keep a filter's mistake from becoming the connection's. Connections come here
- * for every read and every send; the kinds live beside it, one file each.
+ * The common part of all filters: specifications, their instances, the place where put writes, and
+ * the checks that keep a mistake in somebody's filter from harming a connection. Connections come
+ * here for every record, both ways. The kinds of this library have a file each, beside this one.
  *
- * A specification is its own first instance: the codec that lies behind it in the same block. For a
- * kind without state all connections share that one, and count as holders of the specification.
+ * A specification is its own first instance, which lies behind it in the same block. For a kind
+ * without state all connections share that one, and count as holders of the specification.
  */
 #include "filter/filter.h"
 
-#include "base/options.h"
-
 #include <errno.h>
 
-/* A block that a send of this size left behind is given back: the next ones are hardly as large. */
-enum { KEPT_CAPACITY = 256 * 1024, SMALLEST_CAPACITY = 256 };
+#include "base/assert.h"
+#include "base/options.h"
+
+enum {
+    KEPT_CAPACITY = 256 * 1024, /* a larger block of an out is freed when the out is reset: the next
+                                   sends are hardly as large */
+    SMALLEST_CAPACITY = 256
+};
 
 struct tcpm_filter {
     struct tcpm_filter_kind kind;
-    uint32_t references; /* of specification holders, and of holders of a shared codec */
-    bool stateless;
-    bool custom;               /* a user's own: what it returns is checked */
-    struct tcpm__codec *first; /* behind this struct */
+    uint32_t references; /* holders of the specification, and of first where that is shared */
+    bool stateless;      /* first is shared: it serves all connections */
+    bool custom;         /* the kind is a user's: its answers are checked */
+    struct tcpm__instance *first; /* the specification's own instance, behind this struct */
 };
 
 #define ALIGNED(size) (((size) + alignof(max_align_t) - 1) & ~(alignof(max_align_t) - 1))
 
-static struct tcpm__codec *init_codec(void *block, struct tcpm_filter *filter)
+static struct tcpm__instance *init_instance(void *block, struct tcpm_filter *filter)
 {
-    struct tcpm__codec *codec = block;
+    struct tcpm__instance *instance = block;
 
-    codec->filter = filter;
-    codec->references = 1;
-    return codec;
+    instance->filter = filter;
+    instance->references = 1;
+    instance->finishes = filter->kind.finish != NULL;
+    return instance;
 }
 
 int64_t tcpm__filter_limit(int64_t given, int64_t usual)
@@ -42,7 +47,7 @@ int64_t tcpm__filter_limit(int64_t given, int64_t usual)
     return given == 0 ? usual : given;
 }
 
-/* An instance that is copied byte by byte cannot own what fini would release. */
+/* Without clone instances are copies byte by byte, so they own nothing that fini could release. */
 static bool is_complete(const struct tcpm_filter_kind *kind)
 {
     return kind->name != NULL && kind->get_one != NULL && kind->put != NULL &&
@@ -50,10 +55,10 @@ static bool is_complete(const struct tcpm_filter_kind *kind)
 }
 
 int tcpm__filter_create(const struct tcpm_filter_kind *kind, const void *options, bool stateless,
-                        struct tcpm_filter **filter)
+                        struct tcpm_filter **ret)
 {
     size_t front = ALIGNED(sizeof(struct tcpm_filter));
-    size_t size = front + sizeof(struct tcpm__codec) + kind->self_size;
+    size_t size = front + sizeof(struct tcpm__instance) + kind->self_size;
     struct tcpm_filter *made = tcpm__memory_zeroed(&tcpm__memory_default, size);
 
     if (made == NULL)
@@ -61,13 +66,13 @@ int tcpm__filter_create(const struct tcpm_filter_kind *kind, const void *options
     made->kind = *kind;
     made->references = 1;
     made->stateless = stateless;
-    made->first = init_codec((char *) made + front, made);
+    made->first = init_instance((char *) made + front, made);
     int result = kind->init == NULL ? 0 : kind->init(made->first->self, options);
     if (result < 0) {
         tcpm__memory_free(&tcpm__memory_default, made);
         return result;
     }
-    *filter = made;
+    *ret = made;
     return 0;
 }
 
@@ -89,14 +94,21 @@ int tcpm_filter_custom(const struct tcpm_filter_kind *kind_borrowed, const void 
     return result;
 }
 
+const char *tcpm_filter_name(const struct tcpm_filter *filter)
+{
+    return filter == NULL ? "" : filter->kind.name;
+}
+
 struct tcpm_filter *tcpm__filter_keep(struct tcpm_filter *filter)
 {
+    TCPM__ASSERT(filter->references > 0);
     filter->references++;
     return filter;
 }
 
 static void free_filter(struct tcpm_filter *filter)
 {
+    TCPM__ASSERT(filter->references == 0 && filter->first->references == 1);
     if (filter->kind.fini != NULL)
         filter->kind.fini(filter->first->self);
     tcpm__memory_free(&tcpm__memory_default, filter);
@@ -108,11 +120,11 @@ void tcpm_filter_free(struct tcpm_filter *filter)
         free_filter(filter);
 }
 
-/* A copy of the specification's instance, made by the kind if it knows how. */
-static int clone_codec(struct tcpm_filter *filter, struct tcpm__codec **codec)
+/* Makes a copy of the specification's own instance: by the kind's clone, or byte by byte. */
+static int clone_instance(struct tcpm_filter *filter, struct tcpm__instance **ret)
 {
-    size_t size = sizeof(struct tcpm__codec) + filter->kind.self_size;
-    struct tcpm__codec *made = tcpm__memory_zeroed(&tcpm__memory_default, size);
+    size_t size = sizeof(struct tcpm__instance) + filter->kind.self_size;
+    struct tcpm__instance *made = tcpm__memory_zeroed(&tcpm__memory_default, size);
     int result = 0;
 
     if (made == NULL)
@@ -125,45 +137,52 @@ static int clone_codec(struct tcpm_filter *filter, struct tcpm__codec **codec)
         tcpm__memory_free(&tcpm__memory_default, made);
         return result;
     }
-    *codec = init_codec(made, tcpm__filter_keep(filter));
+    *ret = init_instance(made, tcpm__filter_keep(filter));
     return 0;
 }
 
-int tcpm__codec_open(struct tcpm_filter *filter, struct tcpm__codec **codec)
+int tcpm__instance_open(struct tcpm_filter *filter, struct tcpm__instance **ret)
 {
     if (!filter->stateless)
-        return clone_codec(filter, codec);
-    *codec = tcpm__filter_keep(filter)->first;
+        return clone_instance(filter, ret);
+    *ret = tcpm__filter_keep(filter)->first;
     return 0;
 }
 
-struct tcpm__codec *tcpm__codec_keep(struct tcpm__codec *codec)
+struct tcpm__instance *tcpm__instance_keep(struct tcpm__instance *instance)
 {
-    if (codec == codec->filter->first)
-        tcpm__filter_keep(codec->filter);
+    TCPM__ASSERT(instance->references > 0);
+    if (instance == instance->filter->first)
+        tcpm__filter_keep(instance->filter);
     else
-        codec->references++;
-    return codec;
+        instance->references++;
+    return instance;
 }
 
-static void free_codec(struct tcpm__codec *codec)
+static void free_instance(struct tcpm__instance *instance)
 {
-    struct tcpm_filter *filter = codec->filter;
+    struct tcpm_filter *filter = instance->filter;
 
     if (filter->kind.fini != NULL)
-        filter->kind.fini(codec->self);
-    tcpm__memory_free(&tcpm__memory_default, codec);
+        filter->kind.fini(instance->self);
+    tcpm__memory_free(&tcpm__memory_default, instance);
     tcpm_filter_free(filter);
 }
 
-void tcpm__codec_drop(struct tcpm__codec *codec)
+void tcpm__instance_drop(struct tcpm__instance *instance)
 {
-    if (codec == NULL)
+    if (instance == NULL)
         return;
-    if (codec == codec->filter->first)
-        tcpm_filter_free(codec->filter);
-    else if (--codec->references == 0)
-        free_codec(codec);
+    TCPM__ASSERT(instance->references > 0 && instance->filter->references > 0);
+    if (instance == instance->filter->first)
+        tcpm_filter_free(instance->filter);
+    else if (--instance->references == 0)
+        free_instance(instance);
+}
+
+const char *tcpm__instance_name(const struct tcpm__instance *instance)
+{
+    return instance->filter->kind.name;
 }
 
 static bool lies_in(const void *part, size_t part_length, const void *whole, size_t length)
@@ -173,13 +192,13 @@ static bool lies_in(const void *part, size_t part_length, const void *whole, siz
     return offset <= length && part_length <= length - offset;
 }
 
-static bool is_possible_record(const struct tcpm__codec *codec, const char *bytes, size_t length,
-                               const struct tcpm_cut *cut)
+static bool is_possible_record(const struct tcpm__instance *instance, const char *bytes,
+                               size_t length, const struct tcpm_cut *cut)
 {
     if (cut->swallow < 0 || cut->swallow > UINT8_MAX)
         return false;
     return cut->length == 0 || lies_in(cut->record, cut->length, bytes, length) ||
-           lies_in(cut->record, cut->length, codec->self, codec->filter->kind.self_size);
+           lies_in(cut->record, cut->length, instance->self, instance->filter->kind.self_size);
 }
 
 static int reject(struct tcpm_cut *cut, const char *message)
@@ -188,35 +207,46 @@ static int reject(struct tcpm_cut *cut, const char *message)
     return TCPM_EFILTER;
 }
 
-static int check_cut(const struct tcpm__codec *codec, const char *bytes, size_t length, int result,
-                     struct tcpm_cut *cut)
+static int check_cut(const struct tcpm__instance *instance, const char *bytes, size_t length,
+                     int result, struct tcpm_cut *cut)
 {
     if (result > 1)
-        return reject(cut, "the filter's get_one returned neither 1, 0 nor an error");
+        return reject(cut, "the filter's get_one or finish returned neither 1, 0 nor an error");
     if (cut->used > length)
         return reject(cut, "the filter used more bytes than there are");
-    if (result == 1 && !is_possible_record(codec, bytes, length, cut))
+    if (result == 1 && !is_possible_record(instance, bytes, length, cut))
         return reject(cut, "the filter's record lies outside of its bytes and of itself");
     if (result == 0 && cut->need <= length - cut->used)
-        cut->need = 0; /* it has them already: waiting for more would be a stall */
+        cut->need = 0; /* the bytes are there already: waiting for them would never end */
     return result;
 }
 
-int tcpm__codec_get(struct tcpm__codec *codec, const char *bytes, size_t length,
-                    struct tcpm_cut *cut)
+int tcpm__instance_get(struct tcpm__instance *instance, const char *bytes, size_t length,
+                       struct tcpm_cut *cut)
 {
-    const struct tcpm_filter *filter = codec->filter;
+    const struct tcpm_filter *filter = instance->filter;
 
+    TCPM__ASSERT(cut->seen <= length);
     cut->size = sizeof *cut;
-    int result = filter->kind.get_one(codec->self, bytes, length, cut);
+    int result = filter->kind.get_one(instance->self, bytes, length, cut);
 
-    return result < 0 || !filter->custom ? result : check_cut(codec, bytes, length, result, cut);
+    return result < 0 || !filter->custom ? result : check_cut(instance, bytes, length, result, cut);
 }
 
-int tcpm__codec_put(struct tcpm__codec *codec, const void *record, size_t length,
-                    struct tcpm_out *out)
+int tcpm__instance_finish(struct tcpm__instance *instance, const char *bytes, size_t length,
+                          struct tcpm_cut *cut)
 {
-    int result = codec->filter->kind.put(codec->self, record, length, out);
+    TCPM__ASSERT(instance->finishes);
+    cut->size = sizeof *cut;
+    int result = instance->filter->kind.finish(instance->self, bytes, length, cut);
+
+    return result < 0 ? result : check_cut(instance, bytes, length, result, cut);
+}
+
+int tcpm__instance_put(struct tcpm__instance *instance, const void *record, size_t length,
+                       struct tcpm_out *out)
+{
+    int result = instance->filter->kind.put(instance->self, record, length, out);
 
     return result > 0 ? TCPM_EFILTER : result;
 }
@@ -246,7 +276,7 @@ static int grow_block(struct tcpm_out *out, size_t needed)
     size_t capacity = out->capacity < SMALLEST_CAPACITY ? SMALLEST_CAPACITY : 2 * out->capacity;
 
     if (capacity < needed)
-        capacity = needed + SMALLEST_CAPACITY; /* a terminator follows */
+        capacity = needed + SMALLEST_CAPACITY; /* a line end often follows */
     char *block = tcpm__memory_resize(out->memory, out->block, capacity);
     if (block == NULL)
         return -ENOMEM;
@@ -264,7 +294,7 @@ static int check_room(const struct tcpm_out *out, size_t length)
     return length > PTRDIFF_MAX / 2 || out->length > PTRDIFF_MAX / 2 ? -ENOMEM : 0;
 }
 
-int tcpm__out_reserve(struct tcpm_out *out, size_t length, char **room)
+int tcpm__out_reserve(struct tcpm_out *out, size_t length, char **ret)
 {
     int result = check_room(out, length);
 
@@ -273,10 +303,11 @@ int tcpm__out_reserve(struct tcpm_out *out, size_t length, char **room)
     if (result < 0)
         return result;
     if (out->bytes != out->block && out->length > 0)
-        memcpy(out->block, out->bytes, out->length); /* what was borrowed so far */
+        memcpy(out->block, out->bytes, out->length); /* the bytes that were borrowed so far */
     out->bytes = out->block;
-    *room = out->block + out->length;
+    *ret = out->block + out->length;
     out->length += length;
+    TCPM__ASSERT(out->length <= out->capacity);
     return 0;
 }
 

@@ -1,27 +1,27 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A filter by hand: what a connection does with its bytes, without a connection. For filters that
- * are made of other filters, and for trying them. The rules are those of connection/input.c: bytes
- * that are not used are passed again, a byte that belongs to the record before is dropped.
+ * A filter used by hand, without a connection: for filters that are made of other filters, and for
+ * trying one. Bytes are cut as those of a connection are: by the cutter.
+ *
+ * What always holds: the record that was given out last stays in input, as used bytes, until the
+ * next call that may change input.
  */
-#include "filter/filter.h"
+#include "filter/cutter.h"
+
+#include <errno.h>
 
 #include "base/buffer.h"
 #include "base/error.h"
 
-#include <errno.h>
-
 struct tcpm_codec {
-    struct tcpm__codec *codec;
-    struct tcpm__buffer *input; /* fed, not yet a record */
-    struct tcpm_out out;        /* of the last put */
-    size_t used;                /* of input: the record that the caller still reads, and more */
-    size_t seen, need;          /* as in struct tcpm_cut */
-    int swallow;                /* the byte to be dropped if it comes next; 0: none */
-    int swallowed;              /* as in struct tcpm_cut; -1: the caller drops it */
-    bool more;
-    int code;      /* of the last error of get_one; 0: none */
-    char *message; /* about it; NULL: the text of its code */
+    struct tcpm__instance *instance;
+    struct tcpm__buffer *input; /* bytes that were fed and are not yet consumed */
+    struct tcpm_out out;        /* the bytes of the last put */
+    size_t used;                /* bytes at the front of input that belong to the last record */
+    size_t seen;                /* bytes of input that the filter has seen without a record */
+    struct tcpm__cutter cutter;
+    int code;      /* code of the last error of get_one; 0: none */
+    char *message; /* message about that error; NULL: the text of its code */
 };
 
 int tcpm_codec_open(struct tcpm_filter *filter, struct tcpm_codec **codec)
@@ -31,7 +31,7 @@ int tcpm_codec_open(struct tcpm_filter *filter, struct tcpm_codec **codec)
     struct tcpm_codec *made = tcpm__memory_zeroed(&tcpm__memory_default, sizeof *made);
     if (made == NULL)
         return -ENOMEM;
-    int result = tcpm__codec_open(filter, &made->codec);
+    int result = tcpm__instance_open(filter, &made->instance);
     if (result < 0) {
         tcpm__memory_free(&tcpm__memory_default, made);
         return result;
@@ -45,14 +45,14 @@ void tcpm_codec_close(struct tcpm_codec *codec)
 {
     if (codec == NULL)
         return;
-    tcpm__codec_drop(codec->codec);
+    tcpm__instance_drop(codec->instance);
     tcpm__buffer_free(&tcpm__memory_default, &codec->input);
     tcpm__out_free(&codec->out);
     tcpm__memory_free(&tcpm__memory_default, codec->message);
     tcpm__memory_free(&tcpm__memory_default, codec);
 }
 
-/* The record that was given out before is no longer read. */
+/* Drops the last record from input: the caller does not read it any more. */
 static void consume(struct tcpm_codec *codec)
 {
     tcpm__buffer_consume(&tcpm__memory_default, &codec->input, codec->used);
@@ -66,32 +66,14 @@ int tcpm_codec_feed(struct tcpm_codec *codec, const void *bytes, size_t length)
     consume(codec);
     if (length == 0)
         return 0;
-    size_t drop = codec->swallow != 0 && *(const unsigned char *) bytes == codec->swallow;
+    struct tcpm__cutter before = codec->cutter;
+    size_t drop = tcpm__cutter_swallow(&codec->cutter, bytes, length);
     int result = length == drop ? 0
                                 : tcpm__buffer_append(&tcpm__memory_default, &codec->input,
                                                       (const char *) bytes + drop, length - drop);
-    if (result == 0 && codec->swallow != 0) {
-        codec->swallowed = drop > 0;
-        codec->swallow = 0;
-    }
+    if (result < 0)
+        codec->cutter = before;
     return result;
-}
-
-/* Bytes that the filter has left behind the record resolve it at once. */
-static void await_byte(struct tcpm_codec *codec, int byte)
-{
-    const char *next = tcpm__buffer_bytes(codec->input) + codec->used;
-
-    if (byte != 0 || codec->swallowed > 0)
-        codec->swallowed = 0;
-    if (byte == 0)
-        return;
-    if (tcpm__buffer_length(codec->input) == codec->used) {
-        codec->swallow = byte;
-    } else if ((unsigned char) *next == byte) {
-        codec->swallowed = 1;
-        codec->used++;
-    }
 }
 
 static int refuse(struct tcpm_codec *codec, int code, const char *message)
@@ -107,26 +89,45 @@ int tcpm_codec_get_one(struct tcpm_codec *codec, struct tcpm_record *record)
     if (codec == NULL || record == NULL)
         return -EINVAL;
     consume(codec);
-    size_t length = tcpm__buffer_length(codec->input);
-    struct tcpm_cut cut = {.seen = codec->seen, .swallowed = codec->swallowed};
-    if (length < codec->need || (length == 0 && !codec->more))
+    struct tcpm_cut cut = {.seen = codec->seen};
+    int result =
+        tcpm__cutter_next(&codec->cutter, codec->instance, tcpm__buffer_bytes(codec->input),
+                          tcpm__buffer_length(codec->input), &cut);
+    if (result == 0) {
+        if (codec->cutter.seen)
+            codec->seen = tcpm__buffer_length(codec->input) - cut.used;
+        codec->used = cut.used;
+        consume(codec);
         return 0;
-    codec->more = false;
-    codec->need = codec->seen = 0;
-    int result = tcpm__codec_get(codec->codec, tcpm__buffer_bytes(codec->input), length, &cut);
+    }
+    codec->seen = 0;
     if (result < 0)
         return refuse(codec, result, cut.message);
     codec->used = cut.used;
-    if (result == 0) {
-        codec->need = cut.need;
-        consume(codec);
-        codec->seen = tcpm__buffer_length(codec->input);
-        return 0;
-    }
-    codec->more = cut.more != 0;
-    await_byte(codec, cut.swallow);
     *record = (struct tcpm_record){.bytes = cut.record, .length = cut.length};
     return 1;
+}
+
+int tcpm_codec_finish(struct tcpm_codec *codec, struct tcpm_record *record)
+{
+    if (codec == NULL || record == NULL)
+        return -EINVAL;
+    consume(codec);
+    if (!codec->instance->finishes)
+        return 0;
+    struct tcpm_cut cut = {.seen = 0};
+    int result =
+        tcpm__cutter_finish(&codec->cutter, codec->instance, tcpm__buffer_bytes(codec->input),
+                            tcpm__buffer_length(codec->input), &cut);
+    codec->seen = 0;
+    if (result < 0)
+        return refuse(codec, result, cut.message);
+    codec->used = cut.used;
+    if (result == 0)
+        consume(codec);
+    else
+        *record = (struct tcpm_record){.bytes = cut.record, .length = cut.length};
+    return result;
 }
 
 const char *tcpm_codec_message(const struct tcpm_codec *codec)
@@ -153,7 +154,8 @@ int tcpm_codec_clear(struct tcpm_codec *codec)
     if (codec == NULL)
         return -EINVAL;
     tcpm__buffer_free(&tcpm__memory_default, &codec->input);
-    codec->used = codec->need = codec->seen = 0;
+    codec->used = codec->seen = 0;
+    tcpm__cutter_refresh(&codec->cutter);
     return 0;
 }
 
@@ -161,18 +163,17 @@ int tcpm_codec_swallow(struct tcpm_codec *codec)
 {
     if (codec == NULL)
         return -EINVAL;
-    int byte = codec->swallow;
-    if (byte != 0)
-        codec->swallowed = -1;
-    codec->swallow = 0;
-    return byte;
+    if (codec->cutter.swallows == 0)
+        return 0;
+    codec->cutter.swallows = 0; /* swallowed stays -1 until the caller tells */
+    return codec->cutter.swallow;
 }
 
 int tcpm_codec_swallowed(struct tcpm_codec *codec, int swallowed)
 {
     if (codec == NULL || swallowed < 0 || swallowed > 1)
         return -EINVAL;
-    codec->swallowed = swallowed;
+    tcpm__cutter_settle(&codec->cutter, swallowed > 0);
     return 0;
 }
 
@@ -182,7 +183,8 @@ int tcpm_codec_put(struct tcpm_codec *codec, const void *record, size_t length,
     if (codec == NULL || (record == NULL && length > 0) || bytes == NULL)
         return -EINVAL;
     tcpm__out_reset(&codec->out, PTRDIFF_MAX);
-    int result = tcpm__codec_put(codec->codec, length == 0 ? "" : record, length, &codec->out);
+    int result =
+        tcpm__instance_put(codec->instance, length == 0 ? "" : record, length, &codec->out);
     if (result == 0)
         result = tcpm__out_own(&codec->out);
     if (result < 0)

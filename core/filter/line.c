@@ -1,36 +1,37 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The line filter: a record ends at a line end, which is not part of it. Four ways to know one: any
- * of CRLF, LF and CR; LF with one CR before it dropped; what the first line end turns out to be;
- * exactly some literal bytes.
+ * The filter line: a record ends at a line end, which is not part of the record. There are four
+ * ways to know a line end: any of CRLF, LF and CR; LF, of which one CR in front is dropped;
+ * whatever the first line end turns out to be (AUTO); certain literal bytes.
  *
  * What always holds: each byte is looked at a bounded number of times, whatever the mix of line
- * ends and however the bytes come in pieces (cut->seen says where the search goes on); a record
- * longer than max_length is refused as soon as it is certain, also before its end is there.
+ * ends is and however the bytes come in pieces (cut->seen says where the search goes on). A record
+ * longer than max_length is refused as soon as that is certain, even before its end is there.
  */
 #include "filter/filter.h"
-
-#include "base/options.h"
 
 #include <endian.h>
 #include <errno.h>
 #include <stdio.h>
 
+#include "base/options.h"
+
 enum {
     MAX_LENGTH = 64 * 1024,
-    LITERAL_LIMIT = 4096, /* bytes: a literal is a few bytes; more is a mistake */
-    SHORT_LITERAL = 8
+    LITERAL_LIMIT = 4096, /* bytes of a literal: a longer one is a mistake of the caller */
+    SHORT_LITERAL = 8     /* bytes of a literal that find_short is good for */
 };
 
-/* An instance. Only AUTO changes it: its first line end becomes the input literal, as soon as the
-   byte behind it is known. */
+/* An instance. Only AUTO changes an instance: the first line end becomes the input literal, as soon
+   as the byte behind that line end is known. */
 struct line {
-    bool is_half; /* AUTO: literals[0] has ended a line, the byte behind it is not yet known */
+    bool is_half; /* AUTO: literals[0] has ended a line, and the next byte is not yet known */
     size_t max_length;
-    size_t input_length, output_length; /* of the two literals; 0: none, or for AUTO none yet */
-    size_t input_room;                  /* bytes in front of the output literal */
-    char too_long[64];                  /* the message */
-    char literals[];                    /* input (for AUTO 2 bytes are reserved), then output */
+    size_t input_length;  /* bytes of the input literal; 0: there is none, or AUTO has none yet */
+    size_t output_length; /* bytes of the output literal */
+    size_t input_room;    /* bytes in front of the output literal */
+    char too_long[64];    /* the message about a line that is too long */
+    char literals[];      /* the input literal (AUTO: room for 2 bytes), then the output literal */
 };
 
 struct line_setup {
@@ -57,9 +58,10 @@ static int refuse(const struct line *line, struct tcpm_cut *cut)
     return TCPM_ETOOLONG;
 }
 
-typedef unsigned char vector __attribute__((vector_size(16))); /* whatever the processor has */
+/* 16 bytes that the compiler compares at once, by whatever instructions the processor has. */
+typedef unsigned char vector __attribute__((vector_size(16)));
 
-/* The place of the first byte that is not 0, in either half of a vector. */
+/* The index of the first byte of a vector that is not 0, given its two halves. */
 static size_t first_set(const uint64_t halves[2])
 {
     if (halves[0] != 0)
@@ -67,8 +69,8 @@ static size_t first_set(const uint64_t halves[2])
     return 8 + (size_t) __builtin_ctzll(le64toh(halves[1])) / 8;
 }
 
-/* The first CR or LF in bytes[from .. end), or end. Both at once: memchr would search the one that
-   does not occur to the end again for every record. */
+/* The index of the first CR or LF in bytes[from .. end), or end. Both are searched for at once:
+   where only LFs occur, a memchr for CR would run to the end again for every record. */
 static size_t find_any(const char *bytes, size_t from, size_t end)
 {
     for (vector part; from + sizeof part <= end; from += sizeof part) {
@@ -85,8 +87,8 @@ static size_t find_any(const char *bytes, size_t from, size_t end)
     return from < end ? from : end;
 }
 
-/* A record that ends in the last byte there is, a CR, is delivered at once; the LF that may follow
-   belongs to it and is left to the connection. */
+/* A record whose CR is the last byte that has come is delivered at once. An LF that may follow
+   belongs to the record: the cutter drops it. */
 static int get_any(void *self, const char *bytes, size_t length, struct tcpm_cut *cut)
 {
     const struct line *line = self;
@@ -104,7 +106,8 @@ static int get_any(void *self, const char *bytes, size_t length, struct tcpm_cut
     return deliver(cut, bytes, end, end + 1);
 }
 
-/* The one byte beyond max_length that is no refusal yet is a CR whose LF may come. */
+/* A line that has one byte more than max_length is not refused yet if that byte is a CR: its LF may
+   come. */
 static int get_lf(void *self, const char *bytes, size_t length, struct tcpm_cut *cut)
 {
     const struct line *line = self;
@@ -121,8 +124,8 @@ static int get_lf(void *self, const char *bytes, size_t length, struct tcpm_cut 
     return lf == NULL ? 0 : deliver(cut, bytes, record, used + 1);
 }
 
-/* Whether what is there, longer than max_length and without the literal, can still become a record:
-   only if it ends in the literal's beginning, at a place that is not too late. */
+/* Whether bytes that are longer than max_length, and have no literal in them, may still become a
+   record: they end in the beginning of the literal, and the literal begins within max_length. */
 static bool may_end_in(const char *bytes, size_t length, size_t max, const char *literal,
                        size_t literal_length)
 {
@@ -134,7 +137,8 @@ static bool may_end_in(const char *bytes, size_t length, size_t max, const char 
     return false;
 }
 
-/* By its last byte. Only for short literals: each place where that byte stands is compared. */
+/* Searches for the last byte of the literal, and compares the rest at each place where that byte
+   stands: good for short literals only. */
 static const char *find_short(const char *literal, size_t size, const char *bytes, const char *end)
 {
     size_t last = size - 1;
@@ -151,8 +155,9 @@ static const char *find_short(const char *literal, size_t size, const char *byte
     return NULL;
 }
 
-/* Long ones in strides: a memmem that looks at all of its bytes first, as a checked build's does,
-   must not look at those of a large read again for every record. */
+/* The first place of the input literal, or NULL. Long literals are searched for in strides: the
+   memmem of a sanitizer looks at all bytes first, and must not do so with all bytes of a large read
+   again for every record. */
 static const char *find_literal(const struct line *line, const char *bytes, size_t from, size_t end)
 {
     size_t size = line->input_length;
@@ -162,6 +167,7 @@ static const char *find_literal(const struct line *line, const char *bytes, size
     while (from < end && end - from >= size) {
         size_t span = smaller(LITERAL_LIMIT + size, end - from);
         const char *found = memmem(bytes + from, span, line->literals, size);
+
         if (found != NULL)
             return found;
         from += span - size + 1;
@@ -189,7 +195,8 @@ static char other_end(char end)
     return end == '\r' ? '\n' : '\r';
 }
 
-/* All line ends are from now on the first one's byte, and the other one if it came with it. */
+/* Decides what AUTO takes for a line end from now on: the byte that ended the first line, together
+   with the other one of CR and LF if that came right behind. */
 static void settle(struct line *line, bool came_with_other)
 {
     line->literals[1] = other_end(line->literals[0]);
@@ -197,8 +204,9 @@ static void settle(struct line *line, bool came_with_other)
     line->is_half = false;
 }
 
-/* A line whose end is a CR or LF, the first one or, while the byte behind that is not known, one
-   like it. It is delivered at once: a peer that waits for an answer sends nothing more. */
+/* Cuts a line while AUTO has not decided. The first line ends at the first CR or LF; as long as the
+   byte behind that is not known, further lines end at the same byte. A line is delivered at once,
+   without that byte: a peer that waits for an answer sends nothing more. */
 static int get_unsettled(struct line *line, const char *bytes, size_t length, struct tcpm_cut *cut)
 {
     size_t window = length > line->max_length ? line->max_length + 1 : length;
@@ -274,7 +282,7 @@ static size_t literal_length(const char *literal, size_t given)
     return given > 0 ? given : strnlen(literal, LITERAL_LIMIT + 1);
 }
 
-/* Completes the setup with the defaults; false: a value that cannot be. */
+/* Completes the setup by the defaults. False: a value is not allowed. */
 static bool check_setup(struct line_setup *setup)
 {
     struct tcpm_line_options *options = &setup->options;
@@ -296,7 +304,7 @@ static bool check_setup(struct line_setup *setup)
            setup->output_length <= LITERAL_LIMIT;
 }
 
-/* The kind for one way to know a line end, so that no record has to ask for the way. */
+/* Each way to know a line end is a kind of its own, so that no record has to ask for the way. */
 static struct tcpm_filter_kind choose_kind(const struct line_setup *setup)
 {
     struct tcpm_filter_kind kind = {.size = sizeof kind,

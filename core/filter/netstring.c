@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The netstring filter (cr.yp.to/proto/netstrings.txt): "5:hello,". A record is what stands between
+ * The filter netstring (cr.yp.to/proto/netstrings.txt): "5:hello,". A record is the part between
  * the colon and the comma.
  *
- * What always holds: a length has no leading zero, so every record has one form; what cannot become
- * a netstring, or only a longer one than max_length, is refused with the byte that shows it.
+ * What always holds: a length has no leading zero, so every record has one form. Input that cannot
+ * become a netstring, or only a longer one than max_length, is refused as soon as a byte shows it.
  */
 #include "filter/filter.h"
 
@@ -15,7 +15,7 @@ enum { MAX_LENGTH = 16 * 1024 * 1024 };
 
 struct netstring {
     uint64_t max_length;
-    char message[96]; /* about the last error */
+    char message[96]; /* message about the last error */
 };
 
 static int refuse_byte(struct netstring *netstring, struct tcpm_cut *cut, char found,
@@ -36,23 +36,27 @@ static int refuse_length(struct netstring *netstring, struct tcpm_cut *cut, uint
     return TCPM_ETOOLONG;
 }
 
-/* Reads "5:". Its size, 0 when it is not all there, or an error. */
+/* Reads "5:" and gives the 5. The number of bytes read; 0: the colon is not there yet; or negative:
+   an error. */
 static int read_length(struct netstring *netstring, const char *bytes, size_t length,
-                       struct tcpm_cut *cut, uint64_t *value)
+                       struct tcpm_cut *cut, uint64_t *ret)
 {
-    *value = 0;
+    uint64_t value = 0;
+
     for (size_t i = 0; i < length; i++) {
         unsigned digit = (unsigned) (unsigned char) bytes[i] - '0';
 
-        if (bytes[i] == ':' && i > 0)
+        if (bytes[i] == ':' && i > 0) {
+            *ret = value;
             return (int) i + 1;
+        }
         if (digit > 9)
             return refuse_byte(netstring, cut, bytes[i], i > 0 ? "a digit or a colon" : "a digit");
-        if (i > 0 && *value == 0)
+        if (i > 0 && value == 0)
             return refuse_byte(netstring, cut, bytes[i], "a colon, after the length 0");
-        *value = *value * 10 + digit;
-        if (*value > netstring->max_length)
-            return refuse_length(netstring, cut, *value);
+        value = value * 10 + digit;
+        if (value > netstring->max_length)
+            return refuse_length(netstring, cut, value);
     }
     return 0;
 }
@@ -61,8 +65,8 @@ static int get_netstring(void *self, const char *bytes, size_t length, struct tc
 {
     struct netstring *netstring = self;
     uint64_t value = 0;
-
     int header = read_length(netstring, bytes, length, cut, &value);
+
     if (header <= 0)
         return header;
     size_t end = (size_t) header + (size_t) value;
@@ -111,7 +115,7 @@ int tcpm_filter_netstring(int64_t max_length, struct tcpm_filter **filter)
 
     if (filter == NULL || limit < 0)
         return -EINVAL;
-    /* No limit still leaves room for another digit and the comma, so that no sum overflows. */
+    /* Even without a limit another digit and the comma can be added without an overflow. */
     if (limit > INT64_MAX / 16)
         limit = INT64_MAX / 16;
     return tcpm__filter_create(&kind, &limit, true, filter);

@@ -1,14 +1,14 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The stream filter: bytes as they come, in records of what a read brought, a large one in pieces.
- * A script gets each as a string: LuaJIT maps and unmaps large ones one by one. The connection
- * layer never has anything pending behind it.
+ * The filter stream: a record is whatever one read has brought; more than 32 KiB come as several
+ * records, because a script gets each record as a string, and LuaJIT maps and unmaps memory for
+ * each large string. With this filter no byte is ever left over that is not yet a record.
  */
 #include "filter/filter.h"
 
 #include <errno.h>
 
-enum { LONGEST = 32 * 1024 };
+enum { LONGEST = 32 * 1024 }; /* bytes of a record */
 
 static int get_stream(void *self, const char *bytes, size_t length, struct tcpm_cut *cut)
 {

@@ -1,177 +1,213 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * System calls on one socket, and the meaning of its events. Called by the connection layer, which
- * owns the sockets; its own calls go up through the network's socket events.
+ * owns the sockets; calls go up through the network's socket events only. Where a call is one of
+ * Linux alone, a function of its own names the alternative.
+ *
+ * What always holds: while readable is not set, the set will tell of new input; while blocked is
+ * set, the set will tell when the kernel takes more.
  */
 #include "transport/socket.h"
-
-#include "tcpmulti.h"
-#include "transport/address.h"
 
 #include <errno.h>
 #include <linux/sockios.h>
 #include <netinet/tcp.h>
 #include <poll.h>
-#include <sys/epoll.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
-#define LONE_READ     65536 /* bytes: the only one that is busy stays in the processor's caches */
-#define LONE_MUCH     49152
-#define READS_AT_MARK 3 /* of an urgent mark, that say EAGAIN */
+enum {
+    MARK_READS = 3,     /* further reads at an urgent mark, when the kernel says EAGAIN there */
+    PROBES = 4,         /* questions to a peer that may be gone */
+    CLOCK_TICK_MS = 10, /* longest tick of the kernel's own clock */
+    ROUND_MASK = (1 << TCPM__ROUND_BITS) - 1,
+};
 
-#define PROBES 4 /* of a peer that may be gone */
+_Static_assert((int) TCPM__READ_PER_ROUND <= (int) ROUND_MASK,
+               "the bytes of a round fit into their count");
 
-#define TICK_MS 10 /* of the kernel's own clock, at most */
-
-static void reset_at_close(const struct tcpm__socket *socket)
+/* A close from here on sends RST. */
+static void set_reset_at_close(const struct tcpm__socket *socket)
 {
     static const struct linger now = {.l_onoff = 1, .l_linger = 0};
 
-    setsockopt(socket->fd, SOL_SOCKET, SO_LINGER, &now, sizeof(now));
-}
-
-static void forget_lone(struct tcpm__network *network, const struct tcpm__socket *socket)
-{
-    if (network->lone != socket)
-        return;
-    network->lone = NULL;
-    network->last_events = 0;
+    setsockopt(socket->fd, SOL_SOCKET, SO_LINGER, &now, sizeof now);
 }
 
 /* ---- connecting ---- */
 
-int tcpm__socket_open(struct tcpm__network *network, struct tcpm__socket *opened, int family)
+/* SOCK_NONBLOCK and SOCK_CLOEXEC are known to Linux and the BSDs; macOS needs fcntl for both. */
+int tcpm__socket_open(struct tcpm__network *network, struct tcpm__socket *ret, int family)
 {
     int fd = socket(family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
 
     if (fd < 0)
         return -errno;
-    *opened = (struct tcpm__socket){.fd = fd};
+    *ret = (struct tcpm__socket){.fd = fd};
     network->sockets++;
     return 0;
 }
 
-/* operation: EPOLL_CTL_ADD or EPOLL_CTL_MOD. */
-static int watch(const struct tcpm__network *network, const struct tcpm__socket *socket,
-                 uint64_t tag, int operation, uint32_t output)
+/* Leaves the choice of a port to connect, where the kernel can give one port to sockets of several
+   targets. Elsewhere than on Linux bind chooses the port, and each socket needs another one. */
+static int choose_port_at_connect(const struct tcpm__socket *socket)
 {
-    struct epoll_event event = {
-        .events = EPOLLIN | EPOLLRDHUP | EPOLLPRI | EPOLLET | output,
-        .data.u64 = tag,
-    };
+    int on = 1, option = IP_BIND_ADDRESS_NO_PORT;
 
-    return epoll_ctl(network->epoll_fd, operation, socket->fd, &event) < 0 ? -errno : 0;
-}
-
-/* A port of its own is only taken at connect, where the kernel can give the same one to several
-   destinations. */
-int tcpm__socket_bind(const struct tcpm__socket *socket, const union tcpm__address *address)
-{
-    int on = 1;
-
-    if (setsockopt(socket->fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on)) < 0)
-        return -errno;
-    if (tcpm__address_port(address) == 0 &&
-        setsockopt(socket->fd, IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT, &on, sizeof(on)) < 0)
-        return -errno;
-    if (bind(socket->fd, &address->any, tcpm__address_size(address)) < 0)
+    if (setsockopt(socket->fd, IPPROTO_IP, option, &on, sizeof on) < 0 && errno != ENOPROTOOPT)
         return -errno;
     return 0;
+}
+
+int tcpm__socket_bind(const struct tcpm__socket *socket, const union tcpm__address *address)
+{
+    int on = 1, result = 0;
+
+    if (setsockopt(socket->fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on) < 0)
+        return -errno;
+    if (tcpm__address_port(address) == 0)
+        result = choose_port_at_connect(socket);
+    if (result == 0 && bind(socket->fd, &address->any, tcpm__address_size(address)) < 0)
+        result = -errno;
+    return result;
 }
 
 int tcpm__socket_connect(const struct tcpm__network *network, struct tcpm__socket *socket,
                          const union tcpm__address *address, uint64_t tag)
 {
-    int result;
-
     if (connect(socket->fd, &address->any, tcpm__address_size(address)) < 0 &&
         errno != EINPROGRESS && errno != EINTR)
         return -errno;
-    result = watch(network, socket, tag, EPOLL_CTL_ADD, EPOLLOUT);
+
+    int result = tcpm__set_add(&network->set, socket->fd, tag);
+
     if (result < 0)
-        reset_at_close(socket); /* it may stand already: nobody shall take it for a whole stream */
+        set_reset_at_close(
+            socket); /* a connection that exists already looks like no empty stream */
     else
         socket->connecting = true;
     return result;
 }
 
+/* IPV6_FREEBIND of Linux, since 4.15. FreeBSD has IPV6_BINDANY, which takes a privilege. */
+void tcpm__socket_set_freebind(const struct tcpm__socket *socket)
+{
+    int on = 1;
+
+    setsockopt(socket->fd, IPPROTO_IPV6, IPV6_FREEBIND, &on, sizeof on);
+}
+
+/* SO_BINDTODEVICE of Linux. Elsewhere IP_BOUND_IF and IPV6_BOUND_IF take the number of the
+   interface. */
+int tcpm__socket_bind_device(const struct tcpm__socket *socket, const char *name)
+{
+    socklen_t size = (socklen_t) strlen(name);
+
+    return setsockopt(socket->fd, SOL_SOCKET, SO_BINDTODEVICE, name, size) < 0 ? -errno : 0;
+}
+
+int tcpm__socket_retag(const struct tcpm__network *network, struct tcpm__socket *socket,
+                       uint64_t tag)
+{
+    socket->racing = false;
+    return tcpm__set_retag(&network->set, socket->fd, tag);
+}
+
+int tcpm__socket_get_local(const struct tcpm__socket *socket, union tcpm__address *ret)
+{
+    socklen_t size = sizeof *ret;
+
+    return getsockname(socket->fd, &ret->any, &size) < 0 ? -errno : 0;
+}
+
+int tcpm__socket_get_peer(const struct tcpm__socket *socket, union tcpm__address *ret)
+{
+    socklen_t size = sizeof *ret;
+
+    return getpeername(socket->fd, &ret->any, &size) < 0 ? -errno : 0;
+}
+
+bool tcpm__socket_is_self_connected(const struct tcpm__socket *socket,
+                                    const union tcpm__address *peer)
+{
+    union tcpm__address local = {.any = {.sa_family = AF_UNSPEC}};
+
+    return tcpm__socket_get_local(socket, &local) == 0 && tcpm__address_equal(&local, peer);
+}
+
 /* ---- events ---- */
 
-int tcpm__socket_error(const struct tcpm__socket *socket)
+int tcpm__socket_take_error(const struct tcpm__socket *socket)
 {
     int error = 0;
-    socklen_t size = sizeof(error);
+    socklen_t size = sizeof error;
 
     if (getsockopt(socket->fd, SOL_SOCKET, SO_ERROR, &error, &size) < 0)
         return -errno;
     return -error;
 }
 
-/* How the attempt has ended; 0: it has not failed. */
-static int attempt_status(const struct tcpm__socket *socket, uint32_t events)
-{
-    return (events & (EPOLLERR | EPOLLHUP)) == 0 ? 0 : tcpm__socket_error(socket);
-}
-
-/* False: there is no connection. */
+/* Ends the attempt if the event says so. False: there is nothing more to tell. */
 static bool serve_attempt(const struct tcpm__network *network, struct tcpm__socket *socket,
-                          uint32_t events)
+                          uint32_t bits)
 {
-    int status = attempt_status(socket, events);
-
-    if ((events & (EPOLLOUT | EPOLLERR | EPOLLHUP)) == 0)
+    if ((bits & (TCPM__SET_OUT | TCPM__SET_FAILED)) == 0)
         return false;
+
+    int status = (bits & TCPM__SET_FAILED) != 0 ? tcpm__socket_take_error(socket) : 0;
+
     socket->connecting = false;
+    if (socket->racing) {
+        network->events->raced(socket, status);
+        return false;
+    }
     network->events->connected(socket, status);
     return status == 0;
 }
 
 void tcpm__socket_serve(const struct tcpm__network *network, struct tcpm__socket *socket,
-                        uint32_t events)
+                        uint32_t bits)
 {
-    if (socket->connecting && !serve_attempt(network, socket, events))
+    if (socket->connecting && !serve_attempt(network, socket, bits))
         return;
-    if ((events & ~(uint32_t) EPOLLOUT) != 0) {
+    if ((bits & ~(uint32_t) TCPM__SET_OUT) != 0) {
         socket->readable = true;
-        if ((events & ~(uint32_t) (EPOLLIN | EPOLLOUT)) != 0)
-            socket->thorough = true;
+        if ((bits & (TCPM__SET_URGENT | TCPM__SET_END | TCPM__SET_FAILED)) != 0)
+            socket->end_announced = true;
         network->events->readable(socket);
     }
-    if ((events & EPOLLOUT) != 0 && socket->blocked) {
+    if ((bits & TCPM__SET_OUT) != 0 && socket->blocked) {
         socket->blocked = false;
         network->events->writable(socket);
     }
 }
 
-void tcpm__socket_be_lone(struct tcpm__network *network, struct tcpm__socket *socket, uint64_t tag)
+bool tcpm__socket_has_news(const struct tcpm__socket *socket, bool input_is_over)
 {
-    if (socket->blocked)
-        return;
-    if (!socket->input_only)
-        socket->input_only = watch(network, socket, tag, EPOLL_CTL_MOD, 0) == 0;
-    if (socket->input_only)
-        network->lone = socket;
+    struct pollfd pollfd = {.fd = socket->fd, .events = POLLIN};
+
+    if (socket->connecting)
+        pollfd.events |= POLLOUT;
+    if (input_is_over)
+        pollfd.events = 0; /* POLLERR is told in any case */
+    return poll(&pollfd, 1, 0) > 0;
 }
 
-int tcpm__socket_watch_output(struct tcpm__network *network, struct tcpm__socket *socket,
-                              uint64_t tag)
+/* ---- rounds ---- */
+
+/* Whether the counts of the socket are of this round. */
+static bool is_in_round(const struct tcpm__network *network, const struct tcpm__socket *socket)
 {
-    if (!socket->input_only)
-        return 0;
-    socket->input_only = false;
-    forget_lone(network, socket);
-    return watch(network, socket, tag, EPOLL_CTL_MOD, EPOLLOUT);
+    return socket->turn >= network->round;
 }
 
-/* ---- reading ---- */
-
+/* Begins to count anew if this turn, or this round, is another one than before. */
 static void enter_turn(const struct tcpm__network *network, struct tcpm__socket *socket)
 {
     if (socket->turn == network->turn)
         return;
-    if (socket->turn < network->round) {
+    if (!is_in_round(network, socket)) {
         socket->read_in_round = 0;
         socket->spent = false;
     }
@@ -179,29 +215,29 @@ static void enter_turn(const struct tcpm__network *network, struct tcpm__socket 
     socket->turn = network->turn;
 }
 
-/* A read that did not fill its buffer has left nothing, unless the end, an error or urgent data was
-   announced; what comes later comes with an event. But when the only peer that is busy has sent
-   much, reading again costs less than the turn of the loop that the next event is. */
-static void note_read(struct tcpm__network *network, struct tcpm__socket *socket, ssize_t nread,
-                      size_t wanted)
+bool tcpm__socket_may_read(const struct tcpm__network *network, const struct tcpm__socket *socket)
 {
-    bool drained = nread < 0 || (size_t) nread < wanted;
-
-    if (nread > 0) {
-        socket->read_in_round = (socket->read_in_round + (uint32_t) nread) & 0xfffff;
-        network->reads++;
-    }
-    socket->drained = drained;
-    if (drained && !(nread > 0 && socket->thorough) &&
-        !(nread >= LONE_MUCH && network->lone == socket))
-        socket->readable = false;
+    return socket->read_in_round < TCPM__READ_PER_ROUND || !is_in_round(network, socket);
 }
 
-bool tcpm__socket_may_read(const struct tcpm__network *network, struct tcpm__socket *socket)
+void tcpm__socket_end_round(const struct tcpm__network *network, struct tcpm__socket *socket)
 {
     enter_turn(network, socket);
-    return socket->read_in_round < TCPM__READ_PER_ROUND;
+    socket->read_in_round = TCPM__READ_PER_ROUND;
 }
+
+bool tcpm__socket_is_spent(const struct tcpm__network *network, const struct tcpm__socket *socket)
+{
+    return socket->spent && is_in_round(network, socket);
+}
+
+void tcpm__socket_spend(const struct tcpm__network *network, struct tcpm__socket *socket)
+{
+    enter_turn(network, socket);
+    socket->spent = true;
+}
+
+/* ---- reading ---- */
 
 static ssize_t receive(const struct tcpm__socket *socket, void *bytes, size_t length)
 {
@@ -214,70 +250,90 @@ static ssize_t receive(const struct tcpm__socket *socket, void *bytes, size_t le
 }
 
 /* At an urgent mark the kernel says EAGAIN also when a signal, or work of a ring of io_uring, is
-   pending just then (tcp_recvmsg of Linux). The event for what stands behind the mark has been. */
+   pending just then (tcp_recvmsg of Linux). No
+   event will come for the bytes behind the mark: that has been taken already. */
 static bool is_at_mark(const struct tcpm__socket *socket)
 {
-    int at_mark = 0;
-
-    return socket->thorough && ioctl(socket->fd, SIOCATMARK, &at_mark) == 0 && at_mark;
+    return socket->end_announced && sockatmark(socket->fd) == 1;
 }
 
-ssize_t tcpm__socket_read(struct tcpm__network *network, struct tcpm__socket *socket)
+/* A read that did not fill its buffer has left nothing, unless the end, an error or an urgent byte
+   was announced; later input comes with an event. */
+static void note_read(struct tcpm__socket *socket, ssize_t nread, size_t wanted)
 {
-    size_t wanted;
-    ssize_t nread;
+    bool drained = nread < 0 || (size_t) nread < wanted;
 
+    if (nread > 0)
+        socket->read_in_round = (socket->read_in_round + (uint32_t) nread) & ROUND_MASK;
+    socket->drained = drained;
+    if (drained && !(nread > 0 && socket->end_announced))
+        socket->readable = false;
+}
+
+ssize_t tcpm__socket_read(struct tcpm__network *network, struct tcpm__socket *socket, size_t most)
+{
+    enter_turn(network, socket);
     if (!tcpm__socket_may_read(network, socket))
         return -EBUSY;
-    wanted = TCPM__READ_PER_ROUND - socket->read_in_round;
-    if (network->lone == socket && wanted > LONE_READ)
-        wanted = LONE_READ;
-    nread = receive(socket, network->read_buffer, wanted);
-    for (int more = READS_AT_MARK; nread == -EAGAIN && more > 0 && is_at_mark(socket); more--)
-        nread = receive(socket, network->read_buffer, wanted);
-    note_read(network, socket, nread, wanted);
-    return nread;
-}
 
-void tcpm__socket_read_on(struct tcpm__socket *socket)
-{
-    socket->readable = true;
-    socket->thorough = true;
+    size_t left = TCPM__READ_PER_ROUND - socket->read_in_round, wanted = left < most ? left : most;
+    ssize_t nread = receive(socket, network->read_buffer, wanted);
+
+    for (int more = MARK_READS; nread == -EAGAIN && more > 0 && is_at_mark(socket); more--)
+        nread = receive(socket, network->read_buffer, wanted);
+    note_read(socket, nread, wanted);
+    return nread;
 }
 
 /* ---- sending ---- */
 
-bool tcpm__socket_is_spent(const struct tcpm__network *network, struct tcpm__socket *socket)
-{
-    enter_turn(network, socket);
-    return socket->spent;
-}
-
-void tcpm__socket_spend(struct tcpm__socket *socket)
-{
-    socket->spent = true;
-}
-
-/* The answer to it may be there at once. */
-ssize_t tcpm__socket_send(struct tcpm__socket *socket, const void *bytes, size_t length)
+/* A send without the signal SIGPIPE. Where MSG_NOSIGNAL is missing, the option SO_NOSIGPIPE of the
+   opened socket does the same. */
+static ssize_t send_quietly(const struct tcpm__socket *socket, const void *bytes, size_t length,
+                            int flags)
 {
     ssize_t sent;
 
-    socket->drained = false;
     do {
-        sent = send(socket->fd, bytes, length, MSG_NOSIGNAL | MSG_DONTWAIT);
+        sent = send(socket->fd, bytes, length, MSG_NOSIGNAL | MSG_DONTWAIT | flags);
     } while (sent < 0 && errno == EINTR);
-    if (sent >= 0)
-        return sent;
-    socket->blocked = errno == EAGAIN;
-    return socket->blocked ? 0 : -errno;
+    return sent < 0 ? -errno : sent;
 }
 
-void tcpm__socket_finish(const struct tcpm__socket *socket)
+/* After a send the socket does not count as drained: the answer may be there at once. */
+static inline ssize_t note_send(struct tcpm__socket *socket, ssize_t sent)
+{
+    socket->drained = false;
+    if (sent >= 0)
+        return sent;
+    socket->blocked = sent == -EAGAIN;
+    return socket->blocked ? 0 : sent;
+}
+
+ssize_t tcpm__socket_send(struct tcpm__socket *socket, const void *bytes, size_t length)
+{
+    return note_send(socket, send_quietly(socket, bytes, length, 0));
+}
+
+ssize_t tcpm__socket_send_more(struct tcpm__socket *socket, const void *bytes, size_t length)
+{
+    return note_send(socket, send_quietly(socket, bytes, length, MSG_MORE));
+}
+
+void tcpm__socket_push(const struct tcpm__socket *socket)
+{
+    int off = 0;
+
+    setsockopt(socket->fd, IPPROTO_TCP, TCP_CORK, &off, sizeof off);
+}
+
+void tcpm__socket_send_fin(const struct tcpm__socket *socket)
 {
     shutdown(socket->fd, SHUT_WR);
 }
 
+/* SIOCOUTQ of Linux. macOS has the socket option SO_NWRITE for it and FreeBSD the ioctl FIONWRITE,
+   both without the FIN. */
 int tcpm__socket_unacknowledged(const struct tcpm__socket *socket)
 {
     int bytes = 0;
@@ -286,38 +342,38 @@ int tcpm__socket_unacknowledged(const struct tcpm__socket *socket)
     return bytes;
 }
 
-/* Probes begin when nothing has come for so many seconds, and go on for as many more. */
-void tcpm__socket_keep_alive(const struct tcpm__socket *socket, int seconds)
+/* TCP_INFO of Linux. Where the kernel does not tell the time, 0 is right too: less than it was. */
+uint64_t tcpm__socket_since_acknowledged(const struct tcpm__socket *socket)
+{
+    struct tcp_info info = {.tcpi_last_ack_recv = 0};
+    socklen_t size = sizeof info;
+
+    if (getsockopt(socket->fd, IPPROTO_TCP, TCP_INFO, &info, &size) < 0)
+        return 0;
+    return info.tcpi_last_ack_recv > CLOCK_TICK_MS ? info.tcpi_last_ack_recv - CLOCK_TICK_MS : 0;
+}
+
+/* ---- options ---- */
+
+void tcpm__socket_set_nodelay(const struct tcpm__socket *socket)
+{
+    int on = 1;
+
+    setsockopt(socket->fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
+}
+
+/* Probes begin when nothing has come for so many seconds, and go on for as many more. macOS calls
+   TCP_KEEPIDLE TCP_KEEPALIVE, and has TCP_RXT_CONNDROPTIME, in seconds, for TCP_USER_TIMEOUT. */
+void tcpm__socket_set_keepalive(const struct tcpm__socket *socket, int seconds)
 {
     const int on = 1, count = seconds < PROBES ? seconds : PROBES, interval = seconds / count;
     const int most_ms = 2 * seconds * 1000;
 
-    setsockopt(socket->fd, SOL_SOCKET, SO_KEEPALIVE, &on, sizeof(on));
-    setsockopt(socket->fd, IPPROTO_TCP, TCP_KEEPIDLE, &seconds, sizeof(seconds));
-    setsockopt(socket->fd, IPPROTO_TCP, TCP_KEEPINTVL, &interval, sizeof(interval));
-    setsockopt(socket->fd, IPPROTO_TCP, TCP_KEEPCNT, &count, sizeof(count));
-    setsockopt(socket->fd, IPPROTO_TCP, TCP_USER_TIMEOUT, &most_ms, sizeof(most_ms));
-}
-
-uint64_t tcpm__socket_since_acknowledged(const struct tcpm__socket *socket)
-{
-    struct tcp_info info = {.tcpi_last_ack_recv = 0};
-    socklen_t size = sizeof(info);
-
-    if (getsockopt(socket->fd, IPPROTO_TCP, TCP_INFO, &info, &size) < 0)
-        return 0;
-    return info.tcpi_last_ack_recv > TICK_MS ? info.tcpi_last_ack_recv - TICK_MS : 0;
-}
-
-bool tcpm__socket_has_news(const struct tcpm__socket *socket, bool input_over)
-{
-    struct pollfd pollfd = {.fd = socket->fd, .events = POLLIN};
-
-    if (socket->connecting)
-        pollfd.events |= POLLOUT;
-    if (input_over)
-        pollfd.events = 0; /* POLLERR is told in any case */
-    return poll(&pollfd, 1, 0) > 0;
+    setsockopt(socket->fd, SOL_SOCKET, SO_KEEPALIVE, &on, sizeof on);
+    setsockopt(socket->fd, IPPROTO_TCP, TCP_KEEPIDLE, &seconds, sizeof seconds);
+    setsockopt(socket->fd, IPPROTO_TCP, TCP_KEEPINTVL, &interval, sizeof interval);
+    setsockopt(socket->fd, IPPROTO_TCP, TCP_KEEPCNT, &count, sizeof count);
+    setsockopt(socket->fd, IPPROTO_TCP, TCP_USER_TIMEOUT, &most_ms, sizeof most_ms);
 }
 
 /* ---- closing ---- */
@@ -325,15 +381,14 @@ bool tcpm__socket_has_news(const struct tcpm__socket *socket, bool input_over)
 void tcpm__socket_close(struct tcpm__network *network, struct tcpm__socket *socket, bool reset)
 {
     network->sockets--;
-    forget_lone(network, socket);
     if (reset)
-        reset_at_close(socket);
-    close(socket->fd); /* which takes it out of the set */
+        set_reset_at_close(socket);
+    close(socket->fd); /* takes the socket out of the set */
     *socket = TCPM__SOCKET_CLOSED;
 }
 
 void tcpm__socket_drop(struct tcpm__network *network, struct tcpm__socket *socket)
 {
-    epoll_ctl(network->epoll_fd, EPOLL_CTL_DEL, socket->fd, NULL);
+    tcpm__set_remove(&network->set, socket->fd);
     tcpm__socket_close(network, socket, false);
 }

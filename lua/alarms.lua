@@ -5,12 +5,12 @@
 -- A task of an alarm is one of states.lua, and: alarm, its number; time, of the clock, at which it
 -- is due; names, the table in which it stands under its state's name. A beat has no time, but
 -- every, the seconds between two, and due, when the last one was, by tcpmulti.now().
-local core, tcpmulti = ...
-local check, PRIVATE = core.check, core.PRIVATE
+local shared, tcpmulti = ...
+local check, PRIVATE = shared.check, shared.PRIVATE
 local format = string.format
 local now = tcpmulti.now
-local methods = core.session_methods
-local checks = core.state_checks
+local methods = shared.session_methods
+local checks = shared.state_checks
 local check_session, check_state, check_known = checks.session, checks.state, checks.known
 local is_known, name_of = checks.is_known, checks.name_of
 
@@ -21,7 +21,7 @@ local function forget(private, task)
   private.alarms[task.alarm] = nil
 end
 
-core.forget_alarm = forget
+shared.forget_alarm = forget
 
 local function check_delay(seconds, name)
   local ns = check.nanoseconds(seconds)
@@ -32,15 +32,31 @@ local function check_delay(seconds, name)
 end
 
 -- Starts an alarm; gives its number, or nil, message, errname.
-local function start(session, names, seconds, ns, task)
-  task.alarm, task.names, task.time = 0, names, core.time() + seconds
-  return core.delay(session, ns, task, session[PRIVATE].alarms)
+local function start(session, seconds, ns, task)
+  task.alarm, task.time = 0, shared.time() + seconds
+  return shared.delay(session, ns, task, session[PRIVATE].alarms)
 end
 
 -- Removes the alarm of a task. False: it has gone off, or has been dropped.
 local function remove(session, task)
   forget(session[PRIVATE], task)
-  return core.remove(session, task.alarm)
+  return shared.remove(session, task.alarm)
+end
+
+-- Sets the alarm of a state among names, in place of an earlier one; ns nil: only removes that.
+-- delay is shared.delay with a session as subject, or shared.cheap_delay with a cheap.
+local function replace(session, names, delay, subject, alarms, ns, task)
+  local earlier = names[task.state]
+  local removed = earlier and remove(session, earlier)
+  if not ns then
+    if removed then return true end
+    return nil, format("no alarm of state '%s'", name_of(task.state)), "ESRCH"
+  end
+  task.alarm, task.names = 0, names
+  local number, message, errname = delay(subject, ns, task, alarms)
+  if not number then return nil, message, errname end
+  names[task.state] = task
+  return true
 end
 
 function methods.delay(session, state, seconds, ...)
@@ -48,18 +64,9 @@ function methods.delay(session, state, seconds, ...)
   check_state(state, "delay")
   local ns = seconds ~= nil and check_delay(seconds, "delay")
   check_known(session, state, "delay")
-  local names = session[PRIVATE].names
-  local earlier = names[state]
-  local removed = earlier and remove(session, earlier)
-  if not ns then
-    if removed then return true end
-    return nil, format("no alarm of state '%s'", name_of(state)), "ESRCH"
-  end
-  local task = { state = state, n = select("#", ...), ... }
-  local number, message, errname = start(session, names, seconds, ns, task)
-  if not number then return nil, message, errname end
-  names[state] = task
-  return true
+  local private = session[PRIVATE]
+  return replace(session, private.names, shared.delay, session, private.alarms, ns,
+    { state = state, n = select("#", ...), time = ns and shared.time() + seconds, ... })
 end
 
 function methods.delay_set(session, state, seconds, ...)
@@ -67,17 +74,17 @@ function methods.delay_set(session, state, seconds, ...)
   check_state(state, "delay_set")
   local ns = check_delay(seconds, "delay_set")
   check_known(session, state, "delay_set")
-  return start(session, nil, seconds, ns, { state = state, n = select("#", ...), ... })
+  return start(session, seconds, ns, { state = state, n = select("#", ...), ... })
 end
 
 function methods.alarm_set(session, state, epoch, ...)
   check_session(session, "alarm_set")
   check_state(state, "alarm_set")
-  local seconds = type(epoch) == "number" and epoch - core.time() or epoch
+  local seconds = type(epoch) == "number" and epoch - shared.time() or epoch
   local ns = check.nanoseconds(seconds)
   if not ns then error("alarm_set: " .. check.wrong_epoch(epoch), 2) end
   check_known(session, state, "alarm_set")
-  return start(session, nil, seconds, ns, { state = state, n = select("#", ...), ... })
+  return start(session, seconds, ns, { state = state, n = select("#", ...), ... })
 end
 
 function methods.every(session, state, seconds, ...)
@@ -89,7 +96,7 @@ function methods.every(session, state, seconds, ...)
   end
   check_known(session, state, "every")
   local task = { state = state, n = select("#", ...), every = seconds, due = now(), alarm = 0, ... }
-  return core.every(session, ns, task, session[PRIVATE].alarms)
+  return shared.every(session, ns, task, session[PRIVATE].alarms)
 end
 
 local function no_alarm(number)
@@ -103,14 +110,14 @@ function methods.delay_adjust(session, number, seconds)
   if task and task.every then
     return nil, format("alarm %.0f is a beat of every, which is not moved", number), "EINVAL"
   end
-  if not task or not core.adjust(session, task.alarm, ns) then return no_alarm(number) end
-  task.time = core.time() + seconds
+  if not task or not shared.adjust(session, task.alarm, ns) then return no_alarm(number) end
+  task.time = shared.time() + seconds
   return true
 end
 
 -- The clock's time at which it would have run next.
 local function time_of(task)
-  return task.every and core.time() + task.due + task.every - now() or task.time
+  return task.every and shared.time() + task.due + task.every - now() or task.time
 end
 
 function methods.alarm_remove(session, number)
@@ -137,7 +144,7 @@ end
 -- Alarms of connections. The names of one are kept alive by its alarms only: [cheap] = names.
 local names_of = setmetatable({}, { __mode = "kv" })
 
-local session_of, phase_of = core.cheap_methods.session, core.cheap_methods.phase
+local session_of, phase_of = shared.cheap_methods.session, shared.cheap_methods.phase
 local fetch = methods.fetch
 
 local function check_cheap(cheap, name)
@@ -159,21 +166,13 @@ local function cheap_delay(cheap, state, seconds, ...)
   end
   cheap = fetch(session, cheap)
   local names = names_of[cheap] or {}
-  local earlier = names[state]
-  local removed = earlier and remove(session, earlier)
-  if not ns then
-    if removed then return true end
-    return nil, format("no alarm of state '%s'", name_of(state)), "ESRCH"
-  end
-  local task = { state = state, n = select("#", ...), alarm = 0, names = names,
-    time = core.time() + seconds, ... }
-  local number
-  number, message, errname = core.cheap_delay(cheap, ns, task)
-  if not number then return nil, message, errname end
-  names[state] = task
+  local ok
+  ok, message, errname = replace(session, names, shared.cheap_delay, cheap, nil, ns,
+    { state = state, n = select("#", ...), time = ns and shared.time() + seconds, ... })
+  if not ok then return nil, message, errname end
   names_of[cheap] = names
   return true
 end
 
-core.cheap_methods.delay = cheap_delay
+shared.cheap_methods.delay = cheap_delay
 tcpmulti.delay = cheap_delay

@@ -1,12 +1,13 @@
 -- SPDX-License-Identifier: MIT
--- Other names for ours. First the Perl spellings, which are accepted: options of create, connect
--- and filters, methods of cheaps, names of filters. Options that were lower-case in Perl
--- (inline_states, args, …) need no entry.
-local core = ...
+-- Other names for ours. First the spellings of the Perl module, which are accepted: options of
+-- create, connect and filters, methods of cheaps, names of filters. An option that is lower-case in
+-- Perl too (inline_states, args, …) needs no entry. Then words of other libraries, which only serve
+-- error messages.
+local shared = ...
 
-core.aliases = {
+shared.aliases = {
   options = {
-    -- events
+    -- Options for events.
     Initialize = "on_initialize",
     SuccessEvent = "on_success",
     InputEvent = "on_input",
@@ -16,8 +17,9 @@ core.aliases = {
     TimeoutEvent = "on_timeout",
     Disconnected = "on_disconnected",
     EofEvent = "on_eof",
+    SecureEvent = "on_secure",
     HandlerError = "on_exception",
-    -- create and connect
+    -- Options of create and connect.
     Alias = "alias",
     Args = "args",
     Heap = "heap",
@@ -43,7 +45,18 @@ core.aliases = {
     Cork = "cork",
     HalfOpen = "half_open",
     KeepAlive = "keepalive",
-    -- filters
+    Times = "times",
+    Dns = "dns",
+    Resolve = "resolve",
+    Deny = "deny",
+    AttemptDelay = "attempt_delay",
+    ResolutionDelay = "resolution_delay",
+    BindDevice = "bind_device",
+    Tls = "tls",
+    Proxy = "proxy",
+    SendProxy = "send_proxy",
+    ServerName = "server_name",
+    -- Options of filters.
     Literal = "literal",
     InputLiteral = "input_literal",
     OutputLiteral = "output_literal",
@@ -77,8 +90,8 @@ core.aliases = {
   },
 }
 
--- What other libraries call the same: not accepted, but an error that names one of these says what
--- it is called here. The result is word = our names for it, with spaces between.
+-- Words of other libraries for our options. They are not accepted, but the message about such a
+-- word names our option. Turns { our_name = "word word" } into { word = "our_name our_name" }.
 local function by_word(lists)
   local names = {}
   for name, words in pairs(lists) do
@@ -89,15 +102,15 @@ local function by_word(lists)
   return names
 end
 
-core.synonyms = {
-  -- "ms": the number is to be divided by 1000
+shared.synonyms = {
+  -- Units at the end of a word. "ms": the script's number has to be divided by 1000.
   units = {
     ms = "ms", msec = "ms", msecs = "ms", millis = "ms", milliseconds = "ms",
     s = "s", sec = "s", secs = "s", seconds = "s",
   },
 }
-core.synonyms.options = by_word {
-  -- events
+shared.synonyms.options = by_word {
+  -- Options for events.
   on_initialize = "on_init on_start on_begin on_create on_new on_connecting",
   on_success = [[on_connect on_connected on_connection on_open on_opened on_ready on_established
     connect connected success]],
@@ -112,7 +125,7 @@ core.synonyms.options = by_word {
     on_shutdown on_terminate on_terminated close closed disconnected]],
   ["on_eof on_disconnected"] = "on_fin on_half_close on_peer_close on_remote_close",
   on_exception = "on_raise on_throw on_crash on_panic",
-  -- create
+  -- Options of create.
   alias = "name session_name",
   args = "arguments params argv",
   domain = "family address_family ip_version",
@@ -122,6 +135,8 @@ core.synonyms.options = by_word {
   shutdown_timeout = "close_timeout linger linger_timeout flush_timeout drain_timeout",
   max_connections = [[concurrency max_conns max_sockets max_open max_parallel parallel
     connection_limit max_concurrency pool_size]],
+  max_per_address = [[per_host max_per_host max_per_ip max_per_target max_connections_per_host
+    connections_per_host limit_per_host]],
   connect_rate = "rate rate_limit max_rate connections_per_second cps",
   high_mark = "high_water high_water_mark highwater highwatermark",
   low_mark = "low_water low_water_mark lowwater lowwatermark",
@@ -129,9 +144,15 @@ core.synonyms.options = by_word {
   nodelay = "no_delay tcp_nodelay tcp_no_delay",
   keepalive = "keep_alive so_keepalive tcp_keepalive",
   inline_states = "states state inline",
+  times = "time timing timings timestamps measure",
+  dns = "resolver dns_resolver name_resolver getaddrinfo",
+  resolve = "hosts host_map overrides dns_overrides static_hosts",
+  deny = "denied deny_list denylist blacklist blocklist block blocked exclude forbid ssrf",
+  attempt_delay = [[connection_attempt_delay happy_eyeballs_delay happy_eyeballs_timeout
+    fallback_delay]],
   options = "debug verbose strict flags",
   filter = "codec framing parser framer protocol",
-  -- connect
+  -- Options of connect.
   connect_timeout = "timeout connection_timeout",
   remote_address = [[host hostname host_name address addr ip ip_address remote_host remote_addr
     remote_ip peer peer_address target server destination dest url uri]],
@@ -139,8 +160,9 @@ core.synonyms.options = by_word {
   bind_address = [[local_address local_addr local_host local_ip source_address source_ip source src
     bind bind_addr bind_host bind_ip]],
   bind_port = "local_port source_port src_port",
+  bind_device = "interface iface device local_interface bind_interface",
   heap = "data userdata user_data user context ctx",
-  -- filters
+  -- Options of filters.
   max_length = "max max_len maxlen max_size limit max_line max_line_length max_record size_limit",
   literal = [[delimiter delim separator sep eol newline line_end line_ending terminator ending
     input_record_separator]],

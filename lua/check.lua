@@ -1,43 +1,28 @@
 -- SPDX-License-Identifier: MIT
--- Reading tables of options: aliases resolved, unknown keys named with the nearest known one, each
--- value checked. Nothing here raises: a problem is returned as nil, message, so that the function
--- the script has called can raise it at the script's own line.
-local core = ...
-local byte, find, format, gmatch = string.byte, string.find, string.format, string.gmatch
+-- Reads tables of options: resolves aliases, names unknown keys with the nearest known one, checks
+-- each value. Nothing here raises: a problem is returned as nil, message, so that the function that
+-- the script has called can raise the message at the script's own line.
+local shared = ...
+local find, format, gmatch = string.find, string.format, string.gmatch
 local gsub, lower, match = string.gsub, string.lower, string.match
 local sub, upper = string.sub, string.upper
 
 local check = {}
-core.check = check
+shared.check = check
 
 local MAX_SECONDS = 4294967
 local MIN_PERIOD = 0.0001
 local MAX_WHOLE = 2 ^ 53
-local MAX_NAME = 64 -- no name of ours is as long, and what is longer would take time to compare
-local MAX_NAMED = 3 -- unknown options that one message names
+local MAX_NAME = 64 -- bytes; no name of ours is as long, and comparing longer ones takes time
+local MAX_NAMED = 3 -- unknown options in one message, at most
 
--- The number of single-character edits between two words.
-local function distance(a, b)
-  local row = {}
-  for j = 0, #b do row[j] = j end
-  for i = 1, #a do
-    local diagonal = row[0]
-    row[0] = i
-    for j = 1, #b do
-      local cost = byte(a, i) == byte(b, j) and 0 or 1
-      local best = math.min(row[j] + 1, row[j - 1] + 1, diagonal + cost)
-      diagonal, row[j] = row[j], best
-    end
-  end
-  return row[#b]
-end
-
--- The known name nearest to a wrong one; nil when none is near. Case counts only between equals.
+-- The known name nearest to a wrong one; nil: no name is near. Upper and lower case decide only
+-- between names that are equally near.
 function check.nearest(name, known)
   local best, best_score = nil, math.max(2, math.floor(#name / 3)) + 1
   if #name > MAX_NAME then return nil end
   for candidate in pairs(known) do
-    local score = distance(lower(name), lower(candidate)) + distance(name, candidate) / 1000
+    local score = shared.distance(name, candidate)
     if score < best_score or score == best_score and best and candidate < best then
       best, best_score = candidate, score
     end
@@ -45,32 +30,33 @@ function check.nearest(name, known)
   return best
 end
 
--- A value as an error message shows it.
-check.describe = core.describe
+-- describe(value) -> the value as an error message shows it.
+check.describe = shared.describe
 
--- A name in full or its beginning, safe on a terminal.
+-- The name, cut if it is long, safe on a terminal.
 function check.escape(name)
   local shown = #name > MAX_NAME and sub(name, 1, MAX_NAME) .. "..." or name
-  return core.escape(shown)
+  return shared.escape(shown)
 end
 
--- " (did you mean 'x'?)", or nothing.
+-- " (did you mean 'x'?)"; name nil: "".
 function check.hint(name, note)
   return name and format(" (did you mean '%s'%s?)", name, note or "") or ""
 end
 
 -- ---- unknown options ----
 
--- The options of each call, for those that are given to a wrong one: { where they belong, known }.
+-- The options of each call, so that a message can say to which call an option belongs. Entries:
+-- { name of the call, table of its options }.
 local places = {}
 
 function check.add_place(where, known) places[#places + 1] = { where, known } end
 
--- An option as other libraries spell it, in our way: OnData, on-data and onData are on_data. The
--- second result is true for times in milliseconds.
+-- Spells an option of another library in our way: OnData, on-data and onData become on_data. The
+-- second result is true if the name says that its value is in milliseconds.
 local function normalise(name)
   local words = lower((gsub(gsub(name, "(%l)(%u)", "%1_%2"), "%-", "_")))
-  for suffix, unit in pairs(core.synonyms.units) do
+  for suffix, unit in pairs(shared.synonyms.units) do
     local stem = match(words, "^(.+)_" .. suffix .. "$")
     if stem then return stem, unit == "ms" end
   end
@@ -83,7 +69,7 @@ local function first_known(names, known)
   end
 end
 
--- The only known name that begins so.
+-- The known name that begins with this text; nil: none does, or several do.
 local function completion(name, known)
   local found
   for candidate in pairs(known) do
@@ -95,7 +81,7 @@ local function completion(name, known)
   return found
 end
 
--- Where the first of these names belongs that some call has.
+-- A hint to which call an option belongs: for the first of these names that is an option of any.
 local function place_of(names)
   for _, place in ipairs(places) do
     local name = first_known(names, place[2])
@@ -103,20 +89,20 @@ local function place_of(names)
   end
 end
 
--- The Perl spellings are suggested to those who use them.
+-- The names to choose a hint from: the Perl spellings for a name that looks like one, else ours.
 local function spellings_like(name, known)
   if not find(name, "^%u") then return known end
   local spellings = {}
-  for spelling, option in pairs(core.aliases.options) do
+  for spelling, option in pairs(shared.aliases.options) do
     if known[option] then spellings[spelling] = true end
   end
   return spellings
 end
 
--- What a wrong name of an option was probably meant to be, as the end of a message.
+-- The end of the message about an unknown option: which option was probably meant.
 local function guess(name, known)
   local plain, milliseconds = normalise(name)
-  local synonyms = core.synonyms.options[plain] or ""
+  local synonyms = shared.synonyms.options[plain] or ""
   local meant = first_known(plain .. " " .. synonyms, known)
   if meant then return check.hint(meant, milliseconds and ", in seconds") end
   local place = place_of(plain) or place_of(synonyms)
@@ -124,7 +110,7 @@ local function guess(name, known)
   return check.hint(check.nearest(name, spellings_like(name, known)) or completion(plain, known))
 end
 
--- unknown: the keys; known: a table as for check.read; example: how an option is given.
+-- The message about unknown options. unknown: their keys; known, example: as for check.read.
 local function complain(what, given, unknown, known, example)
   local list, has_numbers, kind = {}, false, check.describe(given)
   if kind ~= "a table" then return format("%s: a table of options expected, not %s", what, kind) end
@@ -138,7 +124,7 @@ local function complain(what, given, unknown, known, example)
     has_numbers and format(" (options have names, like %s)", example) or "")
 end
 
--- A number in quotes where one without them is expected.
+-- The hint for a string of digits where a number is expected, or "".
 local function quoted(value, expected)
   if type(value) ~= "string" or not tonumber(value) or not find(expected, "number") then
     return ""
@@ -146,12 +132,14 @@ local function quoted(value, expected)
   return format(" (a string; without quotes: %s)", value)
 end
 
--- Reads given into a new table. known: name = function(value) -> converted value, or nil, what was
--- expected. example: how an option is given, shown to those who give a list.
+-- Reads the table given into a new one; nil, message if something is wrong. known: a table of
+-- functions by name, function(value) -> converted value, or nil, a text for what was expected, and
+-- perhaps a text for the part of the value that is wrong.
+-- example: how an option is given, for the message to a script that gives a list.
 function check.read(what, given, known, example)
   local result, spelled, unknown, wrong = {}, {}, nil, nil
   for key, value in pairs(given) do
-    local name = core.aliases.options[key] or key
+    local name = shared.aliases.options[key] or key
     local convert = known[name]
     if not convert then
       unknown = unknown or {}
@@ -160,10 +148,10 @@ function check.read(what, given, known, example)
       wrong = format("%s: '%s' and '%s' are the same option", what, spelled[name], key)
     else
       spelled[name] = key
-      local converted, expected = convert(value)
+      local converted, expected, part = convert(value)
       if converted == nil then
-        wrong = format("%s: %s must be %s, not %s%s", what, key, expected, check.describe(value),
-          quoted(value, expected))
+        wrong = format("%s: %s must be %s, not %s%s", what, key, expected,
+          part or check.describe(value), quoted(value, expected))
       end
       result[name] = converted
     end
@@ -200,11 +188,16 @@ function check.name(value)
   return nil, "a string that is not empty"
 end
 
--- Any value: what remains is for another to check.
+-- Why the core refuses an option; with the name of the error if this build lacks what it needs.
+function check.refusal(message, errname)
+  return errname == "EOPNOTSUPP" and message .. " (EOPNOTSUPP)" or message
+end
+
+-- Accepts any value: another function checks it.
 function check.any(value) return value end
 
--- The time until an alarm, in nanoseconds, rounded up: what is past is due at once, as in POE. nil
--- for what is no time.
+-- The time until an alarm, in nanoseconds, rounded up. A negative time is 0: a past alarm is due at
+-- once, as in POE. nil: the value is no time.
 function check.nanoseconds(value)
   if type(value) ~= "number" or value ~= value or value > MAX_SECONDS then return nil end
   return math.max(math.ceil(value * 1e9), 0)
@@ -227,13 +220,13 @@ function check.milliseconds(value)
   return value > 0 and ms < 1 and 1 or ms
 end
 
--- What a function of the module says that was called with a colon.
+-- The message of a module function that was called with a colon.
 function check.colon(name)
   return format("tcpmulti.%s: called with a colon instead of a dot", name)
 end
 
--- What fail says about an error that there is not. known: a set of the names of errors.
-function core.unknown_error(name, known)
+-- The message of cheap:fail() about an unknown error name. known: a set of the names of errors.
+function shared.unknown_error(name, known)
   if type(name) ~= "string" then
     return "the error must be a name like 'EPROTO', not " .. check.describe(name)
   end
@@ -241,7 +234,7 @@ function core.unknown_error(name, known)
     check.hint(check.nearest(upper(name), known)))
 end
 
--- What is wrong with a time that check.nanoseconds refuses, or an option of this kind.
+-- The message about a time that check.nanoseconds has refused.
 function check.wrong_time(value)
   if type(value) == "number" and value > MAX_SECONDS then
     return format("the time must be at most %d seconds (49 days), not %s", MAX_SECONDS,
@@ -252,17 +245,17 @@ function check.wrong_time(value)
     quoted(value, expected))
 end
 
--- A clock in milliseconds is beyond this in seconds: the year 2286.
+-- The year 2286. A larger number of seconds is probably one of milliseconds.
 local SECONDS_END = 1e10
 
--- The same of alarm_set.
+-- The message about a time that alarm_set has refused.
 function check.wrong_epoch(value)
   return format("the time must be in seconds since 1970, as os.time() gives them, 49 days ahead at "
     .. "most, not %s%s", check.describe(value),
     type(value) == "number" and value > SECONDS_END and " (milliseconds?)" or "")
 end
 
--- known: a set of the names of signals.
+-- The message about an unknown signal. known: a set of the names of signals.
 function check.unknown_signal(name, known)
   local short = gsub(upper(name), "^SIG", "")
   if short == "KILL" or short == "STOP" then
@@ -281,7 +274,7 @@ function check.seconds(value)
   return ms == 0 and -1 or ms
 end
 
--- Attempts a second, fractions too: the core takes the nanoseconds between two of them.
+-- Attempts per second; fractions are allowed. create turns them into the time between two attempts.
 function check.rate(value)
   if type(value) == "number" and value >= 1e-6 and value <= 1e9 then return value end
   return nil, "a number from 0.000001 to 1000000000"
@@ -302,7 +295,7 @@ function check.whole(lowest, highest)
   end
 end
 
--- One of the keys of a table; gives what stands there.
+-- Accepts the keys of the table choices and converts them to their values.
 function check.choice(choices)
   local names = {}
   for name in pairs(choices) do names[#names + 1] = format("'%s'", name) end

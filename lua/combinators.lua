@@ -1,19 +1,19 @@
 -- SPDX-License-Identifier: MIT
 -- Filters made of functions and of other filters. Each has the methods that a script's own filter
--- has; records between the stages of a stack are any values but nil.
+-- has; a record between two stages of a stack is any value but nil.
 --
--- A stage may have more than that: spread(record) gives a list of records for the stage below and
--- their number, where put could give one only. __release() forgets what pending shows, and nothing
--- else; __swallow() gives the byte that is dropped if it comes next, which is then the caller's to
--- drop, and __swallowed(came) tells what became of it. Without these a stage that has bytes to give
--- back is replaced by a new clone.
-local core = ...
+-- A stage may have more methods. spread(record) returns a list of records for the stage below, and
+-- their number, where put can return one record only. __release() forgets the bytes that pending
+-- shows, and nothing else. __swallow() returns the byte that is to be dropped if it comes next; the
+-- caller then drops that byte, and __swallowed(came) tells the stage whether it has come. A stage
+-- without these methods is replaced by a new clone when its bytes are taken back.
+local shared = ...
 local format = string.format
 
 local combinators = {}
-core.combinators = combinators
+shared.combinators = combinators
 
--- What tostring says of a filter.
+-- A __tostring for a filter of this name.
 local function named(name)
   return function() return "tcpmulti filter " .. name end
 end
@@ -28,7 +28,7 @@ local function push(queue, value)
   queue[last], queue.last = value, last
 end
 
--- The results of a function: mostly one.
+-- Pushes the results of a function, mostly one.
 local function push_all(queue, ...)
   local count = select("#", ...)
   if count <= 1 then return push(queue, (...)) end
@@ -46,7 +46,7 @@ local function pop(queue)
   return value
 end
 
--- What waits, as far as it is bytes.
+-- The strings in the queue, joined.
 local function bytes_of(queue)
   local strings, count = {}, 0
   for i = queue.first, queue.last do
@@ -58,7 +58,7 @@ local function bytes_of(queue)
   return table.concat(strings)
 end
 
--- The bytes of so many records.
+-- The first count records, joined; nil, message if one of them is neither string nor number.
 local function join(list, count)
   for i = 1, count do
     local kind = type(list[i])
@@ -71,7 +71,7 @@ end
 
 -- ---- map and grep ----
 
--- The class of both: on_get(function, record) gives the records that one becomes.
+-- The class of map and of grep. on_get(f, record) returns the records that one record becomes.
 local function function_stage(name, on_get)
   local class = {}
   class.__index = class
@@ -183,8 +183,8 @@ stack.__tostring = named "stack"
 
 function stack:feed(bytes) self.stages[1]:feed(bytes) end
 
--- One record is taken from below only when a stage has none left, so that what pending cannot
--- show is at most what became of one record.
+-- A stage takes a record from the stage below only when it has none left itself. So at most the
+-- parts of one record are inside the upper stages, where pending cannot show them.
 local function pull(stages, level)
   while true do
     local record, message, errname = stages[level]:get_one()
@@ -195,9 +195,34 @@ local function pull(stages, level)
   end
 end
 
-function stack:get_one() return pull(self.stages, #self.stages) end
+-- After the end of the input. A stage is told of it when all records from below have passed through
+-- it; told is the number of stages that know.
+local function pull_last(self)
+  local stages = self.stages
+  while true do
+    local record, message, errname = pull(stages, #stages)
+    local level = self.told + 1
+    if record ~= nil or message ~= nil or level > #stages then return record, message, errname end
+    self.told = level
+    if stages[level].finish then record, message, errname = stages[level]:finish() end
+    if record == nil and message ~= nil then return nil, message, errname end
+    if level == #stages then return record end
+    if record ~= nil then stages[level + 1]:feed(record) end
+  end
+end
 
--- Adds to below what a record becomes, one stage down. nil, message, errname: it is refused.
+function stack:get_one()
+  if self.told then return pull_last(self) end
+  return pull(self.stages, #self.stages)
+end
+
+function stack:finish()
+  self.told = 0
+  return pull_last(self)
+end
+
+-- Adds to the queue below the records that one record becomes one stage down. nil, message,
+-- errname: the stage refuses the record.
 local function put_one(stage, record, below)
   if not stage.spread then
     local one, message, errname = stage:put(record)
@@ -232,7 +257,7 @@ function stack:pending()
   return first.pending and first:pending() or ""
 end
 
--- Where the first filter can give back what it holds, the others keep theirs.
+-- A stack whose first stage can give its bytes back; the other stages keep theirs.
 local lending = setmetatable({}, { __index = stack })
 lending.__index, lending.__tostring = lending, stack.__tostring
 

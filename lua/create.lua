@@ -1,25 +1,14 @@
 -- SPDX-License-Identifier: MIT
--- create and the table form of connect: every option is checked here, once, and handed to C in the
--- core's own terms (milliseconds, -1 for none).
-local core, tcpmulti = ...
-local check = core.check
+-- Options of create, connect{…} and run{…}: each option is checked once, here, and handed to C in
+-- the units of the core (milliseconds, -1 for none).
+local shared, tcpmulti = ...
+local check = shared.check
 local find, format, match = string.find, string.format, string.match
 
-local CHECK_CONNECT = 1
 local CONNECT_EXAMPLE = "remote_address = a, remote_port = p; without names: connect(a, p)"
-local PRIVATE = core.PRIVATE
+local PRIVATE = shared.PRIVATE
 
 local session_options = {
-  on_initialize = check.callable,
-  on_success = check.callable,
-  on_input = check.callable,
-  on_flushed = check.callable,
-  on_failure = check.callable,
-  on_error = check.callable,
-  on_timeout = check.callable,
-  on_disconnected = check.callable,
-  on_eof = check.callable,
-  on_exception = check.callable,
   alias = check.name,
   args = check.table,
   heap = check.table,
@@ -33,6 +22,7 @@ local session_options = {
   output_filter = check.any,
   domain = check.choice { any = 0, inet = 4, inet6 = 6 },
   max_connections = check.whole(1),
+  max_per_address = check.whole(1),
   connect_rate = check.rate,
   high_mark = check.whole(1),
   low_mark = check.whole(1),
@@ -41,6 +31,18 @@ local session_options = {
   cork = check.boolean,
   half_open = check.boolean,
   keepalive = check.whole(0, 32767),
+  times = check.boolean,
+  dns = check.resolver,
+  resolve = check.resolve,
+  deny = check.deny,
+  attempt_delay = check.step,
+  resolution_delay = check.step,
+  bind_address = check.sources,
+  bind_port = check.whole(0, 65535),
+  bind_device = check.device,
+  tls = check.any,
+  proxy = check.proxy,
+  send_proxy = check.send_proxy,
   inline_states = check.table,
   object_states = check.table,
   package_states = check.table,
@@ -50,10 +52,19 @@ local session_options = {
 local flags = { trace = check.boolean, default = check.boolean, assert = check.boolean }
 
 local connect_options = {
-  remote_address = check.string, -- C sees to the rest: in the pull form it is an event
+  remote_address = check.string, -- C checks the rest: a bad one is an event in the pull form
   remote_port = check.any,
-  bind_address = check.string,
+  bind_address = check.source_list,
   bind_port = check.any,
+  bind_device = check.device,
+  dns = check.resolver,
+  resolve = check.resolve,
+  deny = check.deny,
+  attempt_delay = check.step,
+  resolution_delay = check.step,
+  tls = check.any,
+  proxy = check.proxy,
+  send_proxy = check.send_proxy,
   connect_timeout = check.seconds,
   input_timeout = check.seconds,
   shutdown_timeout = check.seconds,
@@ -63,21 +74,16 @@ local connect_options = {
   input_filter = check.any,
   output_filter = check.any,
   heap = check.table,
-  on_initialize = check.callable,
-  on_success = check.callable,
-  on_input = check.callable,
-  on_flushed = check.callable,
-  on_failure = check.callable,
-  on_error = check.callable,
-  on_timeout = check.callable,
-  on_disconnected = check.callable,
-  on_eof = check.callable,
 }
 
--- Handlers of one connection alone.
+-- Handlers of one connection alone: all but on_exception.
 local own_handlers = {}
-for name in pairs(connect_options) do
-  if find(name, "^on_") then own_handlers[#own_handlers + 1] = name end
+for _, name in ipairs(shared.handler_names) do
+  session_options[name] = check.callable
+  if name ~= "on_exception" then
+    connect_options[name] = check.callable
+    own_handlers[#own_handlers + 1] = name
+  end
 end
 
 local run_options = { seconds = check.milliseconds }
@@ -85,6 +91,7 @@ local RUN_EXAMPLE = "{ seconds = 5 }"
 
 check.add_place("create", session_options)
 check.add_place("connect", connect_options)
+check.add_place("tcpmulti.dns", shared.dns_options)
 check.add_place("create's options: options = { trace = true }", flags)
 
 -- Replaces the three filter options by two filters; nil, message if one is wrong.
@@ -96,7 +103,7 @@ local function read_filters(what, options)
     if options.output_filter ~= nil then
       direction = direction == "both" and "input" or "neither"
     end
-    local made, message = core.read_filter(what .. ": filter", filter, nil, direction)
+    local made, message = shared.read_filter(what .. ": filter", filter, nil, direction)
     if not made then return nil, message end
     filter = made
   end
@@ -106,7 +113,7 @@ local function read_filters(what, options)
     if given == nil then
       options[name] = filter
     else
-      local made, message = core.read_filter(what .. ": " .. name, given, nil, direction)
+      local made, message = shared.read_filter(what .. ": " .. name, given, nil, direction)
       if not made then return nil, message end
       options[name] = made
     end
@@ -116,21 +123,22 @@ end
 
 -- ---- create ----
 
--- Names that a script may well use for fields of its own, which are no mistake then.
-local PLAIN = { alias = true, args = true, cork = true, deadline = true, domain = true,
-  filter = true, heap = true, options = true, timeout = true }
+-- Options whose names a script may well use for fields of its own: no mistake then.
+local PLAIN = { alias = true, args = true, cork = true, deadline = true, deny = true, dns = true,
+  domain = true, filter = true, heap = true, options = true, proxy = true, resolve = true,
+  timeout = true, times = true, tls = true }
 
--- A new field of a session: f where the name is that of a handler is a mistake that nothing else
--- would tell, since handlers are read by create alone.
+-- [name of a session's new field] = the option that the script may have meant. Nothing else would
+-- tell the mistake: only create reads options, so a handler that is set later is never called.
 local given_to_create = {}
 for name in pairs(session_options) do given_to_create[name] = not PLAIN[name] and name or nil end
-for perl, name in pairs(core.aliases.options) do given_to_create[perl] = given_to_create[name] end
-for word, names in pairs(core.synonyms.options) do
+for perl, name in pairs(shared.aliases.options) do given_to_create[perl] = given_to_create[name] end
+for word, names in pairs(shared.synonyms.options) do
   if find(word, "^on_") then given_to_create[word] = match(names, "%S+") end
 end
 
--- Why this field of a session cannot be meant so; nil: it is the script's own.
-function core.misplaced(key, value)
+-- The message for a field of a session that has no effect; nil: the field is the script's own.
+function shared.misplaced(key, value)
   local name = given_to_create[key]
   if not name or name ~= key and type(value) ~= "function" then return nil end
   if not find(name, "^on_") then
@@ -162,13 +170,17 @@ local function read_create(options)
   if o.half_open and not o.on_eof then
     return nil, "tcpmulti.create: half_open needs on_eof, which tells of the peer's end"
   end
-  if o.alias and core.find_alias(o.alias) then
+  if o.alias and shared.find_alias(o.alias) then
     return nil, format("tcpmulti.create: alias %s is taken", check.describe(o.alias))
   end
   local ok
   ok, message = read_filters("tcpmulti.create", o)
   if not ok then return nil, message end
-  o.states, message = core.read_states(o)
+  ok, message = shared.read_tls("tcpmulti.create", o)
+  if not ok then return nil, message end
+  ok, message = shared.read_proxy("tcpmulti.create", o)
+  if not ok then return nil, message end
+  o.states, message = shared.read_states(o)
   if not o.states then return nil, message end
   return o
 end
@@ -186,15 +198,17 @@ function tcpmulti.create(options)
       alarms = {},
     },
     heap = o.heap or {},
-  }, core.session_metatable)
-  local ok, problem, errname = core.create(o, session, session[PRIVATE])
+  }, shared.session_metatable)
+  local ok, problem, errname = shared.create(o, session, session[PRIVATE])
+  if errname == "EOPNOTSUPP" then error("tcpmulti.create: dns: " .. shared.NO_ARES, 2) end
+  if errname == "EINVAL" then error("tcpmulti.create: " .. shared.IMPOSSIBLE, 2) end
   if not ok then return nil, problem, errname end
   session[PRIVATE].number = -session[0]
-  if o.alias then core.set_alias(session, o.alias) end
+  if o.alias then shared.set_alias(session, o.alias) end
   local start = o.states._start
   if start then
     local args = o.args or {}
-    core.start(session, start, session, unpack(args, 1, args.n or #args))
+    shared.start(session, start, session, unpack(args, 1, args.n or #args))
   end
   return session
 end
@@ -209,25 +223,28 @@ local function read_connect(options)
   local ok
   ok, message = read_filters("connect", o)
   if not ok then return nil, message end
+  ok, message = shared.read_tls("connect", o)
+  if not ok then return nil, message end
+  ok, message = shared.read_proxy("connect", o)
+  if not ok then return nil, message end
   for _, name in ipairs(own_handlers) do
-    if o[name] then return o, o end
+    if o[name] then return o, true end
   end
-  return o
+  return o, false
 end
 
--- Called by C, which was called by the script: level 3.
-core[CHECK_CONNECT] = function(options)
-  local o, handlers = read_connect(options)
-  if not o then error(handlers, 3) end
-  return o.heap, o.remote_address, o.remote_port, o.bind_address, o.bind_port, o.connect_timeout,
-    o.input_timeout, o.shutdown_timeout, o.deadline, o.input_filter, o.output_filter, o.half_open,
-    handlers
+-- C calls this function for connect{…}, and the script has called C, so errors are of level 3.
+-- Gives a checked copy of the options, and whether there are handlers among them.
+function shared.check_connect(options)
+  local o, has_handlers = read_connect(options)
+  if not o then error(has_handlers, 3) end
+  return o, has_handlers
 end
 
 -- ---- run{…} ----
 
--- Likewise. Milliseconds, -1 for no limit.
-function core.read_run(options)
+-- C calls this function for run{…}, so errors are of level 3. Gives milliseconds, -1 for no limit.
+function shared.read_run(options)
   if type(options) ~= "table" then
     error(format("tcpmulti.run: a table of options expected, like %s, not %s", RUN_EXAMPLE,
       check.describe(options)), 3)

@@ -1,33 +1,34 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What happens when a handler, a state or a filter of a session raises. on_exception is told, from
- * the loop, and the connection concerned ends; without on_exception, or when that raises too, the
- * error is fatal: every session of this Lua state ends without further events, and run raises, or
- * in a host its exception function is called.
+ * Errors: what happens when a handler, a state or a filter of a session raises an error.
+ * on_exception is told from the loop, and the connection concerned ends. If there is no
+ * on_exception, or it raises too, the error is fatal: all sessions of this Lua state are killed,
+ * and run raises the error, or the host's exception function is called.
  */
-#include "binding.h"
-#include "protect.h"
+#include "life.h"
 
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+
 #include <uv.h>
 
 struct report {
-    struct call call;
-    const struct session *session;
+    struct tcpm__lua_call call;
+    const struct tcpm__lua_session *session;
     const char *message;
     uint64_t id; /* 0: no connection is concerned */
 };
 
-static void run_report(lua_State *L, struct call *call)
+static void run_report(lua_State *L, struct tcpm__lua_call *call)
 {
     const struct report *report = (const struct report *) call;
-    const struct session *session = report->session;
-    lua_rawgeti(L, lua_upvalueindex(UP_PLACES), session->base + ON_EXCEPTION);
-    lua_rawgeti(L, lua_upvalueindex(UP_PLACES), session->base + PLACE_OBJECT);
+    const struct tcpm__lua_session *session = report->session;
+
+    lua_rawgeti(L, lua_upvalueindex(UP_CELLS), session->base + ON_EXCEPTION);
+    lua_rawgeti(L, lua_upvalueindex(UP_CELLS), session->base + CELL_OBJECT);
     lua_pushstring(L, report->message);
-    if (tcpm__lua_slot(session->runtime, report->id) == NULL)
+    if (tcpm__lua_slot_find(session->runtime, report->id) == NULL)
         lua_pushnil(L);
     else
         lua_rawgeti(L, lua_upvalueindex(UP_CHEAPS),
@@ -35,8 +36,9 @@ static void run_report(lua_State *L, struct call *call)
     lua_call(L, 3, 0);
 }
 
-/* Tells on_exception, and takes message over then. The session may have nothing else to do. */
-static bool tell(struct session *session, uint64_t id, char *message)
+/* Tells on_exception; takes message over if that did not raise. The hold keeps a session alive that
+   has nothing else to do. */
+static bool tell(struct tcpm__lua_session *session, uint64_t id, char *message)
 {
     struct report report = {
         .call.run = run_report,
@@ -44,69 +46,78 @@ static bool tell(struct session *session, uint64_t id, char *message)
         .message = message,
         .id = id,
     };
-    tcpm__lua_hold(session);
+
+    tcpm__lua_session_hold(session);
     char *second = tcpm__lua_protect(session->runtime, session, &report.call);
-    tcpm__lua_release(session);
+    tcpm__lua_session_release(session);
     tcpm__lua_message_free(second == NULL ? message : second);
     return second == NULL;
 }
 
-/* Takes message over. False: it was fatal. */
-static bool report(struct session *session, uint64_t id, char *message)
+/* Takes message over. False: the error was fatal. */
+static bool report(struct tcpm__lua_session *session, uint64_t id, char *message)
 {
     if ((session->handlers >> ON_EXCEPTION & 1) != 0 && tell(session, id, message))
         return true;
     if (session->muted) /* on_exception has closed the module, and raised */
         tcpm__lua_message_free(message);
     else
-        tcpm__lua_fatal_error(session->runtime, message);
+        tcpm__lua_fatal(session->runtime, message);
     return false;
 }
 
-void tcpm__lua_exception(struct session *session, char *message)
+void tcpm__lua_exception_about(struct tcpm__lua_session *session, uint64_t id, char *message)
 {
     if (session->muted)
         tcpm__lua_message_free(message);
     else
-        report(session, 0, message);
+        report(session, id, message);
+}
+
+void tcpm__lua_exception(struct tcpm__lua_session *session, char *message)
+{
+    tcpm__lua_exception_about(session, 0, message);
 }
 
 /* Ends a connection whose handler has raised. */
-static void fail_connection(struct session *session, uint64_t id)
+static void fail_connection(struct tcpm__lua_session *session, uint64_t id)
 {
-    tcpm_abort(session->core, (struct tcpm_id){id}, "a handler raised an error");
+    tcpm_abort(session->inner, (struct tcpm_id){id}, "a handler raised an error");
 }
 
-void tcpm__lua_exception_in(struct session *session, uint64_t id, int place, char *message)
+void tcpm__lua_exception_in(struct tcpm__lua_session *session, uint64_t id, int cell, char *message)
 {
-    struct slot *slot = session->muted ? NULL : tcpm__lua_slot(session->runtime, id);
+    struct tcpm__lua_slot *slot = session->muted ? NULL : tcpm__lua_slot_find(session->runtime, id);
+
     if (slot == NULL) {
         tcpm__lua_message_free(message);
         return;
     }
-    struct extra *extra = place == ON_DISCONNECTED ? NULL : tcpm__lua_extra(slot);
+    struct tcpm__lua_extra *extra = cell == ON_DISCONNECTED ? NULL : tcpm__lua_slot_extend(slot);
     if (extra != NULL)
         extra->failed = true;
-    if (report(session, id, message) && place != ON_DISCONNECTED && !session->muted)
+    if (report(session, id, message) && cell != ON_DISCONNECTED && !session->muted)
         fail_connection(session, id);
 }
 
 /* ---- errors in on_initialize: the report comes before the next event, disconnected ---- */
 
-void tcpm__lua_report_pending(struct session *session, struct slot *slot)
+void tcpm__lua_report_pending(struct tcpm__lua_session *session, struct tcpm__lua_slot *slot)
 {
     char *message = slot->extra->report;
+
     slot->extra->report = NULL;
     report(session, slot->id, message);
 }
 
-void tcpm__lua_exception_later(struct session *session, uint64_t id, char *message)
+void tcpm__lua_exception_later(struct tcpm__lua_session *session, uint64_t id, char *message)
 {
-    struct slot *slot = session->muted ? NULL : tcpm__lua_slot(session->runtime, id);
-    struct extra *extra = slot == NULL ? NULL : tcpm__lua_extra(slot);
+    struct tcpm__lua_slot *slot = session->muted ? NULL : tcpm__lua_slot_find(session->runtime, id);
+    struct tcpm__lua_extra *extra = slot == NULL ? NULL : tcpm__lua_slot_extend(slot);
+
     if (extra == NULL) {
         tcpm__lua_message_free(message);
-        tcpm_reset(session->core, (struct tcpm_id){id});
+        tcpm_reset(session->inner, (struct tcpm_id){id});
         return;
     }
     extra->failed = true;
@@ -117,9 +128,11 @@ void tcpm__lua_exception_later(struct session *session, uint64_t id, char *messa
 
 /* ---- fatal ---- */
 
-void tcpm__lua_fatal_error(struct runtime *rt, char *message)
+void tcpm__lua_fatal(struct tcpm__lua_runtime *rt, char *message)
 {
-    tcpm__lua_end_all(rt);
+    tcpm__lua_sessions_kill(rt);
+    tcpm__lua_timers_drop(rt);
+    tcpm__lua_children_drop(rt);
     if (rt->loop == NULL) {
         if (rt->exception != NULL)
             rt->exception(message, rt->exception_user);

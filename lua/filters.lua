@@ -1,11 +1,9 @@
 -- SPDX-License-Identifier: MIT
--- Specifications of filters: names with options, and objects. A built-in filter is userdata that C
--- makes of checked options; everything else is a table with the methods of a filter.
-local core, tcpmulti = ...
-local check = core.check
+-- Filters from their specifications, which are names with options, or objects. A built-in filter is
+-- userdata that C makes of checked options; every other filter is a table with the methods of one.
+local shared, tcpmulti = ...
+local check = shared.check
 local format = string.format
-
-local FILTER = 5
 
 local length = check.choice {
   u8 = "u8", u16be = "u16be", u16le = "u16le", u24be = "u24be", u24le = "u24le",
@@ -39,7 +37,7 @@ local kinds = {}
 
 -- Makes the userdata, or says why the options do not fit together.
 local function built_in(what, kind, options)
-  local filter, message = core.filter(kind, options)
+  local filter, message = shared.filter(kind, options)
   if not filter then return nil, what .. ": " .. message end
   return filter
 end
@@ -54,6 +52,12 @@ kinds.netstring = {
   example = "max_length = 100",
   options = { max_length = check.whole(1) },
   make = function(what, options) return built_in(what, "netstring", options) end,
+}
+
+kinds.resp = {
+  example = "max_length = 100",
+  options = { max_length = check.whole(1), max_elements = check.whole(1) },
+  make = function(what, options) return built_in(what, "resp", options) end,
 }
 
 kinds.line = {
@@ -103,10 +107,39 @@ kinds.block = {
     if o.offset and o.offset > 0 and not o.header then
       return nil, what .. ": offset needs header = true"
     end
-    if o.length_codec then return core.combinators.codec_block(o) end
+    if o.length_codec then return shared.combinators.codec_block(o) end
     o.header = o.header and 1 or 0
     return built_in(what, "block", o)
   end,
+}
+
+-- The constructor of a filter that is written in Lua. Most scripts use none of them.
+local function shipped(name)
+  name = name .. "_filter"
+  if not shared[name] then shared.load_filters() end
+  return shared[name]
+end
+
+kinds.reply = {
+  example = "max_length = 100",
+  options = { max_length = check.whole(1) },
+  make = function(_, options) return shipped "reply"(options) end,
+}
+
+kinds.dot = {
+  example = "max_length = 100",
+  options = { max_length = check.whole(1) },
+  make = function(_, options) return shipped "dot"(options) end,
+}
+
+kinds.http = {
+  example = "stream = true",
+  options = {
+    stream = check.boolean,
+    max_length = check.whole(1),
+    max_head = check.whole(1),
+  },
+  make = function(_, options) return shipped "http"(options) end,
 }
 
 local function get_and_put(name)
@@ -119,7 +152,7 @@ local function get_and_put(name)
       end
       local get, put = o.code or o.get, o.code or o.put
       if not get and not put then return nil, what .. ": get or put is missing" end
-      return core.combinators[name](get, put)
+      return shared.combinators[name](get, put)
     end,
   }
 end
@@ -132,11 +165,11 @@ kinds.record_block = {
   options = { block_size = check.whole(1), check_put = check.boolean },
   make = function(what, o)
     if not o.block_size then return nil, what .. ": block_size is missing" end
-    return core.combinators.record_block(o.block_size, o.check_put)
+    return shared.combinators.record_block(o.block_size, o.check_put)
   end,
 }
 
--- The number of filters in a list. nil, message: one is missing, as that of a misspelt variable.
+-- The number of filters in a list. nil, message: the list has a hole.
 local function count_filters(what, list)
   local count, last = 0, 0
   for key in pairs(list) do
@@ -159,17 +192,20 @@ kinds.stack = {
     local count, hole = count_filters(what, list)
     if not count then return nil, hole end
     for i = 1, count do
-      local stage, message = core.read_filter(format("%s: filter %d", what, i), list[i], nil,
+      local stage, message = shared.read_filter(format("%s: filter %d", what, i), list[i], nil,
         "neither")
       if not stage then return nil, message end
       stages[i] = stage
     end
     if #stages == 0 then return kinds.stream.make(what) end
-    return core.combinators.stack(stages)
+    return shared.combinators.stack(stages)
   end,
 }
 
-for _, name in ipairs { "line", "block", "netstring", "map", "grep", "record_block", "stack" } do
+for _, name in ipairs {
+  "line", "block", "netstring", "resp", "reply", "dot", "http", "map", "grep", "record_block",
+  "stack",
+} do
   check.add_place("the filter " .. name, kinds[name].options)
 end
 
@@ -178,7 +214,7 @@ end
 local defaults = {} -- [name] = the filter of that name without options
 
 local function make(what, name, options)
-  local canonical = core.aliases.filters[name] or name
+  local canonical = shared.aliases.filters[name] or name
   local kind = kinds[canonical]
   if not kind then
     return nil, format("%s: unknown filter %s%s", what, check.describe(name),
@@ -209,7 +245,7 @@ local function make_of_table(what, spec)
     end
   end
   if next(positional) ~= nil then
-    if (core.aliases.filters[spec[1]] or spec[1]) ~= "stack" then
+    if (shared.aliases.filters[spec[1]] or spec[1]) ~= "stack" then
       return nil, format("%s: options of %s have names, like { 'line', max_length = 100 }", what,
         check.describe(spec[1]))
     end
@@ -231,15 +267,19 @@ local function check_object(what, object, direction)
       return nil, format("%s: the filter has no method '%s'", what, name)
     end
   end
+  if object.finish ~= nil and type(object.finish) ~= "function" then
+    return nil, format("%s: finish of the filter is no function, but %s", what,
+      check.describe(object.finish))
+  end
   return object
 end
 
 -- A filter of any specification, for a direction: both, input, output, or neither of them (where
 -- it will be used shows later). nil, message for what is none.
-function core.read_filter(what, spec, options, direction)
+function shared.read_filter(what, spec, options, direction)
   if type(spec) == "string" then return make(what, spec, options) end
   if options ~= nil then return nil, what .. ": options go with the name of a filter" end
-  if core.is_filter(spec) then return spec end
+  if shared.is_filter(spec) then return spec end
   if type(spec) ~= "table" then
     return nil, format("%s: a name, { name, ... } or a filter expected, not %s", what,
       check.describe(spec))
@@ -254,8 +294,8 @@ function core.read_filter(what, spec, options, direction)
 end
 
 -- Called by methods in C, which the script has called: level 3.
-core[FILTER] = function(spec, options, direction)
-  local filter, message = core.read_filter("filter", spec, options, direction)
+function shared.filter_argument(spec, options, direction)
+  local filter, message = shared.read_filter("filter", spec, options, direction)
   if not filter then error(message, 3) end
   return filter
 end
@@ -285,6 +325,10 @@ constructor("stream")
 constructor("line")
 constructor("block")
 constructor("netstring")
+constructor("resp")
+constructor("reply")
+constructor("dot")
+constructor("http")
 constructor("map", two_functions)
 constructor("grep", two_functions)
 constructor("record_block", function(size, check_put)

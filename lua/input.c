@@ -1,21 +1,15 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Methods of cheaps that are about the input and the filters of a connection. A filter written in
- * Lua keeps bytes itself: what it holds counts as the connection's, and goes back to the core where
- * something is to come before it.
+ * Methods of cheaps about input and filters. A filter written in Lua keeps bytes itself: they count
+ * as the connection's pending input, and go back to the core when something is to come before them.
  */
-#include "lua_filter.h"
+#include "functions.h"
 
 #include <errno.h>
 #include <math.h>
 #include <stdio.h>
 
-static bool has_lua_input(const struct slot *slot)
-{
-    return slot->extra != NULL && slot->extra->input != NULL;
-}
-
-/* Of what puts bytes into the core: the limit is not that of send. */
+/* The result of calls that put bytes into the core, whose limit is not that of send. */
 static int input_result(lua_State *L, int result)
 {
     if (result != -ENOBUFS)
@@ -23,26 +17,27 @@ static int input_result(lua_State *L, int result)
     return tcpm__lua_failure_text(L, result, "all connections together hold as much as they may");
 }
 
-/* What a filter written in Lua still holds comes before what it has not been fed. */
-int tcpm__lua_cheap_pending(lua_State *L)
+/* Bytes that a filter written in Lua keeps come before bytes that it has not been fed. */
+static int cheap_pending(lua_State *L)
 {
     int code;
-    struct slot *slot = tcpm__lua_change(L, &code);
+    struct tcpm__lua_slot *slot = tcpm__lua_slot_to_change(L, &code);
     const void *bytes;
     size_t length;
+
     if (slot == NULL)
         return tcpm__lua_failure(L, code);
-    struct session *session = slot->session;
-    struct tcpm_id id = tcpm__lua_id(slot);
+    struct tcpm__lua_session *session = slot->session;
+    struct tcpm_id id = tcpm__lua_slot_id(slot);
     lua_settop(L, 1);
-    if (has_lua_input(slot)) {
+    if (tcpm__lua_slot_has_lua_input(slot)) {
         tcpm__lua_filter_push_pending(L, id.n);
-        if (tcpm__lua_slot(tcpm__lua_runtime(L), id.n) == NULL)
+        if (tcpm__lua_slot_find(tcpm__lua_runtime(L), id.n) == NULL)
             return tcpm__lua_stale(L);
     } else {
         lua_pushliteral(L, "");
     }
-    int result = tcpm_pending(session->core, id, &bytes, &length);
+    int result = tcpm_pending(session->inner, id, &bytes, &length);
     if (result < 0)
         return tcpm__lua_failure(L, result);
     lua_pushlstring(L, bytes, length);
@@ -50,82 +45,88 @@ int tcpm__lua_cheap_pending(lua_State *L)
     return 1;
 }
 
-int tcpm__lua_cheap_unread(lua_State *L)
+static int cheap_unread(lua_State *L)
 {
     int code;
+
     tcpm__lua_check_string(L, "what is put back");
     size_t length;
     const char *bytes = lua_tolstring(L, 2, &length);
-    struct slot *slot = tcpm__lua_change(L, &code);
+    struct tcpm__lua_slot *slot = tcpm__lua_slot_to_change(L, &code);
     if (slot == NULL)
         return tcpm__lua_failure(L, code);
-    struct tcpm_id id = tcpm__lua_id(slot);
+    struct tcpm_id id = tcpm__lua_slot_id(slot);
     lua_settop(L, 2);
-    if (has_lua_input(slot))
+    if (tcpm__lua_slot_has_lua_input(slot))
         return input_result(L, tcpm__lua_filter_unread(L, id.n, bytes, length));
-    return input_result(L, tcpm_unread(slot->session->core, id, bytes, length));
+    return input_result(L, tcpm_unread(slot->session->inner, id, bytes, length));
 }
 
-#define TAKE_LIMIT 1073741824.0
+enum { TAKE_LIMIT = 1073741824 };
 
-/* A number of bytes, or false: TCPM_NONE. */
+/* Reads a number of bytes, or false for TCPM_NONE. */
 static lua_Number check_count(lua_State *L)
 {
     bool undo = lua_isboolean(L, 2) && !lua_toboolean(L, 2);
     lua_Number count = undo ? TCPM_NONE : lua_tonumber(L, 2);
+
     if (undo || (lua_type(L, 2) == LUA_TNUMBER && count >= 0 && count == floor(count)))
         return count;
     tcpm__lua_check_cheap(L);
     return luaL_error(L, "%s: a whole number of bytes, 0 or more, or false expected, not %s",
-                      tcpm__lua_name(L), tcpm__lua_describe(L, 2));
+                      tcpm__lua_running_name(L), tcpm__lua_describe(L, 2));
 }
 
-int tcpm__lua_cheap_take(lua_State *L)
+static int cheap_take(lua_State *L)
 {
     int code, result = 0;
     lua_Number count = check_count(L);
-    struct slot *slot = tcpm__lua_change(L, &code);
+    struct tcpm__lua_slot *slot = tcpm__lua_slot_to_change(L, &code);
+
     if (slot == NULL)
         return tcpm__lua_failure(L, code);
-    if (count > TAKE_LIMIT) {
+    if (count > (lua_Number) TAKE_LIMIT) {
         char text[80];
-        snprintf(text, sizeof text, "a record of %.0f bytes, the limit is %.0f", count, TAKE_LIMIT);
+
+        snprintf(text, sizeof text, "a record of %.0f bytes, the limit is %d", count, TAKE_LIMIT);
         return tcpm__lua_failure_text(L, TCPM_ETOOLONG, text);
     }
-    struct session *session = slot->session;
-    struct tcpm_id id = tcpm__lua_id(slot);
+    struct tcpm__lua_session *session = slot->session;
+    struct tcpm_id id = tcpm__lua_slot_id(slot);
     lua_settop(L, 2);
-    if (has_lua_input(slot) && count != TCPM_NONE) {
+    if (tcpm__lua_slot_has_lua_input(slot) && count != TCPM_NONE) {
         result = tcpm__lua_filter_unread(L, id.n, "", 0);
-        if (result == 0 && tcpm__lua_slot(tcpm__lua_runtime(L), id.n) == NULL)
+        if (result == 0 && tcpm__lua_slot_find(tcpm__lua_runtime(L), id.n) == NULL)
             result = -ESTALE;
     }
     if (result == 0)
-        result = tcpm_take(session->core, id, (int64_t) count);
+        result = tcpm_take(session->inner, id, (int64_t) count);
     return input_result(L, result);
 }
 
-/* Puts at index 2 the filter that a call names: a spec there, options at 3. */
+/* Replaces the spec at index 2, with options at 3, by the filter that they name. */
 static void read_filter(lua_State *L, const char *direction)
 {
     if (lua_gettop(L) == 2 && tcpm__lua_is_filter_at(L, 2))
-        return; /* checked when it was made */
+        return; /* already checked, when it was made */
     tcpm__lua_check_cheap(L);
     lua_settop(L, 3);
-    lua_rawgeti(L, lua_upvalueindex(UP_CORE), PART_FILTER);
+    lua_rawgeti(L, lua_upvalueindex(UP_SHARED), PART_FILTER);
     lua_insert(L, 2);
     lua_pushstring(L, direction);
     lua_call(L, 3, 1);
 }
 
-/* Of the core, which then goes through what it has once more, and here. */
-static int set_filters(struct slot *slot, int input, int output, const struct filter_pair *filters)
+/* Sets the filters in the core, which cuts its input once more, and in the binding. */
+static int set_filters(struct tcpm__lua_slot *slot, int input, int output,
+                       const struct tcpm__lua_filter_pair *filters)
 {
-    struct extra *extra = tcpm__lua_extra(slot);
+    struct tcpm__lua_extra *extra = tcpm__lua_slot_extend(slot);
+
     if (extra == NULL)
         return -ENOMEM;
-    int result =
-        tcpm_filter_set(slot->session->core, tcpm__lua_id(slot), filters->input, filters->output);
+    int result = tcpm_filter_set(slot->session->inner, tcpm__lua_slot_id(slot), filters->input,
+                                 filters->output);
     if (result < 0)
         return result;
     if (input != 0)
@@ -135,27 +136,29 @@ static int set_filters(struct slot *slot, int input, int output, const struct fi
     return 0;
 }
 
-/* Replaces filters; input and output are stack indices or 0. What an old one written in Lua holds
-   goes back to the core before, so that a refusal there changes nothing. */
+/* Replaces filters; input and output are stack indices or 0. Bytes that an old filter written in
+   Lua keeps go back to the core first, so that a refusal changes nothing. */
 static int switch_filters(lua_State *L, int input, int output)
 {
     int result;
-    struct slot *slot = tcpm__lua_change(L, &result);
+    struct tcpm__lua_slot *slot = tcpm__lua_slot_to_change(L, &result);
+
     if (slot == NULL)
         return tcpm__lua_failure(L, result);
-    struct tcpm_id id = tcpm__lua_id(slot);
-    bool old = input != 0 && has_lua_input(slot);
+    struct tcpm_id id = tcpm__lua_slot_id(slot);
+    bool old = input != 0 && tcpm__lua_slot_has_lua_input(slot);
     result = old ? tcpm__lua_filter_lend(L, id.n) : 0;
     size_t length = 0;
     const char *held = old && result == 0 ? lua_tolstring(L, -1, &length) : "";
-    struct filter_pair filters = {0};
+    struct tcpm__lua_filter_pair filters = {0};
     if (result == 0)
-        result = tcpm__lua_filter_pair(L, id.n, NULL, input, output, &filters);
-    slot = tcpm__lua_slot(tcpm__lua_runtime(L), id.n); /* a filter may have done anything */
+        result = tcpm__lua_filter_pair_open(L, id.n, NULL, input, output, &filters);
+    /* A filter's function may have done anything. */
+    slot = tcpm__lua_slot_find(tcpm__lua_runtime(L), id.n);
     if (result == 0 && slot == NULL)
         result = -ESTALE;
     if (result == 0 && length > 0)
-        result = tcpm_unread(slot->session->core, id, held, length);
+        result = tcpm_unread(slot->session->inner, id, held, length);
     bool moved = result == 0 && length > 0;
     if (result == 0)
         result = set_filters(slot, input, output, &filters);
@@ -165,20 +168,63 @@ static int switch_filters(lua_State *L, int input, int output)
     return input_result(L, result);
 }
 
-int tcpm__lua_cheap_filter(lua_State *L)
+/* Pushes the filter in use: the object that was given, or a built-in filter like the one given. */
+static int push_used(lua_State *L, const struct tcpm__lua_slot *slot, bool input)
 {
+    const struct tcpm__lua_extra *extra = slot->extra;
+    const struct tcpm__lua_filter *own =
+        extra == NULL ? NULL : (input ? extra->input : extra->output);
+
+    if (own == NULL)
+        return tcpm__lua_filter_push_built_in(L, slot->session->inner, tcpm__lua_slot_id(slot),
+                                              input);
+    tcpm__lua_filter_push_value(L, own, VALUE_TEMPLATE);
+    return 0;
+}
+
+/* Without an argument the methods below are getters. */
+static int get_filters(lua_State *L, bool input, bool output)
+{
+    const struct tcpm__lua_slot *slot = tcpm__lua_slot_to_read(L);
+    int result = slot == NULL ? -ESTALE : 0;
+
+    if (result == 0 && input)
+        result = push_used(L, slot, true);
+    if (result == 0 && output)
+        result = push_used(L, slot, false);
+    return result < 0 ? tcpm__lua_failure(L, result) : input + output;
+}
+
+static int cheap_filter(lua_State *L)
+{
+    if (lua_gettop(L) == 1)
+        return get_filters(L, true, true);
     read_filter(L, "both");
     return switch_filters(L, 2, 2);
 }
 
-int tcpm__lua_cheap_input_filter(lua_State *L)
+static int cheap_input_filter(lua_State *L)
 {
+    if (lua_gettop(L) == 1)
+        return get_filters(L, true, false);
     read_filter(L, "input");
     return switch_filters(L, 2, 0);
 }
 
-int tcpm__lua_cheap_output_filter(lua_State *L)
+static int cheap_output_filter(lua_State *L)
 {
+    if (lua_gettop(L) == 1)
+        return get_filters(L, false, true);
     read_filter(L, "output");
     return switch_filters(L, 0, 2);
 }
+
+const luaL_Reg tcpm__lua_input_methods[] = {
+    {"pending", cheap_pending},
+    {"unread", cheap_unread},
+    {"take", cheap_take},
+    {"filter", cheap_filter},
+    {"input_filter", cheap_input_filter},
+    {"output_filter", cheap_output_filter},
+    {NULL, NULL},
+};

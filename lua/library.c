@@ -1,19 +1,21 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The standard library as the parts written in Lua see it: functions of their own, so that nothing
- * a script has done to its globals, to the tables of the libraries or to the metatable of strings
- * reaches them, also where it did that before the module was opened.
+ * The standard library for the parts written in Lua: functions of their own, out of reach of the
+ * script, whatever it has done to its globals, to the tables of the libraries or to the metatable
+ * of strings, even before the module was opened.
  *
  * LuaJIT registers its libraries in the globals of the running thread and in two tables of the
- * registry, and string sets the metatable of strings. Here they are opened in a thread with globals
- * of its own, and everything else is put back.
+ * registry, and string sets the metatable of strings. Here the libraries are opened in a thread
+ * with globals of its own, and everything else is put back.
  */
-#include "binding.h"
+#include "functions.h"
 
+#include <luajit.h>
 #include <lualib.h>
 
-/* next and pairs of the parts. Those of LuaJIT are compiled into loops which, in Debian 12's
-   LuaJIT, now and then see a wrong key or value: an option that was not in the table, or none. */
+/* The functions next and pairs for the parts. LuaJIT compiles its own into loops which, in Debian
+   12's version, now and then see a wrong key or value: an option that was not in the table, or
+   none. */
 static int next_key(lua_State *L)
 {
     luaL_checktype(L, 1, LUA_TTABLE);
@@ -24,30 +26,50 @@ static int next_key(lua_State *L)
     return 1;
 }
 
+static int switch_compiler_off(lua_State *L)
+{
+    luaJIT_setmode(L, 1, LUAJIT_MODE_FUNC | LUAJIT_MODE_OFF);
+    return 0;
+}
+
+/* The calling function is not compiled from now on. Around its calls of next_key, LuaJIT would make
+   new machine code at nearly every call of create, which took many times as long as the work. A
+   finaliser may not switch the compiler; then a later call does. */
+static void interpret_caller(lua_State *L)
+{
+    lua_Debug caller;
+
+    if (lua_getstack(L, 1, &caller) == 0)
+        return;
+    lua_pushcfunction(L, switch_compiler_off);
+    lua_getinfo(L, "f", &caller);
+    lua_pcall(L, 1, 0, 0);
+    lua_settop(L, 1);
+}
+
 static int each_pair(lua_State *L)
 {
     luaL_checktype(L, 1, LUA_TTABLE);
     lua_settop(L, 1);
+    interpret_caller(L);
     lua_pushcfunction(L, next_key);
     lua_insert(L, 1);
     lua_pushnil(L);
     return 3;
 }
 
-/* In a thread with empty globals; leaves a table of what the parts use. */
+/* Runs in a thread with empty globals. Leaves a table with the functions that the parts use. */
 static int open_libraries(lua_State *L)
 {
     static const lua_CFunction libraries[] = {
-        luaopen_base,
-        luaopen_string,
-        luaopen_table,
-        luaopen_math,
+        luaopen_base, luaopen_string, luaopen_table, luaopen_math, luaopen_debug,
     };
     static const char *const names[] = {
-        "error",  "getmetatable", "ipairs",   "math",         "pcall",
-        "rawget", "rawset",       "select",   "setmetatable", "string",
-        "table",  "tonumber",     "tostring", "type",         "unpack",
+        "coroutine", "debug",    "error",    "getmetatable", "ipairs",       "math",
+        "pcall",     "rawget",   "rawset",   "select",       "setmetatable", "string",
+        "table",     "tonumber", "tostring", "type",         "unpack",       "xpcall",
     };
+
     for (size_t i = 0; i < sizeof libraries / sizeof *libraries; i++) {
         lua_pushcfunction(L, libraries[i]);
         lua_call(L, 0, 0);
@@ -64,8 +86,7 @@ static int open_libraries(lua_State *L)
     return 1;
 }
 
-/* Sets registry[key] = value, both by their stack indices; where the key is there already, this
-   needs no memory. */
+/* Sets registry[key] = value, both given by stack index. Needs no memory if the key exists. */
 static void set_registry(lua_State *L, int key, int value)
 {
     lua_pushvalue(L, key);
@@ -73,7 +94,7 @@ static void set_registry(lua_State *L, int key, int value)
     lua_rawset(L, LUA_REGISTRYINDEX);
 }
 
-/* Pushes the key and what the registry has there. */
+/* Pushes the key, and the registry's value for it. Gives the index of the key. */
 static int push_registry(lua_State *L, const char *name)
 {
     lua_pushstring(L, name);

@@ -1,16 +1,16 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Standard input is shared: with the shell that started us, with what runs beside us in its
- * pipeline, often with standard output. O_NONBLOCK belongs to what is shared, so it is never set
- * there. A pipe or a terminal is opened a second time through /proc, and what that gives is ours
- * alone. What cannot be opened again (a socket, a terminal of another user, no /proc) is read only
- * when poll says that a read will not wait, by recv without blocking where it is a socket.
+ * Standard input is shared: with the shell that started the program, with its neighbours in a
+ * pipeline, often with standard output. O_NONBLOCK is a property of the shared description, so it
+ * is never set there. A pipe or a terminal is opened a second time through /proc, which gives a
+ * description of our own. If that is impossible (a socket, a terminal of another user, no /proc),
+ * input is read only when poll says that a read will not wait, and from a socket by a recv that
+ * does not block.
  *
- * libuv makes what it polls non-blocking, so it gets an epoll set of ours instead.
+ * uv_poll_init makes its descriptor non-blocking, so a description that nobody shares stands in for
+ * the shared one while uv_poll_init runs.
  */
 #include "lines.h"
-
-#include "tcpmulti.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -19,68 +19,87 @@
 #include <stdio_ext.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/epoll.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
-#define READ_SIZE 65536
+#include "tcpmulti.h"
+
+enum { READ_SIZE = 65536 };
 
 /* ---- opening ---- */
 
-/* A descriptor for what 0 is. Negative: -errno. */
-static int open_source(struct lines *lines)
+/* Opens what descriptor 0 refers to a second time. */
+static int open_again(void)
 {
-    struct stat status;
-    if (fstat(STDIN_FILENO, &status) < 0)
-        return -errno;
-    lines->kind = S_ISSOCK(status.st_mode) ? SOURCE_SOCKET : SOURCE_SHARED;
-    if (S_ISFIFO(status.st_mode) || isatty(STDIN_FILENO)) {
-        lines->descriptor = open("/proc/self/fd/0", O_RDONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
-        if (lines->descriptor >= 0) {
-            lines->kind = SOURCE_OWN;
-            return 0;
-        }
-    }
-    lines->descriptor = fcntl(STDIN_FILENO, F_DUPFD_CLOEXEC, 3);
-    return lines->descriptor < 0 ? -errno : 0;
+    return open("/proc/self/fd/0", O_RDONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
 }
 
-static int open_set(struct lines *lines)
+/* Returns one end of a pipe without another end. */
+static int open_stand_in(void)
 {
-    struct epoll_event event = {.events = EPOLLIN};
-    lines->set = epoll_create1(EPOLL_CLOEXEC);
-    if (lines->set < 0)
-        return -errno;
-    if (epoll_ctl(lines->set, EPOLL_CTL_ADD, lines->descriptor, &event) == 0)
-        return 0;
-    if (errno != EPERM && errno != EBADF)
-        return -errno;
-    close(lines->set);
-    lines->set = -1;
-    lines->kind = SOURCE_READY;
-    return 0;
+    int ends[2];
+
+    if (pipe2(ends, O_CLOEXEC) < 0)
+        return -1;
+    close(ends[1]);
+    return ends[0];
 }
 
-int tcpm__lines_open(struct lines *lines)
+/* Says how to read standard input, provided that libuv can poll it. again: what open_again has
+   returned. A file or device that cannot be opened again counts as one that libuv cannot poll. */
+static enum tcpm__lines_kind choose_kind(int again)
 {
-    *lines = (struct lines){.descriptor = -1, .set = -1};
-    int result = open_source(lines);
+    struct stat status = {0};
+
+    fstat(STDIN_FILENO, &status);
+    bool stream = S_ISFIFO(status.st_mode) || isatty(STDIN_FILENO);
+    if (again >= 0 && stream)
+        return SOURCE_OWN;
+    if ((fcntl(STDIN_FILENO, F_GETFL) & O_PATH) != 0) /* libuv aborts when epoll says EBADF */
+        return SOURCE_READY;
+    if (S_ISSOCK(status.st_mode))
+        return SOURCE_SOCKET;
+    return again >= 0 || stream ? SOURCE_SHARED : SOURCE_READY;
+}
+
+/* Lets the loop know lines->descriptor, which refers to the guard while uv_poll_init runs. libuv
+   refuses a guard of which a read never waits by -EPERM: the kind stays SOURCE_READY. */
+static int init_poll(struct tcpm__lines *lines, enum tcpm__lines_kind kind, int guard,
+                     uv_loop_t *loop, uv_poll_t *poll)
+{
+    if (dup3(guard, lines->descriptor, O_CLOEXEC) < 0)
+        return -errno;
+    int result = uv_poll_init(loop, poll, lines->descriptor);
     if (result == 0)
-        result = open_set(lines);
-    if (result < 0)
-        tcpm__lines_close(lines);
+        lines->kind = kind;
+    if (kind != SOURCE_OWN && dup3(STDIN_FILENO, lines->descriptor, O_CLOEXEC) < 0)
+        return -errno;
+    return result == -EPERM ? 0 : result;
+}
+
+int tcpm__lines_open(struct tcpm__lines *lines, uv_loop_t *loop, uv_poll_t *poll)
+{
+    *lines = (struct tcpm__lines){.kind = SOURCE_READY};
+    lines->descriptor = fcntl(STDIN_FILENO, F_DUPFD_CLOEXEC, STDERR_FILENO + 1);
+    if (lines->descriptor < 0)
+        return -errno;
+    int again = open_again();
+    enum tcpm__lines_kind kind = choose_kind(again);
+    int guard = again >= 0 ? again : open_stand_in();
+    if (guard < 0)
+        return -errno;
+    int result = kind == SOURCE_READY ? 0 : init_poll(lines, kind, guard, loop, poll);
+    close(guard);
     return result;
 }
 
-void tcpm__lines_close(struct lines *lines)
+void tcpm__lines_close(struct tcpm__lines *lines)
 {
-    if (lines->set >= 0)
-        close(lines->set);
     if (lines->descriptor >= 0)
         close(lines->descriptor);
     free(lines->bytes);
-    *lines = (struct lines){.descriptor = -1, .set = -1};
+    *lines = (struct tcpm__lines){.descriptor = -1};
 }
 
 /* ---- reading ---- */
@@ -88,10 +107,11 @@ void tcpm__lines_close(struct lines *lines)
 static bool readable(int descriptor)
 {
     struct pollfd input = {.fd = descriptor, .events = POLLIN};
+
     return poll(&input, 1, 0) == 1;
 }
 
-static ssize_t read_source(const struct lines *lines, char *bytes, size_t size)
+static ssize_t read_source(const struct tcpm__lines *lines, char *bytes, size_t size)
 {
     if (lines->kind == SOURCE_SOCKET)
         return recv(lines->descriptor, bytes, size, MSG_DONTWAIT);
@@ -102,8 +122,8 @@ static ssize_t read_source(const struct lines *lines, char *bytes, size_t size)
     return read(lines->descriptor, bytes, size);
 }
 
-/* For so many bytes more. */
-static bool make_room(struct lines *lines, size_t size)
+/* Makes room for size bytes more. False: no memory. */
+static bool make_room(struct tcpm__lines *lines, size_t size)
 {
     if (lines->start > 0) {
         memmove(lines->bytes, lines->bytes + lines->start, lines->end - lines->start);
@@ -120,7 +140,7 @@ static bool make_room(struct lines *lines, size_t size)
     return true;
 }
 
-int tcpm__lines_begin(struct lines *lines)
+int tcpm__lines_begin(struct tcpm__lines *lines)
 {
     flockfile(stdin);
     size_t size = (size_t) (stdin->_IO_read_end - stdin->_IO_read_ptr);
@@ -134,16 +154,17 @@ int tcpm__lines_begin(struct lines *lines)
     return room ? 0 : -ENOMEM;
 }
 
-void tcpm__lines_leave(struct lines *lines)
+void tcpm__lines_leave(struct tcpm__lines *lines)
 {
     size_t held = lines->end - lines->start;
+
     if (lines->kind != SOURCE_READY || held == 0 ||
         lseek(lines->descriptor, -(off_t) held, SEEK_CUR) < 0)
         return;
     lines->start = lines->end = lines->searched = 0;
 }
 
-bool tcpm__lines_read(struct lines *lines)
+bool tcpm__lines_read(struct tcpm__lines *lines)
 {
     if (!make_room(lines, READ_SIZE)) {
         lines->error = -ENOMEM;
@@ -164,16 +185,17 @@ bool tcpm__lines_read(struct lines *lines)
 
 /* ---- lines ---- */
 
-/* Takes so many bytes out. */
-static void pass(struct lines *lines, size_t count)
+/* Drops the first count bytes. */
+static void pass(struct tcpm__lines *lines, size_t count)
 {
     lines->start += count;
     lines->searched = 0;
 }
 
-static const char *find_newline(struct lines *lines)
+static const char *find_newline(struct tcpm__lines *lines)
 {
     size_t held = lines->end - lines->start;
+
     if (lines->searched == held)
         return NULL;
     const char *from = lines->bytes + lines->start + lines->searched;
@@ -183,14 +205,14 @@ static const char *find_newline(struct lines *lines)
     return newline;
 }
 
-static enum found too_long(struct lines *lines, size_t passed, bool skipping)
+static enum tcpm__lines_found too_long(struct tcpm__lines *lines, size_t passed, bool skipping)
 {
     pass(lines, passed);
     lines->skipping = skipping;
     return FOUND_TOO_LONG;
 }
 
-static enum found find_end(struct lines *lines, int *error)
+static enum tcpm__lines_found find_end(struct tcpm__lines *lines, int *error)
 {
     if (!lines->ended)
         return FOUND_NOTHING;
@@ -200,12 +222,13 @@ static enum found find_end(struct lines *lines, int *error)
     return FOUND_END;
 }
 
-/* No newline is there: the last line, if any, ends with the input. */
-static enum found find_last(struct lines *lines, size_t max_length, const char **bytes,
-                            size_t *length, int *error)
+/* There is no newline: the last line, if any, ends with the input. */
+static enum tcpm__lines_found find_last(struct tcpm__lines *lines, size_t max_length,
+                                        const char **bytes, size_t *length, int *error)
 {
     size_t held = lines->end - lines->start;
-    if (held > max_length + !lines->ended) /* a CR at its end may yet be part of the line's end */
+
+    if (held > max_length + !lines->ended) /* a CR at the end may yet belong to the line's end */
         return too_long(lines, held, !lines->ended);
     if (!lines->ended || held == 0)
         return find_end(lines, error);
@@ -215,9 +238,10 @@ static enum found find_last(struct lines *lines, size_t max_length, const char *
     return FOUND_LINE;
 }
 
-static void skip_line(struct lines *lines)
+static void skip_line(struct tcpm__lines *lines)
 {
     const char *newline = find_newline(lines);
+
     if (newline == NULL) {
         pass(lines, lines->end - lines->start);
         return;
@@ -226,8 +250,8 @@ static void skip_line(struct lines *lines)
     lines->skipping = false;
 }
 
-enum found tcpm__lines_next(struct lines *lines, size_t max_length, const char **bytes,
-                            size_t *length, int *error)
+enum tcpm__lines_found tcpm__lines_next(struct tcpm__lines *lines, size_t max_length,
+                                        const char **bytes, size_t *length, int *error)
 {
     if (lines->skipping)
         skip_line(lines);

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Lines of standard input as bytes: opening, reading without ever blocking, finding ends of lines.
- * Knows no session and no Lua. What was read stays here until it is asked for, whoever asks.
+ * No sessions and no Lua here. Bytes that were read stay here until somebody asks for them, whoever
+ * that is.
  */
 #ifndef TCPM_LUA_LINES_H
 #define TCPM_LUA_LINES_H
@@ -9,39 +10,46 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-enum source_kind {
-    SOURCE_READY,  /* a file, /dev/null: epoll does not take it, a read never waits */
+#include <uv.h>
+
+enum tcpm__lines_kind {
+    SOURCE_READY,  /* a file, /dev/null: a read never waits, and libuv cannot poll it */
     SOURCE_OWN,    /* opened a second time by us, non-blocking */
-    SOURCE_SOCKET, /* shared; each read says that it must not block */
-    SOURCE_SHARED, /* shared and blocking: read only while poll says so */
+    SOURCE_SOCKET, /* shared with others; each read says that it must not block */
+    SOURCE_SHARED, /* blocking, and other processes have it too: read only while poll
+                       reports input */
 };
 
-struct lines {
-    enum source_kind kind;
+struct tcpm__lines {
+    enum tcpm__lines_kind kind;
     int descriptor;
-    int set;       /* an epoll set of our own that the loop can poll; SOURCE_READY: -1 */
-    bool ended;    /* the last read found the end, or error */
-    bool skipping; /* the rest of a line that was too long is passed over */
-    int error;     /* why it ended; 0: the end of the file */
-    char *bytes;   /* read, not yet given out: from start to end */
+    bool ended;    /* the last read found the end or an error */
+    bool skipping; /* dropping the rest of a line that was too long */
+    int error;     /* reason of the end; 0: end of file */
+    char *bytes;   /* bytes read and not yet given out: from start to end */
     size_t start, end, capacity;
-    size_t searched; /* of these, so many hold no newline */
+    size_t searched; /* number of those bytes that are known to hold no newline */
 };
 
-enum found { FOUND_NOTHING, FOUND_LINE, FOUND_TOO_LONG, FOUND_END };
+enum tcpm__lines_found { FOUND_NOTHING, FOUND_LINE, FOUND_TOO_LONG, FOUND_END };
 
-int tcpm__lines_open(struct lines *lines); /* 0, or a negative errno */
-void tcpm__lines_close(struct lines *lines);
-/* Somebody begins to read lines: what C's stream has read ahead, for io.read, is the first of them.
-   0, or -ENOMEM. */
-int tcpm__lines_begin(struct lines *lines);
-/* Nobody reads them any more: a file is left where that was, for whoever reads it next. */
-void tcpm__lines_leave(struct lines *lines);
-/* Reads once. False: there is nothing to read now, or ended is set. */
-bool tcpm__lines_read(struct lines *lines);
-/* The next line without its end, valid until the next read. A line longer than max_length is passed
-   over. After FOUND_END, whose reason is *error, reading may go on: a terminal can. */
-enum found tcpm__lines_next(struct lines *lines, size_t max_length, const char **bytes,
-                            size_t *length, int *error);
+/* Opens standard input, and initialises poll for lines->descriptor unless the kind is SOURCE_READY.
+   Returns 0 or a negative errno. A poll that is initialised must be closed before the lines are,
+   also when this function has failed. */
+int tcpm__lines_open(struct tcpm__lines *lines, uv_loop_t *loop, uv_poll_t *poll);
+void tcpm__lines_close(struct tcpm__lines *lines);
+/* A reader begins. Bytes that C's stream stdin has read ahead, for io.read, become the first ones
+   here. 0, or -ENOMEM. */
+int tcpm__lines_begin(struct tcpm__lines *lines);
+/* The reader stops. A file's position is set back to the first byte that was not given out, for the
+   next reader. */
+void tcpm__lines_leave(struct tcpm__lines *lines);
+/* Reads once. False: there is nothing to read now, or ended was set. */
+bool tcpm__lines_read(struct tcpm__lines *lines);
+/* Finds the next line, without its end; valid until the next read. A line longer than max_length is
+   dropped. FOUND_END: *ret_error is the reason, 0 for the end of file; reading may go on after it,
+   which a terminal allows. */
+enum tcpm__lines_found tcpm__lines_next(struct tcpm__lines *lines, size_t max_length,
+                                        const char **bytes, size_t *length, int *error);
 
 #endif

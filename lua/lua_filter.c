@@ -1,95 +1,92 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Filters written in Lua, as one kind of the core's filters. Each connection gets a clone of the
- * script's object; it keeps what it is fed itself, so all bytes count as used at once, and what it
- * has not made a record of goes back to the core when the filter is replaced. A record is any Lua
- * value: the core is given a token, and the value waits beside the object until the input event.
+ * script's object. The object keeps the input it is fed, so for the core all bytes count as used at
+ * once; bytes that are in no record yet go back to the core when the filter is replaced. A record
+ * may be any Lua value: the core is given a token, and the value waits in the filter's table until
+ * the event input.
  *
- * Functions of a filter run inside calls of the core, so while one runs, its connection is busy.
+ * Functions of a filter run inside calls of the core, so the connection is busy while one runs.
  */
 #include "lua_filter.h"
-#include "protect.h"
 
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
-struct lua_filter {
-    struct link *link;
-    size_t references; /* of its connection, and of the core */
-    int anchor;        /* { [HELD_OBJECT] = …, … } */
-    uint64_t id;       /* its connection; 0: not yet in use */
-    char *message;     /* of what its last function refused */
-    int code;          /* and its error */
+struct tcpm__lua_filter {
+    struct tcpm__lua_link *link;
+    size_t references; /* held by the connection and by the core */
+    int anchor;        /* table of the filter's values, by enum tcpm__lua_filter_value */
+    uint64_t id;       /* the connection; 0: not yet in use */
+    char *message;     /* why the last function refused something; NULL: it did not */
+    int code;          /* error of that refusal */
     bool raised;       /* put raised: the connection is to end */
-    bool lent;         /* the core swallows a byte for the object, which has not heard of it yet */
-    const void *token; /* what the core knows as the record that waits: its self */
+    /* The core swallows a byte for the object, which has not been told the outcome yet */
+    bool lent;
+    const void *token; /* the record that the core has for the value that waits */
 };
 
-static struct runtime *runtime_of(const struct lua_filter *filter)
+static struct tcpm__lua_runtime *runtime_of(const struct tcpm__lua_filter *filter)
 {
     return filter->link->runtime;
 }
 
-static struct slot *slot_of(const struct lua_filter *filter)
+static struct tcpm__lua_slot *slot_of(const struct tcpm__lua_filter *filter)
 {
-    struct runtime *rt = runtime_of(filter);
-    return rt == NULL ? NULL : tcpm__lua_slot(rt, filter->id);
+    struct tcpm__lua_runtime *rt = runtime_of(filter);
+
+    return rt == NULL ? NULL : tcpm__lua_slot_find(rt, filter->id);
 }
 
-struct lua_filter *tcpm__lua_filter_keep(struct lua_filter *filter)
+struct tcpm__lua_filter *tcpm__lua_filter_keep(struct tcpm__lua_filter *filter)
 {
     if (filter != NULL)
         filter->references++;
     return filter;
 }
 
-void tcpm__lua_filter_drop(struct lua_filter *filter)
+void tcpm__lua_filter_drop(struct tcpm__lua_filter *filter)
 {
+    TCPM__LUA_ASSERT(filter == NULL || filter->references > 0);
     if (filter == NULL || --filter->references > 0)
         return;
     if (filter->link->runtime != NULL)
-        tcpm__lua_unref(filter->link->runtime, filter->anchor);
+        tcpm__lua_anchor_drop(filter->link->runtime, filter->anchor);
     tcpm__lua_link_drop(filter->link);
     tcpm__lua_message_free(filter->message);
     free(filter);
 }
 
-void tcpm__lua_filter_attach(struct lua_filter *filter, uint64_t id)
+void tcpm__lua_filter_attach(struct tcpm__lua_filter *filter, uint64_t id)
 {
     if (filter != NULL)
         filter->id = id;
 }
 
-bool tcpm__lua_filter_busy(const struct runtime *rt, uint64_t id)
+static struct tcpm__lua_session *session_of(const struct tcpm__lua_filter *filter)
 {
-    for (const struct filter_call *call = rt->filtering; call != NULL; call = call->outer)
-        if (call->id == id)
-            return true;
-    return false;
-}
+    const struct tcpm__lua_slot *slot = slot_of(filter);
 
-struct session *tcpm__lua_filter_session(const struct lua_filter *filter)
-{
-    const struct slot *slot = slot_of(filter);
     return slot == NULL ? NULL : slot->session;
 }
 
-bool tcpm__lua_filter_token(const struct lua_filter *filter, const void *record)
+bool tcpm__lua_filter_is_token(const struct tcpm__lua_filter *filter, const void *record)
 {
     return filter != NULL && record == filter->token;
 }
 
-/* Pushes one of the values that wait beside the object. */
-void tcpm__lua_filter_push_held(lua_State *L, const struct lua_filter *filter, enum held which)
+void tcpm__lua_filter_push_value(lua_State *L, const struct tcpm__lua_filter *filter,
+                                 enum tcpm__lua_filter_value which)
 {
     lua_rawgeti(L, lua_upvalueindex(UP_ANCHORS), filter->anchor);
     lua_rawgeti(L, -1, (int) which);
     lua_remove(L, -2);
 }
 
-/* Puts the value on top of the stack there; the anchor's array has room for it. */
-void tcpm__lua_filter_set_held(lua_State *L, const struct lua_filter *filter, enum held which)
+/* Pops the value. The table has room for it, so nothing is allocated. */
+void tcpm__lua_filter_set_value(lua_State *L, const struct tcpm__lua_filter *filter,
+                                enum tcpm__lua_filter_value which)
 {
     lua_rawgeti(L, lua_upvalueindex(UP_ANCHORS), filter->anchor);
     lua_insert(L, -2);
@@ -97,17 +94,17 @@ void tcpm__lua_filter_set_held(lua_State *L, const struct lua_filter *filter, en
     lua_pop(L, 1);
 }
 
-void tcpm__lua_filter_push_record(lua_State *L, struct lua_filter *filter)
+void tcpm__lua_filter_push_record(lua_State *L, struct tcpm__lua_filter *filter)
 {
-    tcpm__lua_filter_push_held(L, filter, HELD_RECORD);
+    tcpm__lua_filter_push_value(L, filter, VALUE_RECORD);
     lua_pushboolean(L, 0);
-    tcpm__lua_filter_set_held(L, filter, HELD_RECORD);
+    tcpm__lua_filter_set_value(L, filter, VALUE_RECORD);
 }
 
-/* Pushes object:name, object; false: it has no such method, nothing is pushed. */
-bool tcpm__lua_filter_push_method(lua_State *L, const struct lua_filter *filter, const char *name)
+bool tcpm__lua_filter_push_method(lua_State *L, const struct tcpm__lua_filter *filter,
+                                  const char *name)
 {
-    tcpm__lua_filter_push_held(L, filter, HELD_OBJECT);
+    tcpm__lua_filter_push_value(L, filter, VALUE_OBJECT);
     lua_getfield(L, -1, name);
     if (lua_isnil(L, -1)) {
         lua_pop(L, 2);
@@ -119,19 +116,21 @@ bool tcpm__lua_filter_push_method(lua_State *L, const struct lua_filter *filter,
 
 /* ---- calls ---- */
 
-/* Keeps message as that of the filter, one line of it. */
-static void set_message(struct lua_filter *filter, const char *text, size_t length)
+/* Keeps the first line of text as the filter's message. */
+static void set_message(struct tcpm__lua_filter *filter, const char *text, size_t length)
 {
     const char *end = memchr(text, '\n', length);
+
     tcpm__lua_message_free(filter->message);
     filter->message = tcpm__lua_message_copy(text, end == NULL ? length : (size_t) (end - text));
 }
 
-/* nil, message or nil, message, errname of a method, on top of the stack, is a refusal: its code.
-   nil alone is none: 0. */
-static int refusal(lua_State *L, struct lua_filter *filter)
+/* Reads a method's three results on top of the stack. nil, message and nil, message, errname are
+   refusals: gives their error. nil alone is no refusal: gives 0. */
+static int refusal(lua_State *L, struct tcpm__lua_filter *filter)
 {
     size_t length;
+
     if (lua_isnil(L, -2))
         return 0;
     const char *text = lua_tolstring(L, -2, &length);
@@ -143,6 +142,7 @@ static int refusal(lua_State *L, struct lua_filter *filter)
     filter->code = TCPM_EFILTER;
     if (!lua_isnil(L, -1)) {
         const char *name = lua_tostring(L, -1);
+
         filter->code = name == NULL ? 0 : tcpm_error_code(name);
         if (filter->code == 0)
             luaL_error(L, "the filter gave an unknown error name, %s", tcpm__lua_describe(L, -1));
@@ -150,22 +150,25 @@ static int refusal(lua_State *L, struct lua_filter *filter)
     return filter->code;
 }
 
-/* Runs a function of a filter. TCPM_EFILTER: it raised; the report waits for the error event. */
-static int run_filter(struct runtime *rt, struct filter_call *call)
+/* Runs a function of a filter. TCPM_EFILTER: the function raised, and the report waits for the
+   event error. */
+static int run_filter(struct tcpm__lua_runtime *rt, struct tcpm__lua_filter_call *call)
 {
-    struct session *owner = tcpm__lua_filter_session(call->filter);
+    struct tcpm__lua_session *owner = session_of(call->filter);
+
     call->id = call->filter->id;
     call->outer = rt->filtering;
     rt->filtering = call;
     char *message = tcpm__lua_protect(rt, owner == NULL ? rt->owner : owner, &call->call);
+    TCPM__LUA_ASSERT(rt->filtering == call);
     rt->filtering = call->outer;
     if (message == NULL)
         return call->result;
     set_message(call->filter, message, strlen(message));
     call->filter->code = TCPM_EFILTER;
     call->filter->raised = true;
-    struct slot *slot = slot_of(call->filter);
-    struct extra *extra = slot == NULL ? NULL : tcpm__lua_extra(slot);
+    struct tcpm__lua_slot *slot = slot_of(call->filter);
+    struct tcpm__lua_extra *extra = slot == NULL ? NULL : tcpm__lua_slot_extend(slot);
     if (extra != NULL && extra->report == NULL)
         extra->report = message;
     else
@@ -173,40 +176,66 @@ static int run_filter(struct runtime *rt, struct filter_call *call)
     return TCPM_EFILTER;
 }
 
-static void call_get(lua_State *L, struct call *base)
+/* Tells the object what it is to know first: what became of a byte, and the bytes that came. */
+static void tell_input(lua_State *L, const struct tcpm__lua_filter_call *call)
 {
-    struct filter_call *call = (struct filter_call *) base;
     if (call->swallowed >= 0 && tcpm__lua_filter_push_method(L, call->filter, "__swallowed")) {
         lua_pushboolean(L, call->swallowed);
         lua_call(L, 2, 0);
     }
-    if (call->length > 0) {
-        if (!tcpm__lua_filter_push_method(L, call->filter, "feed"))
-            luaL_error(L, "the filter has no method feed");
-        lua_pushlstring(L, call->bytes, call->length);
-        lua_call(L, 2, 0);
-    }
-    if (!tcpm__lua_filter_push_method(L, call->filter, "get_one"))
-        luaL_error(L, "the filter has no method get_one");
+    if (call->length == 0)
+        return;
+    if (!tcpm__lua_filter_push_method(L, call->filter, "feed"))
+        luaL_error(L, "the filter has no method feed");
+    lua_pushlstring(L, call->bytes, call->length);
+    lua_call(L, 2, 0);
+}
+
+/* Calls the method that was pushed, and keeps its record. */
+static void call_for_record(lua_State *L, struct tcpm__lua_filter_call *call)
+{
     lua_call(L, 1, 3);
     if (lua_isnil(L, -3)) {
         call->result = refusal(L, call->filter);
         return;
     }
     lua_pop(L, 2);
-    tcpm__lua_filter_set_held(L, call->filter, HELD_RECORD);
+    tcpm__lua_filter_set_value(L, call->filter, VALUE_RECORD);
     call->result = 1;
 }
 
-static int filter_get_one(void *self, const char *bytes, size_t length, struct tcpm_cut *cut)
+static void call_get(lua_State *L, struct tcpm__lua_call *base)
 {
-    struct lua_filter *filter = *(struct lua_filter **) self;
-    struct runtime *rt = runtime_of(filter);
+    struct tcpm__lua_filter_call *call = (struct tcpm__lua_filter_call *) base;
+
+    tell_input(L, call);
+    if (!tcpm__lua_filter_push_method(L, call->filter, "get_one"))
+        luaL_error(L, "the filter has no method get_one");
+    call_for_record(L, call);
+}
+
+/* Without the method the object makes no last record. */
+static void call_finish(lua_State *L, struct tcpm__lua_call *base)
+{
+    struct tcpm__lua_filter_call *call = (struct tcpm__lua_filter_call *) base;
+
+    tell_input(L, call);
+    if (tcpm__lua_filter_push_method(L, call->filter, "finish"))
+        call_for_record(L, call);
+}
+
+/* Runs one of the two functions above for the core. */
+static int filter_input(void *self, const char *bytes, size_t length, struct tcpm_cut *cut,
+                        void (*run)(lua_State *L, struct tcpm__lua_call *call))
+{
+    struct tcpm__lua_filter *filter = *(struct tcpm__lua_filter **) self;
+    struct tcpm__lua_runtime *rt = runtime_of(filter);
+
     cut->used = length;
     if (rt == NULL || slot_of(filter) == NULL)
         return 0;
-    struct filter_call call = {
-        .call.run = call_get,
+    struct tcpm__lua_filter_call call = {
+        .call.run = run,
         .filter = filter,
         .bytes = bytes,
         .length = length,
@@ -226,21 +255,34 @@ static int filter_get_one(void *self, const char *bytes, size_t length, struct t
     return result;
 }
 
-/* The value to put is the one that the token's place in the batch names. */
-static void call_put(lua_State *L, struct call *base)
+static int filter_get_one(void *self, const char *bytes, size_t length, struct tcpm_cut *cut)
 {
-    struct filter_call *call = (struct filter_call *) base;
+    return filter_input(self, bytes, length, cut, call_get);
+}
+
+static int filter_finish(void *self, const char *bytes, size_t length, struct tcpm_cut *cut)
+{
+    return filter_input(self, bytes, length, cut, call_finish);
+}
+
+/* The record's length is the number of the value in its batch. */
+static void call_put(lua_State *L, struct tcpm__lua_call *base)
+{
+    struct tcpm__lua_filter_call *call = (struct tcpm__lua_filter_call *) base;
     size_t length;
+
     if (!tcpm__lua_filter_push_method(L, call->filter, "put"))
         luaL_error(L, "the filter has no method put");
-    tcpm__lua_filter_push_held(L, call->filter, HELD_OUTPUT);
+    tcpm__lua_filter_push_value(L, call->filter, VALUE_OUTPUT);
     lua_rawgeti(L, -1, (int) call->length);
     lua_remove(L, -2);
     lua_call(L, 2, 3);
     if (lua_isnil(L, -3)) {
         call->result = refusal(L, call->filter);
         if (call->result == 0) {
-            set_message(call->filter, "the filter refused the record", 29);
+            static const char text[] = "the filter refused the record";
+
+            set_message(call->filter, text, sizeof text - 1);
             call->result = call->filter->code = TCPM_EFILTER;
         }
         return;
@@ -254,11 +296,11 @@ static void call_put(lua_State *L, struct call *base)
 static int filter_put(void *self, const void *record, size_t length, struct tcpm_out *out)
 {
     (void) record;
-    struct lua_filter *filter = *(struct lua_filter **) self;
-    struct runtime *rt = runtime_of(filter);
+    struct tcpm__lua_filter *filter = *(struct tcpm__lua_filter **) self;
+    struct tcpm__lua_runtime *rt = runtime_of(filter);
     if (rt == NULL)
         return -ESHUTDOWN;
-    struct filter_call call = {
+    struct tcpm__lua_filter_call call = {
         .call.run = call_put,
         .filter = filter,
         .length = length,
@@ -278,31 +320,31 @@ void tcpm__lua_filter_push_batch(lua_State *L, int first, int count)
     }
 }
 
-void tcpm__lua_filter_put_begin(lua_State *L, struct lua_filter *filter,
+void tcpm__lua_filter_put_begin(lua_State *L, struct tcpm__lua_filter *filter,
                                 struct tcpm_record *records, int count)
 {
     for (int i = 0; i < count; i++)
         records[i] = (struct tcpm_record){.bytes = filter, .length = (size_t) i + 1};
-    tcpm__lua_filter_set_held(L, filter, HELD_OUTPUT);
+    tcpm__lua_filter_set_value(L, filter, VALUE_OUTPUT);
     tcpm__lua_message_free(filter->message);
     filter->message = NULL;
     filter->raised = false;
 }
 
-/* Forgets them; a put that raised ends its connection, as an error of the filter. */
-void tcpm__lua_filter_put_end(lua_State *L, struct lua_filter *filter)
+/* Forgets the batch. If put has raised, the connection ends with an error of the filter. */
+void tcpm__lua_filter_put_end(lua_State *L, struct tcpm__lua_filter *filter)
 {
     lua_pushboolean(L, 0);
-    tcpm__lua_filter_set_held(L, filter, HELD_OUTPUT);
-    struct slot *slot = slot_of(filter);
+    tcpm__lua_filter_set_value(L, filter, VALUE_OUTPUT);
+    struct tcpm__lua_slot *slot = slot_of(filter);
     if (!filter->raised || slot == NULL)
         return;
-    tcpm_fail_as(slot->session->core, (struct tcpm_id){slot->id}, TCPM_OP_FILTER, TCPM_EFILTER,
+    tcpm_fail_as(slot->session->inner, (struct tcpm_id){slot->id}, TCPM_OP_FILTER, TCPM_EFILTER,
                  filter->message);
 }
 
-/* nil, message, errname, if the filter has refused something. */
-bool tcpm__lua_filter_push_message(lua_State *L, const struct lua_filter *filter)
+/* Pushes nil, message, errname, if the filter has refused something. */
+bool tcpm__lua_filter_push_message(lua_State *L, const struct tcpm__lua_filter *filter)
 {
     if (filter->message == NULL)
         return false;
@@ -310,44 +352,17 @@ bool tcpm__lua_filter_push_message(lua_State *L, const struct lua_filter *filter
     return true;
 }
 
-/* ---- from calls of the script ---- */
-
-int tcpm__lua_filter_try(lua_State *L, uint64_t id, int arguments, int results)
-{
-    struct runtime *rt = tcpm__lua_runtime(L);
-    struct filter_call call = {.outer = rt->filtering, .id = id};
-    rt->filtering = &call;
-    int status = lua_pcall(L, arguments, results, 0);
-    rt->filtering = call.outer;
-    return status;
-}
-
-/* Raises what the function raises. */
-void tcpm__lua_filter_call(lua_State *L, uint64_t id, int arguments, int results)
-{
-    if (tcpm__lua_filter_try(L, id, arguments, results) != 0)
-        lua_error(L);
-}
-
-/* Pushes a fresh clone of the object at index. */
-void tcpm__lua_filter_push_clone(lua_State *L, uint64_t id, int index)
-{
-    lua_getfield(L, index, "clone");
-    lua_pushvalue(L, index);
-    tcpm__lua_filter_call(L, id, 1, 1);
-    if (!lua_istable(L, -1))
-        luaL_error(L, "clone of a filter must return a table, not %s", luaL_typename(L, -1));
-}
-
-void tcpm__lua_filter_lent(struct lua_filter *filter)
+void tcpm__lua_filter_set_lent(struct tcpm__lua_filter *filter)
 {
     filter->lent = true;
 }
 
-void tcpm__lua_filter_replace(struct lua_filter **place, struct lua_filter *filter, uint64_t id)
+void tcpm__lua_filter_replace(struct tcpm__lua_filter **current, struct tcpm__lua_filter *filter,
+                              uint64_t id)
 {
-    struct lua_filter *old = *place;
-    *place = tcpm__lua_filter_keep(filter);
+    struct tcpm__lua_filter *old = *current;
+
+    *current = tcpm__lua_filter_keep(filter);
     tcpm__lua_filter_attach(filter, id);
     tcpm__lua_filter_drop(old);
 }
@@ -356,8 +371,9 @@ void tcpm__lua_filter_replace(struct lua_filter **place, struct lua_filter *filt
 
 static int filter_init(void *self, const void *options)
 {
-    struct lua_filter *filter = *(struct lua_filter *const *) options;
-    *(struct lua_filter **) self = tcpm__lua_filter_keep(filter);
+    struct tcpm__lua_filter *filter = *(struct tcpm__lua_filter *const *) options;
+
+    *(struct tcpm__lua_filter **) self = tcpm__lua_filter_keep(filter);
     return 0;
 }
 
@@ -368,45 +384,46 @@ static int filter_clone(void *self, const void *specification)
 
 static void filter_fini(void *self)
 {
-    tcpm__lua_filter_drop(*(struct lua_filter **) self);
+    tcpm__lua_filter_drop(*(struct tcpm__lua_filter **) self);
 }
 
 static const struct tcpm_filter_kind lua_kind = {
     .size = sizeof lua_kind,
     .name = "lua",
-    .self_size = sizeof(struct lua_filter *),
+    .self_size = sizeof(struct tcpm__lua_filter *),
     .init = filter_init,
     .clone = filter_clone,
     .fini = filter_fini,
     .get_one = filter_get_one,
     .put = filter_put,
+    .finish = filter_finish,
 };
 
-/* A filter for one connection from the script's object at index. Lua's allocations come first. */
-int tcpm__lua_filter_open(lua_State *L, struct runtime *rt, int index, struct tcpm_filter **core,
-                          struct lua_filter **ret)
+/* Lua's allocations come first, because they may raise. */
+int tcpm__lua_filter_open(lua_State *L, struct tcpm__lua_runtime *rt, int index,
+                          struct tcpm_filter **inner, struct tcpm__lua_filter **ret)
 {
-    lua_createtable(L, HELD_COUNT, 0);
+    lua_createtable(L, VALUE_COUNT, 0);
     tcpm__lua_filter_push_clone(L, 0, index);
-    lua_rawseti(L, -2, HELD_OBJECT);
+    lua_rawseti(L, -2, VALUE_OBJECT);
     lua_pushvalue(L, index);
-    lua_rawseti(L, -2, HELD_TEMPLATE);
-    for (int which = HELD_TEMPLATE + 1; which <= HELD_COUNT; which++) {
+    lua_rawseti(L, -2, VALUE_TEMPLATE);
+    for (int which = VALUE_TEMPLATE + 1; which <= VALUE_COUNT; which++) {
         lua_pushboolean(L, 0);
         lua_rawseti(L, -2, (int) which);
     }
     if (rt->engine == NULL)
-        return -ESHUTDOWN; /* the clone has closed it all */
+        return -ESHUTDOWN; /* the clone has closed the module */
     int anchor = luaL_ref(L, lua_upvalueindex(UP_ANCHORS));
-    struct lua_filter *filter = calloc(1, sizeof *filter);
+    struct tcpm__lua_filter *filter = calloc(1, sizeof *filter);
     if (filter == NULL) {
-        tcpm__lua_unref(rt, anchor);
+        tcpm__lua_anchor_drop(rt, anchor);
         return -ENOMEM;
     }
     filter->link = tcpm__lua_link_keep(rt->link);
     filter->references = 1;
     filter->anchor = anchor;
-    int result = tcpm_filter_custom(&lua_kind, &filter, core);
+    int result = tcpm_filter_custom(&lua_kind, &filter, inner);
     if (result < 0)
         tcpm__lua_filter_drop(filter);
     else

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Telling handles of luv's from ours on a loop that both use. Nothing of luv is linked: its handles
- * are known by what they point to.
+ * Telling luv's handles from ours on a loop that both share. luv is not linked; its handles are
+ * recognised by the memory that they point to.
  */
 #include "luv_handles.h"
 
@@ -9,10 +9,12 @@
 #include <uv.h>
 
 /* A handle of luv's points to a struct that begins with a reference to its userdata in the
-   registry, which points back to the handle. Pushes that userdata if so. */
+   registry, and that userdata points back to the handle. True: so it is, and the userdata is
+   pushed. */
 static bool push_handle(lua_State *L, const uv_handle_t *handle)
 {
     const int *reference = handle->data;
+
     if (reference == NULL || *reference <= 0)
         return false;
     lua_rawgeti(L, LUA_REGISTRYINDEX, *reference);
@@ -27,31 +29,35 @@ static bool push_handle(lua_State *L, const uv_handle_t *handle)
 bool tcpm__luv_owns(lua_State *L, const uv_handle_t *handle)
 {
     bool owns = push_handle(L, handle);
+
     if (owns)
         lua_pop(L, 1);
     return owns;
 }
 
-static void count_handle(uv_handle_t *handle, void *argument)
+static void on_counted(uv_handle_t *handle, void *argument)
 {
     size_t *count = argument;
+
     (void) handle;
     ++*count;
 }
 
-static void list_handle(uv_handle_t *handle, void *argument)
+static void on_listed(uv_handle_t *handle, void *argument)
 {
     uv_handle_t ***next = argument;
+
     *(*next)++ = handle;
 }
 
-/* Nothing may raise inside uv_walk, so Lua comes after it. */
+/* Lua comes after uv_walk, in which nothing may raise. */
 void tcpm__luv_push_handles(lua_State *L, uv_loop_t *loop)
 {
     size_t count = 0;
-    uv_walk(loop, count_handle, &count);
+
+    uv_walk(loop, on_counted, &count);
     uv_handle_t **handles = lua_newuserdata(L, count * sizeof(uv_handle_t *) + 1), **end = handles;
-    uv_walk(loop, list_handle, &end);
+    uv_walk(loop, on_listed, &end);
     lua_newtable(L);
     for (count = 0; handles < end; handles++)
         if (push_handle(L, *handles))
@@ -59,8 +65,8 @@ void tcpm__luv_push_handles(lua_State *L, uv_loop_t *loop)
     lua_remove(L, -2);
 }
 
-/* luv.walk(f): calls f for each handle of luv's. They are listed first: f may close and open
-   some. */
+/* luv.walk(f): calls f for each handle of luv's. The handles are listed first, because f may close
+   and open some. */
 static int walk_handles(lua_State *L)
 {
     luaL_checktype(L, 1, LUA_TFUNCTION);

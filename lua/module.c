@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The functions of the module that belong to no session and no connection.
+ * Functions of the module that concern no session and no connection.
  */
-#include "binding.h"
+#include "functions.h"
 
 #include <stdio.h>
 #include <time.h>
 
-/* Monotonic seconds. */
+/* tcpmulti.now() -> monotonic seconds */
 static int module_now(lua_State *L)
 {
     tcpm__lua_check_dot(L);
@@ -18,13 +18,16 @@ static int module_now(lua_State *L)
 void tcpm__lua_push_escaped(lua_State *L, const char *bytes, size_t length)
 {
     luaL_Buffer buffer;
+
     luaL_buffinit(L, &buffer);
     for (size_t i = 0; i < length; i++) {
         unsigned char byte = (unsigned char) bytes[i];
+
         if (byte >= ' ' && byte <= '~' && byte != '"' && byte != '\\') {
             luaL_addchar(&buffer, (char) byte);
         } else {
             static const char digits[] = "0123456789ABCDEF";
+
             luaL_addstring(&buffer, "\\u00");
             luaL_addchar(&buffer, digits[byte >> 4]);
             luaL_addchar(&buffer, digits[byte & 15]);
@@ -33,10 +36,11 @@ void tcpm__lua_push_escaped(lua_State *L, const char *bytes, size_t length)
     luaL_pushresult(&buffer);
 }
 
-/* Bytes as text that is safe on a terminal and inside a JSON string. */
-int tcpm__lua_escape(lua_State *L)
+/* tcpmulti.escape(bytes) -> text that is safe on a terminal and inside a JSON string */
+static int module_escape(lua_State *L)
 {
     size_t length;
+
     tcpm__lua_check_dot(L);
     if (!lua_isstring(L, 1))
         return luaL_error(L, "tcpmulti.escape: a string expected, not %s",
@@ -46,28 +50,32 @@ int tcpm__lua_escape(lua_State *L)
     return 1;
 }
 
-/* core.warn(text): one line on standard error. */
-int tcpm__lua_warn(lua_State *L)
+/* shared.warn(text): prints one line on standard error */
+static int shared_warn(lua_State *L)
 {
     fprintf(stderr, "tcpmulti: %s\n", luaL_checkstring(L, 1));
     return 0;
 }
 
-/* core.time() -> seconds of the epoch, with their fraction. */
-int tcpm__lua_time(lua_State *L)
+/* shared.time() -> seconds since the epoch, with their fraction */
+static int shared_time(lua_State *L)
 {
     struct timespec now;
+
     clock_gettime(CLOCK_REALTIME, &now);
     lua_pushnumber(L, (lua_Number) now.tv_sec + (lua_Number) now.tv_nsec / 1e9);
     return 1;
 }
 
 const luaL_Reg tcpm__lua_module_functions[] = {
-    {"attach", tcpm__lua_module_attach},
-    {"connect", tcpm__lua_connect_owner},
-    {"run", tcpm__lua_module_run},
-    {"stop", tcpm__lua_module_stop},
     {"now", module_now},
-    {"escape", tcpm__lua_escape},
+    {"escape", module_escape},
+    {NULL, NULL},
+};
+
+const luaL_Reg tcpm__lua_module_shared[] = {
+    {"escape", module_escape},
+    {"warn", shared_warn},
+    {"time", shared_time},
     {NULL, NULL},
 };

@@ -1,24 +1,26 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The one way in which the loop calls Lua. Nothing may jump over frames of libuv or of the core, so
- * whatever could raise, even for want of memory, runs inside a protected C function, the
- * trampoline; what it is to do is described by a struct call on the C stack of the event.
+ * The one way in which the loop calls Lua. A Lua error must not jump over frames of libuv or of the
+ * core, so all code that could raise, if only for want of memory, runs inside a protected C
+ * function, the trampoline. A struct tcpm__lua_call on the C stack of the event says what the
+ * trampoline is to do.
  *
- * tcpmulti.run keeps the traceback function and the trampoline at fixed places of its own stack
- * frame. An event that comes straight from the loop finds them there (framed); one that comes from
- * inside a call of the script, or in a host, where no frame is ours, fetches them.
+ * tcpmulti.run keeps the traceback function and the trampoline at fixed indices of its own stack
+ * frame. An event that comes straight from the loop finds the two there (framed). An event from
+ * inside a call of the script, or in a host, where no frame is ours, fetches them from their cells.
  */
-#include "protect.h"
-#include "runtime.h"
+#include "functions.h"
 
-#include <luajit.h>
 #include <stdlib.h>
 #include <string.h>
 
-/* Stands for a message when there is no memory for it. */
+/* ---- messages ---- */
+
+/* A static text in place of a message for which there is no memory. */
 static char *out_of_memory(void)
 {
     static const char text[] = "not enough memory";
+
     return (char *) (uintptr_t) text; /* never written, never freed */
 }
 
@@ -31,15 +33,17 @@ void tcpm__lua_message_free(char *message)
 static size_t count_nul(const char *bytes, size_t length)
 {
     size_t count = 0;
+
     for (size_t i = 0; i < length; i++)
         count += bytes[i] == '\0';
     return count;
 }
 
-/* As a C string: a byte NUL becomes "\\0". */
+/* A message is a C string: each NUL byte becomes "\\0". */
 char *tcpm__lua_message_copy(const char *bytes, size_t length)
 {
     char *message = malloc(length + count_nul(bytes, length) + 1);
+
     if (message == NULL)
         return out_of_memory();
     char *end = message;
@@ -54,18 +58,21 @@ char *tcpm__lua_message_copy(const char *bytes, size_t length)
     return message;
 }
 
-/* Pops the error value that the traceback function has made a string. */
-static char *take_message(lua_State *L)
+/* ---- calls ---- */
+
+/* Pops the error value, which the traceback function has made a string. */
+static char *pop_message(lua_State *L)
 {
     size_t length = 0;
     const char *text = lua_type(L, -1) == LUA_TSTRING ? lua_tolstring(L, -1, &length) : NULL;
     char *message = text == NULL ? tcpm__lua_message_copy("unknown error", strlen("unknown error"))
                                  : tcpm__lua_message_copy(text, length);
+
     lua_pop(L, 1);
     return message;
 }
 
-static int call_trampoline(struct runtime *rt, lua_State *L)
+static int call_trampoline(struct tcpm__lua_runtime *rt, lua_State *L)
 {
     if (rt->framed) {
         rt->framed = false;
@@ -74,7 +81,7 @@ static int call_trampoline(struct runtime *rt, lua_State *L)
         rt->framed = true;
         return status;
     }
-    lua_rawgeti(L, LUA_REGISTRYINDEX, rt->places_reference);
+    lua_rawgeti(L, LUA_REGISTRYINDEX, rt->cells_reference);
     lua_rawgeti(L, -1, OWN_TRACEBACK);
     lua_rawgeti(L, -2, OWN_TRAMPOLINE);
     lua_remove(L, -3);
@@ -84,96 +91,48 @@ static int call_trampoline(struct runtime *rt, lua_State *L)
     return status;
 }
 
-char *tcpm__lua_protect(struct runtime *rt, struct session *owner, struct call *call)
+/* A task that the loop has resumed does not run any more, when what has resumed it raises. */
+static void forget_task(const struct tcpm__lua_runtime *rt)
+{
+    lua_State *L = rt->keeper;
+
+    lua_rawgeti(L, LUA_REGISTRYINDEX, rt->cells_reference);
+    lua_rawgeti(L, -1, OWN_TRAMPOLINE);
+    lua_getupvalue(L, -1, UP_SHARED);
+    lua_rawgeti(L, -1, TCPM__LUA_RUNNING);
+    if (lua_toboolean(L, -1)) { /* the entry is there: no memory is needed */
+        lua_pushboolean(L, 0);
+        lua_rawseti(L, -3, TCPM__LUA_RUNNING);
+    }
+    lua_settop(L, 0);
+}
+
+char *tcpm__lua_protect(struct tcpm__lua_runtime *rt, struct tcpm__lua_session *owner,
+                        struct tcpm__lua_call *call)
 {
     lua_State *L = rt->active;
-    struct call *outer = rt->call;
-    struct session *outer_owner = rt->owner;
+    struct tcpm__lua_call *outer = rt->call;
+    struct tcpm__lua_session *outer_owner = rt->owner;
+
     rt->call = call;
     rt->owner = owner;
+    int top = TCPM__LUA_ASSERTS ? lua_gettop(L) : 0;
     int status = call_trampoline(rt, L);
+    TCPM__LUA_ASSERT(lua_gettop(L) == top + (status != 0));
+    TCPM__LUA_ASSERT(rt->call == call);
     rt->call = outer;
     rt->owner = outer_owner;
-    return status == 0 ? NULL : take_message(L);
+    if (status == 0)
+        return NULL;
+    if (outer == NULL)
+        forget_task(rt);
+    return pop_message(L);
 }
 
 int tcpm__lua_trampoline(lua_State *L)
 {
-    struct call *call = tcpm__lua_runtime(L)->call;
+    struct tcpm__lua_call *call = tcpm__lua_runtime(L)->call;
+
     call->run(L, call);
     return 0;
-}
-
-/* ---- messages ---- */
-
-/* Pushes what a __tostring has raised, which is on top of the stack, as a part of a message. */
-static void push_raised(lua_State *L)
-{
-    const char *text = lua_isstring(L, -1) ? lua_tostring(L, -1) : luaL_typename(L, -1);
-    lua_pushfstring(L, "(error object is a %s value, and its __tostring has raised: %s)",
-                    luaL_typename(L, 1), text);
-}
-
-/* Pushes the error value at index 1 as a string: what it says of itself, or what it is. */
-static void push_description(lua_State *L)
-{
-    if (lua_isstring(L, 1)) {
-        lua_pushvalue(L, 1);
-        return;
-    }
-    if (luaL_getmetafield(L, 1, "__tostring")) {
-        lua_pushvalue(L, 1);
-        if (lua_pcall(L, 1, 1, 0) != 0)
-            push_raised(L);
-        if (lua_type(L, -1) == LUA_TSTRING)
-            return;
-    }
-    lua_pushfstring(L, "(error object is a %s value)", luaL_typename(L, 1));
-}
-
-/* What has come through s:call and create is raised again by them. The traceback is that of the
-   error itself, which tcpm__lua_keep_traceback has left in their places: pushes it. False: it was
-   raised by something else. */
-static bool push_kept(lua_State *L)
-{
-    lua_Debug raiser;
-    if (lua_getstack(L, 1, &raiser) == 0 || lua_getinfo(L, "f", &raiser) == 0)
-        return false;
-    if (lua_tocfunction(L, -1) != tcpm__lua_as && lua_tocfunction(L, -1) != tcpm__lua_start)
-        return false;
-    lua_getupvalue(L, -1, UP_PLACES);
-    lua_rawgeti(L, -1, OWN_KEPT_TRACEBACK);
-    return lua_type(L, -1) == LUA_TSTRING;
-}
-
-static void push_traceback(lua_State *L)
-{
-    lua_settop(L, 1);
-    if (push_kept(L))
-        return;
-    push_description(L);
-    luaL_traceback(L, L, "", 1); /* a message may hold NUL bytes, where it would end */
-    lua_concat(L, 2);
-}
-
-int tcpm__lua_kept_traceback(lua_State *L)
-{
-    lua_settop(L, 1);
-    return push_kept(L);
-}
-
-/* The message handler of every protected call. */
-int tcpm__lua_traceback(lua_State *L)
-{
-    push_traceback(L);
-    return 1;
-}
-
-/* The message handler of s:call and create: the value stays what it is. */
-int tcpm__lua_keep_traceback(lua_State *L)
-{
-    push_traceback(L);
-    lua_rawseti(L, lua_upvalueindex(UP_PLACES), OWN_KEPT_TRACEBACK);
-    lua_settop(L, 1);
-    return 1;
 }

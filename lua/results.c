@@ -1,14 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What calls of the module answer, and the numbers they take: the two halves of every C function
- * here. What the world does wrong is nil, message, errname; what the caller does wrong is raised.
+ * Answers of the module's functions where the world does something wrong: nil, message, errname.
+ * Mistakes of the caller are raised instead, by misuse.c and arguments.c.
  */
 #include "binding.h"
 
 #include <errno.h>
-#include <math.h>
-
-#define MAX_SECONDS 4294967.0 /* the core's 2^32 - 2 milliseconds */
 
 int tcpm__lua_failure_text(lua_State *L, int code, const char *message)
 {
@@ -34,6 +31,11 @@ int tcpm__lua_failure(lua_State *L, int code)
     }
 }
 
+int tcpm__lua_failure_closed(lua_State *L)
+{
+    return tcpm__lua_failure_text(L, -ESHUTDOWN, "the engine is closed");
+}
+
 int tcpm__lua_stale(lua_State *L)
 {
     return tcpm__lua_failure(L, -ESTALE);
@@ -47,27 +49,32 @@ int tcpm__lua_result(lua_State *L, int result)
     return 1;
 }
 
-/* Seconds, an argument of a method of cheaps, to milliseconds. Rounds up, so that no time is ever
-   shorter than asked for, but for what the multiplication itself adds: 1.1 s are 1100 ms. */
-int64_t tcpm__lua_check_ms(lua_State *L, int argument)
+int tcpm__lua_session_failure(lua_State *L, const struct tcpm__lua_session *session_or_null)
 {
-    double seconds = lua_type(L, argument) == LUA_TNUMBER ? lua_tonumber(L, argument) : -1;
-    if (!(seconds >= 0 && seconds <= MAX_SECONDS)) {
-        tcpm__lua_check_cheap(L);
-        luaL_error(L, "%s: a number of seconds from 0 (none) to %d (49 days) expected, not %s",
-                   tcpm__lua_name(L), (int) MAX_SECONDS, tcpm__lua_describe(L, argument));
-    }
-    double ms = ceil(seconds * 1000 - 1e-6);
-    return seconds > 0 && ms < 1 ? 1 : (int64_t) ms;
+    bool dying =
+        session_or_null != NULL && session_or_null->inner != NULL && !session_or_null->muted;
+
+    return tcpm__lua_failure_text(L, -ESHUTDOWN,
+                                  dying ? "session is dying" : "session has stopped");
 }
 
-/* The errstr of events: the peer's FIN is "EOF", the rest is the core's text. */
+int tcpm__lua_push_counts(lua_State *L, const struct tcpm__lua_count *counts, size_t count)
+{
+    lua_createtable(L, 0, (int) count);
+    for (size_t i = 0; i < count; i++) {
+        lua_pushnumber(L, (lua_Number) counts[i].value);
+        lua_setfield(L, -2, counts[i].name);
+    }
+    return 1;
+}
+
+/* The peer's FIN is "EOF", unless a proxy has sent it; all other texts are the core's. */
 const char *tcpm__lua_errstr(const struct tcpm_error *error)
 {
-    return error->code == TCPM_EOF ? "EOF" : error->message;
+    return error->code == TCPM_EOF && error->op != TCPM_OP_PROXY ? "EOF" : error->message;
 }
 
-/* The errnum of events: 0 for the end of the file, else positive. */
+/* 0 stands for the peer's FIN; all other numbers are positive. */
 int tcpm__lua_errnum(int code)
 {
     return code == TCPM_EOF ? 0 : -code;

@@ -1,31 +1,25 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The connections of this Lua state, by the slot of their id: what turns an id or a cheap of the
- * script into a session of the core. An entry lives from initialize until disconnected has
- * returned; an id that is not in its slot is no connection, whatever a script has kept or forged.
+ * Two tables of the runtime that turn a number of the script's into an object that is alive:
+ * connections by the slot of their id, sessions by their number. A script may have kept a number
+ * for too long, or made one up: an entry counts only if it holds the same number. A connection's
+ * entry lives from initialize until disconnected has returned.
  */
-#include "lua_filter.h"
+#include "binding.h"
 
-#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
-#define MAX_ID 9007199254740992.0 /* 2^53 */
+/* Every integer below 2^53 is exact as a Lua number; ids and session numbers stay below. */
+#define EXACT 9007199254740992.0
 
-struct slot *tcpm__lua_slot(const struct runtime *rt, uint64_t id)
-{
-    uint32_t number = TCPM_ID_SLOT((struct tcpm_id){id});
-    uint32_t chunk = number / SLOTS_PER_CHUNK;
-    if (chunk >= rt->chunk_count || rt->chunks[chunk] == NULL || id == 0)
-        return NULL;
-    struct slot *slot = &rt->chunks[chunk][number % SLOTS_PER_CHUNK];
-    return slot->id == id ? slot : NULL;
-}
+/* ---- connections ---- */
 
-struct slot *tcpm__lua_slot_at(lua_State *L, struct runtime *rt, int index)
+struct tcpm__lua_slot *tcpm__lua_slot_at(lua_State *L, struct tcpm__lua_runtime *rt, int index)
 {
     double number = 0;
     int type = lua_type(L, index);
+
     if (type == LUA_TTABLE) {
         lua_rawgeti(L, index, 0);
         if (lua_type(L, -1) == LUA_TNUMBER)
@@ -34,62 +28,18 @@ struct slot *tcpm__lua_slot_at(lua_State *L, struct runtime *rt, int index)
     } else if (type == LUA_TNUMBER) {
         number = lua_tonumber(L, index);
     }
-    if (!(number >= 1 && number < MAX_ID))
+    if (!(number >= 1 && number < EXACT))
         return NULL;
     uint64_t id = (uint64_t) number;
-    return (double) id == number ? tcpm__lua_slot(rt, id) : NULL;
+    return (double) id == number ? tcpm__lua_slot_find(rt, id) : NULL;
 }
 
-bool tcpm__lua_is_cheap(lua_State *L)
-{
-    double number = 0;
-    if (lua_istable(L, 1)) {
-        lua_rawgeti(L, 1, 0);
-        if (lua_type(L, -1) == LUA_TNUMBER)
-            number = lua_tonumber(L, -1);
-        lua_pop(L, 1);
-    }
-    return number > 0; /* a session has a number too, below 0 */
-}
-
-void tcpm__lua_check_cheap(lua_State *L)
-{
-    if (!tcpm__lua_is_cheap(L))
-        tcpm__lua_misuse(L, 1, "connection heap");
-}
-
-struct slot *tcpm__lua_look(lua_State *L)
-{
-    tcpm__lua_check_cheap(L);
-    return tcpm__lua_slot_at(L, tcpm__lua_runtime(L), 1);
-}
-
-struct slot *tcpm__lua_usable(lua_State *L, int index, int *code)
-{
-    struct runtime *rt = tcpm__lua_runtime(L);
-    struct slot *slot = tcpm__lua_slot_at(L, rt, index);
-    if (slot == NULL) {
-        tcpm__lua_check_named(L, index);
-        *code = -ESTALE;
-    } else if (rt->filtering != NULL && tcpm__lua_filter_busy(rt, slot->id)) {
-        *code = -EBUSY;
-        slot = NULL;
-    }
-    return slot;
-}
-
-struct slot *tcpm__lua_change(lua_State *L, int *code)
-{
-    tcpm__lua_check_cheap(L);
-    return tcpm__lua_usable(L, 1, code);
-}
-
-static bool reserve_chunks(struct runtime *rt, uint32_t count)
+static bool reserve_chunks(struct tcpm__lua_runtime *rt, uint32_t count)
 {
     if (count <= rt->chunk_count)
         return true;
     count += count / 2;
-    struct slot **chunks = realloc(rt->chunks, count * sizeof *chunks);
+    struct tcpm__lua_slot **chunks = realloc(rt->chunks, count * sizeof *chunks);
     if (chunks == NULL)
         return false;
     memset(chunks + rt->chunk_count, 0, (count - rt->chunk_count) * sizeof *chunks);
@@ -98,57 +48,70 @@ static bool reserve_chunks(struct runtime *rt, uint32_t count)
     return true;
 }
 
-struct slot *tcpm__lua_slot_new(struct runtime *rt, uint32_t number)
+struct tcpm__lua_slot *tcpm__lua_slot_new(struct tcpm__lua_runtime *rt, uint32_t number)
 {
     uint32_t chunk = number / SLOTS_PER_CHUNK;
+
     if (!reserve_chunks(rt, chunk + 1))
         return NULL;
     if (rt->chunks[chunk] == NULL)
-        rt->chunks[chunk] = calloc(SLOTS_PER_CHUNK, sizeof(struct slot));
+        rt->chunks[chunk] = calloc(SLOTS_PER_CHUNK, sizeof(struct tcpm__lua_slot));
     return rt->chunks[chunk] == NULL ? NULL : &rt->chunks[chunk][number % SLOTS_PER_CHUNK];
 }
 
-static void free_chunk(struct runtime *rt, struct slot *chunk)
-{
-    for (int i = 0; chunk != NULL && i < SLOTS_PER_CHUNK; i++)
-        if (chunk[i].id != 0)
-            tcpm__lua_slot_free(rt, &chunk[i]);
-    free(chunk);
-}
-
-void tcpm__lua_slots_free(struct runtime *rt)
-{
-    for (uint32_t chunk = 0; chunk < rt->chunk_count; chunk++)
-        free_chunk(rt, rt->chunks[chunk]);
-    free(rt->chunks);
-    rt->chunks = NULL;
-    rt->chunk_count = 0;
-}
-
-struct extra *tcpm__lua_extra(struct slot *slot)
+struct tcpm__lua_extra *tcpm__lua_slot_extend(struct tcpm__lua_slot *slot)
 {
     if (slot->extra == NULL)
         slot->extra = calloc(1, sizeof *slot->extra);
     return slot->extra;
 }
 
-void tcpm__lua_slot_free(struct runtime *rt, struct slot *slot)
+/* ---- sessions ---- */
+
+struct tcpm__lua_session *tcpm__lua_session_find(const struct tcpm__lua_runtime *rt, double number)
 {
-    struct extra *extra = slot->extra;
-    struct session *session = slot->session;
-    uint32_t number = TCPM_ID_SLOT((struct tcpm_id){slot->id});
-    *slot = (struct slot){0};
-    if (number <= rt->cheap_count)
-        tcpm__lua_clear(rt, rt->cheaps_reference, (int) number);
-    if (extra != NULL && extra->handlers != 0) {
-        session->own_handlers--;
-        tcpm__lua_unref(rt, extra->anchor);
+    if (!(number <= -1 && number > -EXACT))
+        return NULL;
+    uint64_t whole = (uint64_t) -number;
+    int index = (int) (whole % TCPM__LUA_SESSIONS);
+    if (index >= rt->session_count || rt->sessions[index] == NULL)
+        return NULL;
+    struct tcpm__lua_session *session = rt->sessions[index];
+    if (session->number != number || session->muted || session->inner == NULL)
+        return NULL;
+    return session;
+}
+
+bool tcpm__lua_sessions_grow(struct tcpm__lua_runtime *rt)
+{
+    int count = rt->session_count * 2 + 4;
+
+    if (count > TCPM__LUA_SESSIONS)
+        return false;
+    struct tcpm__lua_session **sessions = realloc(rt->sessions, (size_t) count * sizeof *sessions);
+    if (sessions == NULL)
+        return false;
+    rt->sessions = sessions;
+    struct tcpm__lua_vacancy *vacancies =
+        realloc(rt->vacancies, (size_t) count * sizeof *vacancies);
+    if (vacancies == NULL)
+        return false;
+    rt->vacancies = vacancies;
+    for (int i = count - 1; i > 0 && i >= rt->session_count; i--) {
+        sessions[i] = NULL;
+        vacancies[i] =
+            (struct tcpm__lua_vacancy){.number = TCPM__LUA_SESSIONS - i, .next = rt->vacant};
+        rt->vacant = i;
     }
-    tcpm__lua_release(session);
-    if (extra == NULL)
-        return;
-    tcpm__lua_filter_drop(extra->input);
-    tcpm__lua_filter_drop(extra->output);
-    tcpm__lua_message_free(extra->report);
-    free(extra);
+    rt->session_count = count;
+    return true;
+}
+
+void tcpm__lua_session_vacate(struct tcpm__lua_runtime *rt, int index)
+{
+    TCPM__LUA_ASSERT(rt->sessions[index] != NULL && rt->unstopped > 0);
+    rt->sessions[index] = NULL;
+    rt->vacancies[index].next = rt->vacant;
+    rt->vacant = index;
+    rt->unstopped--;
 }

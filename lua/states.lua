@@ -3,18 +3,17 @@
 -- standard input. The core runs tasks; the names are kept here. Alarms: alarms.lua.
 --
 -- A task is a table: state, and the arguments from 1 to n.
-local core, tcpmulti = ...
-local check = core.check
+local shared, tcpmulti = ...
+local check = shared.check
 local format, gsub = string.format, string.gsub
 
-local DISPATCH, STOPPED, INPUT_LINE = 2, 3, 4
 local PRIVATE = {} -- a session keeps what only the library needs under this key, nobody else's
-core.PRIVATE = PRIVATE
+shared.PRIVATE = PRIVATE
 local BUILT_IN = { connect = true, send = true, shutdown = true, die = true }
 
-local methods = core.session_methods
+local methods = shared.session_methods
 local session_metatable = { __index = methods }
-core.session_metatable = session_metatable
+shared.session_metatable = session_metatable
 
 local count_of = methods.count
 
@@ -23,21 +22,21 @@ function session_metatable.__tostring(session)
   if not private then return "tcpmulti session (none)" end
   local name = private.alias and check.escape(private.alias) or format("%.0f", private.number)
   local count = count_of(session)
-  return format("tcpmulti session %s (%s, %.0f connection%s)", name, core.state(session), count,
+  return format("tcpmulti session %s (%s, %.0f connection%s)", name, shared.state(session), count,
     count == 1 and "" or "s")
 end
 
 -- A session's fields are the script's own, but for those that only create reads.
 function session_metatable.__newindex(session, key, value)
-  local problem = core.misplaced(key, value)
+  local problem = shared.misplaced(key, value)
   if problem then error("session." .. problem, 2) end
   rawset(session, key, value)
 end
 
 -- ---- reading the states that create is given ----
 
--- Adds object = { events } or { event = method } pairs, as functions that look the method up when
--- they are called.
+-- Adds states from pairs of an object and { event, … } or { event = method }. The state is a
+-- function that looks the method up when it is called.
 local function add_pairs(what, list, states, ignored, with_object)
   local count = 0
   for _ in pairs(list) do count = count + 1 end
@@ -94,13 +93,13 @@ local function warn_ignored(ignored)
   for name in pairs(ignored) do names[#names + 1] = name end
   if #names == 0 then return end
   table.sort(names)
-  core.warn(format("states named %s are built in; those given to create are ignored",
+  shared.warn(format("states named %s are built in; those given to create are ignored",
     table.concat(names, ", ")))
 end
 
--- name -> function(session, …). Where a name is given twice, inline states win over those of
--- objects, and these over those of packages.
-function core.read_states(options)
+-- Returns a table of functions by name, each called f(session, …). Where a name is given twice, an
+-- inline state wins over an object's, and that over a package's.
+function shared.read_states(options)
   local states, ignored = {}, {}
   local ok, message = add_pairs("tcpmulti.create: package_states", options.package_states or {},
     states, ignored, false)
@@ -115,53 +114,55 @@ function core.read_states(options)
   return states
 end
 
--- ---- running them ----
+-- ---- running states ----
 
 local function name_of(state)
   return check.escape(type(state) == "string" and state or tostring(state))
 end
 
--- As the lines about connections call the session, and by its alias.
+-- The session in warnings, as in the trace of its connections: its number, and its alias.
 local function label(private)
   local alias = private.alias and format(" (%s)", check.escape(private.alias)) or ""
   return format("session %.0f%s", private.number, alias)
 end
 
+shared.session_label = label
+
 local function run(session, private, state, ...)
   if private.trace then
-    core.warn(format("%s: state %s", label(private), name_of(state)))
+    shared.warn(format("%s: state %s", label(private), name_of(state)))
   end
   local handler = type(state) == "function" and state or private.states[state]
   if handler then return handler(session, ...) end
   local default = private.states._default
   if default then return default(session, state, { ... }) end
   if private.warn then
-    core.warn(format("%s: there is no state named '%s'", label(private), name_of(state)))
+    shared.warn(format("%s: there is no state named '%s'", label(private), name_of(state)))
   end
   return nil, format("no state named '%s'", name_of(state)), "ESRCH"
 end
 
 -- subject: the connection of an alarm, or when a beat was due, or nil.
-core[DISPATCH] = function(session, task, subject, ticks)
+function shared.dispatch(session, task, subject, ticks)
   local private = session[PRIVATE]
   if ticks then
     task.due = subject
     return run(session, private, task.state, subject, ticks, unpack(task, 1, task.n))
   end
-  if task.alarm then core.forget_alarm(private, task) end
+  if task.alarm then shared.forget_alarm(private, task) end
   if subject then return run(session, private, task.state, subject, unpack(task, 1, task.n)) end
   return run(session, private, task.state, unpack(task, 1, task.n))
 end
 
-core[STOPPED] = function(session, tally)
+function shared.stopped(session, tally)
   local private = session[PRIVATE]
   private.tally = tally
-  if private.trace then core.warn(format("%s: state _stop", label(private))) end
+  if private.trace then shared.warn(format("%s: state _stop", label(private))) end
   local stop = private.states._stop
   if stop then stop(session) end
 end
 
-core[INPUT_LINE] = function(session, task, line, ...)
+function shared.input_line(session, task, line, ...)
   return run(session, session[PRIVATE], task.state, line, ...)
 end
 
@@ -172,11 +173,11 @@ local function check_session(session, name)
   end
 end
 
--- What is wrong with a state that the session has not; nil: its options say that there is none to
--- be missed, or the session has ended and answers that.
+-- The message about a state that the session does not have. nil: there is nothing to complain
+-- about, since the session has _default or the option default, or it has ended and answers that.
 local function missing_state(session, state)
   local private = session[PRIVATE]
-  if private.states._default or private.warn or core.state(session) ~= "live" then return nil end
+  if private.states._default or private.warn or shared.state(session) ~= "live" then return nil end
   local nearest = check.nearest(state, private.states)
   return format("there is no state named '%s'%s", name_of(state),
     nearest and check.hint(name_of(nearest))
@@ -194,7 +195,7 @@ local function is_known(session, state)
   return type(state) == "function" or session[PRIVATE].states[state] ~= nil
 end
 
--- The last check of a call that names a state: that the session has it.
+-- Raises unless the session has the state. The last check of a call that names one.
 local function check_known(session, state, name)
   if is_known(session, state) then return end
   local problem = missing_state(session, state)
@@ -202,7 +203,7 @@ local function check_known(session, state, name)
 end
 
 -- For alarms.lua; they raise at the line that has called the caller.
-core.state_checks = {
+shared.state_checks = {
   session = check_session,
   state = check_state,
   known = check_known,
@@ -211,11 +212,11 @@ core.state_checks = {
 }
 
 local function post(session, state, ...)
-  return core.post(session, { state = state, n = select("#", ...), ... })
+  return shared.post(session, { state = state, n = select("#", ...), ... })
 end
 
 local function call(session, state, ...)
-  return core.as(session, run, session, session[PRIVATE], state, ...)
+  return shared.as(session, run, session, session[PRIVATE], state, ...)
 end
 
 function methods.yield(session, state, ...)
@@ -232,10 +233,10 @@ function methods.call(session, state, ...)
   return call(session, state, ...)
 end
 
--- Also in _stop and after it: most scripts ask when all is over.
+-- Answers in _stop and after it too: most scripts ask when everything is over.
 function methods.tally(session)
   check_session(session, "tally")
-  local tally = core.tally(session) or session[PRIVATE].tally
+  local tally = shared.tally(session) or session[PRIVATE].tally
   if not tally then return nil, "session has stopped", "ESHUTDOWN" end
   return tally
 end
@@ -244,18 +245,18 @@ end
 
 local aliases = setmetatable({}, { __mode = "v" })
 
--- The session of a name; one that is dying has lost its names.
-function core.find_alias(name)
+-- The session that has this alias; a dying session has lost its aliases.
+function shared.find_alias(name)
   local session = aliases[name]
-  return session and core.state(session) == "live" and session or nil
+  return session and shared.state(session) == "live" and session or nil
 end
 
--- session.alias is for the script to read; what it writes there changes nothing.
-function core.set_alias(session, name)
-  if core.find_alias(name) ~= session then core.hold(session) end
+-- The field session.alias is for reading only: writing to it changes nothing.
+function shared.set_alias(session, name)
+  if shared.find_alias(name) ~= session then shared.hold(session) end
   aliases[name] = session
   session[PRIVATE].alias = name
-  core.call_it(session, check.escape(name))
+  shared.call_it(session, check.escape(name))
   rawset(session, "alias", name)
 end
 
@@ -263,7 +264,7 @@ local function find_session(destination)
   if getmetatable(destination) == session_metatable and destination[PRIVATE] then
     return destination
   end
-  return type(destination) == "string" and core.find_alias(destination) or nil
+  return type(destination) == "string" and shared.find_alias(destination) or nil
 end
 
 local function no_session(destination)
@@ -274,7 +275,7 @@ local function no_session(destination)
   return nil, format("no session %s", check.describe(destination)), "ESRCH"
 end
 
--- States of another session, which may be another script's work: none of that name is an answer.
+-- The other session may be another script's: an unknown state is a result, not an error.
 function tcpmulti.post(destination, state, ...)
   if destination == tcpmulti then error(check.colon "post", 2) end
   check_state(state, "post")
@@ -295,7 +296,7 @@ function tcpmulti.call(destination, state, ...)
 end
 
 local function over(session)
-  local state = core.state(session)
+  local state = shared.state(session)
   if state == "live" then return false end
   return true, state == "dying" and "session is dying" or "session has stopped"
 end
@@ -306,11 +307,11 @@ function methods.alias_set(session, name)
   if not alias then error("alias_set: the alias must be " .. expected, 2) end
   local ended, why = over(session)
   if ended then return nil, why, "ESHUTDOWN" end
-  local owner = core.find_alias(name)
+  local owner = shared.find_alias(name)
   if owner and owner ~= session then
     return nil, format("alias %s is taken", check.describe(name)), "EEXIST"
   end
-  core.set_alias(session, name)
+  shared.set_alias(session, name)
   return true
 end
 
@@ -318,15 +319,15 @@ function methods.alias_remove(session, name)
   check_session(session, "alias_remove")
   local ended, why = over(session)
   if ended then return nil, why, "ESHUTDOWN" end
-  if core.find_alias(name) ~= session then
+  if shared.find_alias(name) ~= session then
     return nil, format("the session has no alias %s", check.describe(name)), "ESRCH"
   end
   aliases[name] = nil
-  core.release(session)
+  shared.release(session)
   local private = session[PRIVATE]
   if private.alias == name then
     private.alias = nil
-    core.call_it(session, nil)
+    shared.call_it(session, nil)
     session.alias = nil
   end
   return true
@@ -334,7 +335,7 @@ end
 
 -- ---- signals and standard input ----
 
-local signals = core.signals()
+local signals = shared.signals()
 
 function methods.sig(session, name, state)
   check_session(session, "sig")
@@ -343,10 +344,10 @@ function methods.sig(session, name, state)
   end
   local short = gsub(name, "^SIG", "")
   if not signals[short] then error("sig: " .. check.unknown_signal(name, signals), 2) end
-  if state == nil then return core.sig(session, short) end
+  if state == nil then return shared.sig(session, short) end
   check_state(state, "sig")
   check_known(session, state, "sig")
-  return core.sig(session, short, { state = state, n = 1, short })
+  return shared.sig(session, short, { state = state, n = 1, short })
 end
 
 local positive = check.whole(1)
@@ -359,30 +360,30 @@ function methods.stdin(session, state, max_length)
       .. check.describe(max_length), 2)
   end
   if state then check_known(session, state, "stdin") end
-  return core.stdin(session, state and { state = state } or state, max_length)
+  return shared.stdin(session, state and { state = state } or state, max_length)
 end
 
 -- ---- cheaps ----
 
--- With options.assert, a field that would hide a method is an error.
-core.strict_metatable = {
-  __index = core.cheap_methods,
-  __tostring = core.cheap_tostring,
+-- The metatable of cheaps under options.assert: a field that would hide a method is an error.
+shared.strict_metatable = {
+  __index = shared.cheap_methods,
+  __tostring = shared.cheap_tostring,
   __newindex = function(cheap, key, value)
-    if core.cheap_methods[key] ~= nil then
+    if shared.cheap_methods[key] ~= nil then
       error(format("field '%s' hides a method of the connection", key), 2)
     end
-    local problem = type(value) == "function" and core.misplaced(key, value)
+    local problem = type(value) == "function" and shared.misplaced(key, value)
     if problem then error("cheap." .. problem, 2) end
     rawset(cheap, key, value)
   end,
 }
 
-for perl, name in pairs(core.aliases.methods) do
-  core.cheap_methods[perl] = core.cheap_methods[name]
-  tcpmulti[perl] = core.cheap_methods[name]
+for perl, name in pairs(shared.aliases.methods) do
+  shared.cheap_methods[perl] = shared.cheap_methods[name]
+  tcpmulti[perl] = shared.cheap_methods[name]
 end
 
--- Module functions that take any connection of this Lua state.
-tcpmulti.send = core.cheap_methods.send
-tcpmulti.shutdown = core.cheap_methods.shutdown
+-- These module functions take any connection of this Lua state.
+tcpmulti.send = shared.cheap_methods.send
+tcpmulti.shutdown = shared.cheap_methods.shutdown

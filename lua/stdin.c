@@ -1,49 +1,40 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * s:stdin(state): the lines of standard input as calls of a state. One line is delivered per turn
- * of the loop, by a task that posts itself again, so that what a state yields runs before the next
- * line; and none while a connect of the session waits, so that a list of targets of any length is
- * read only as fast as it is used.
+ * s:stdin(state): lines of standard input as calls of a state. A task delivers one line per turn of
+ * the loop and posts itself again, so whatever a state yields runs before the next line. No line is
+ * delivered while a connect of the session waits, so a list of targets of any length is read only
+ * as fast as it is used.
  *
- * There is one standard input, so the runtime has it, from the first s:stdin on; sessions come and
- * go, one at a time, and each goes on where the one before has stopped. While nobody reads, or the
- * session holds it, what more there is stays in the kernel.
+ * The process has one standard input, so the runtime has one object for it. Sessions read one after
+ * the other, each from where the one before has stopped. While nobody reads, or the reader pauses,
+ * unread input stays in the kernel.
  */
-#include "lines.h"
-#include "protect.h"
+#include "functions.h"
 
 #include <errno.h>
-#include <stdlib.h>
+
 #include <uv.h>
 
-#define DEFAULT_MAX_LENGTH 65536
+#include "standard_input.h"
 
-struct standard_input {
-    uv_poll_t poll; /* of lines.set; first: its close callback finds the whole */
-    struct lines lines;
-    struct session *session; /* that reads; NULL: nobody */
-    struct session *posted;  /* the session whose pump is on its way, or delivers; NULL: none */
-    int anchor;              /* of the Lua task: which state to call */
-    int uses;                /* posted pumps, the running one, and the runtime's own */
-    bool held, waiting;      /* by s:stdin(false); for a connect */
-    size_t max_length;
-};
+enum { DEFAULT_MAX_LENGTH = 65536 };
 
 struct line {
-    struct call call;
-    const struct session *session;
+    struct tcpm__lua_call call;
+    const struct tcpm__lua_session *session;
     int anchor;
-    enum found found;
+    enum tcpm__lines_found found;
     const char *bytes;
     size_t length;
     int error;
 };
 
-static void run_line(lua_State *L, struct call *call)
+static void run_line(lua_State *L, struct tcpm__lua_call *call)
 {
     const struct line *line = (const struct line *) call;
-    lua_rawgeti(L, lua_upvalueindex(UP_CORE), PART_INPUT_LINE);
-    lua_rawgeti(L, lua_upvalueindex(UP_PLACES), line->session->base + PLACE_OBJECT);
+
+    lua_rawgeti(L, lua_upvalueindex(UP_SHARED), PART_INPUT_LINE);
+    lua_rawgeti(L, lua_upvalueindex(UP_CELLS), line->session->base + CELL_OBJECT);
     lua_rawgeti(L, lua_upvalueindex(UP_ANCHORS), line->anchor);
     if (line->found == FOUND_LINE) {
         lua_pushlstring(L, line->bytes, line->length);
@@ -60,64 +51,15 @@ static void run_line(lua_State *L, struct call *call)
     }
 }
 
-/* ---- its end ---- */
-
-static void release(struct standard_input *input)
-{
-    if (--input->uses > 0)
-        return;
-    tcpm__lines_close(&input->lines);
-    free(input);
-}
-
-static void closed(uv_handle_t *handle)
-{
-    release((struct standard_input *) handle);
-}
-
-/* With the runtime; what is still posted lets go of it later. */
-void tcpm__lua_stdin_close(struct runtime *rt)
-{
-    struct standard_input *input = rt->input;
-    rt->input = NULL;
-    if (input == NULL)
-        return;
-    if (input->lines.set >= 0)
-        uv_close((uv_handle_t *) &input->poll, closed);
-    else
-        release(input);
-}
-
-/* Nobody reads from here on. The anchor is the caller's. */
-static void detach(struct standard_input *input)
-{
-    if (input->lines.set >= 0)
-        uv_poll_stop(&input->poll);
-    tcpm__lines_leave(&input->lines);
-    input->session->input = NULL;
-    tcpm__lua_release(input->session);
-    input->session = NULL;
-    input->held = false;
-    input->waiting = false;
-}
-
-void tcpm__lua_stdin_end(struct session *session)
-{
-    struct standard_input *input = session->input;
-    if (input == NULL)
-        return;
-    detach(input);
-    tcpm__lua_unref(session->runtime, input->anchor);
-}
-
 /* ---- reading ---- */
 
-static int post_pump(struct standard_input *input);
+static int post_pump(struct tcpm__lua_stdin *input);
 
-/* From the loop: without the memory for it the session's reading ends. */
-static void go_on(struct standard_input *input)
+/* Posts the next pump. Without memory for it the session's reading ends. */
+static void go_on(struct tcpm__lua_stdin *input)
 {
-    struct session *session = input->session;
+    struct tcpm__lua_session *session = input->session;
+
     if (post_pump(input) == 0)
         return;
     static const char text[] = "standard input: not enough memory";
@@ -130,15 +72,15 @@ static void on_readable(uv_poll_t *poll, int status, int events)
 {
     (void) status;
     (void) events;
-    struct standard_input *input = (struct standard_input *) poll;
+    struct tcpm__lua_stdin *input = (struct tcpm__lua_stdin *) poll;
     uv_poll_stop(poll);
     tcpm__lines_read(&input->lines);
     go_on(input);
 }
 
-static void read_later(struct standard_input *input)
+static void read_later(struct tcpm__lua_stdin *input)
 {
-    if (input->lines.set >= 0) {
+    if (input->lines.kind != SOURCE_READY) {
         uv_poll_start(&input->poll, UV_READABLE, on_readable);
         return;
     }
@@ -146,17 +88,20 @@ static void read_later(struct standard_input *input)
     go_on(input);
 }
 
-/* A connect of the session waits: go on when there is room. */
-static bool must_wait(struct standard_input *input)
+/* Whether a connect of the session waits: reading goes on when there is room. */
+static bool must_wait(struct tcpm__lua_stdin *input)
 {
     struct tcpm_stats stats = {.size = sizeof stats};
-    tcpm_stats_get(input->session->core, &stats);
-    input->waiting = stats.waiting > 0 && tcpm_has_room(input->session->core) != 1;
+
+    tcpm_stats_get(input->session->inner, &stats);
+    input->waiting = stats.waiting > 0 && tcpm_has_room(input->session->inner) != 1;
     return input->waiting;
 }
 
-/* The next pump is posted behind all that the state has yielded, whoever reads then. */
-static void deliver(struct standard_input *input, struct session *session, struct line *line)
+/* Delivers a line, then posts the next pump: everything that the state has yielded runs before it.
+   By then another session may read. */
+static void deliver(struct tcpm__lua_stdin *input, struct tcpm__lua_session *session,
+                    struct line *line)
 {
     input->posted = session;
     char *message = tcpm__lua_protect(session->runtime, session, &line->call);
@@ -168,25 +113,26 @@ static void deliver(struct standard_input *input, struct session *session, struc
         go_on(input);
 }
 
-/* The end, or a line that is too long: reading has ended before the state hears of it, so that it
-   may begin again. */
-static void deliver_end(struct standard_input *input, struct line *line)
+/* Delivers the end of input, or of a line that is too long. Reading ends before the state is
+   called, so that the state may begin to read again. */
+static void deliver_end(struct tcpm__lua_stdin *input, struct line *line)
 {
-    struct session *session = input->session;
-    struct runtime *rt = session->runtime;
+    struct tcpm__lua_session *session = input->session;
+    struct tcpm__lua_runtime *rt = session->runtime;
+
     if (line->found == FOUND_TOO_LONG)
         line->error = TCPM_ETOOLONG;
-    tcpm__lua_hold(session);
-    detach(input);
+    tcpm__lua_session_hold(session);
+    tcpm__lua_stdin_detach(input);
     deliver(input, session, line);
-    tcpm__lua_release(session);
-    tcpm__lua_unref(rt, line->anchor);
+    tcpm__lua_session_release(session);
+    tcpm__lua_anchor_drop(rt, line->anchor);
 }
 
 /* Delivers one line, or the end. */
-static void pump(struct standard_input *input)
+static void pump(struct tcpm__lua_stdin *input)
 {
-    if (input->held || must_wait(input))
+    if (input->paused || must_wait(input))
         return;
     struct line line = {
         .call.run = run_line,
@@ -204,32 +150,33 @@ static void pump(struct standard_input *input)
     }
 }
 
-static void run_pump(struct tcpm_session *core, void *user, void *argument)
+static void on_pump(struct tcpm_session *inner, void *user, void *argument)
 {
-    (void) core;
-    struct standard_input *input = argument;
+    (void) inner;
+    struct tcpm__lua_stdin *input = argument;
     if (input->posted == user) {
         input->posted = NULL;
         if (input->session == user && !input->session->muted)
             pump(input);
     }
-    release(input);
+    tcpm__lua_stdin_drop(input);
 }
 
-static void drop_pump(void *argument)
+static void on_pump_drop(void *argument)
 {
-    struct standard_input *input = argument;
+    struct tcpm__lua_stdin *input = argument;
+
     input->posted = NULL;
-    release(input);
+    tcpm__lua_stdin_drop(input);
 }
 
-/* Once for each turn, whatever asks for it. */
-static int post_pump(struct standard_input *input)
+/* Posts at most one pump for each turn. */
+static int post_pump(struct tcpm__lua_stdin *input)
 {
     if (input->posted == input->session)
         return 0;
-    struct tcpm_task task = {.run = run_pump, .drop = drop_pump, .argument = input};
-    int result = tcpm_post(input->session->core, task);
+    struct tcpm_task task = {.run = on_pump, .drop = on_pump_drop, .argument = input};
+    int result = tcpm_post(input->session->inner, task);
     if (result < 0)
         return result;
     input->posted = input->session;
@@ -237,95 +184,85 @@ static int post_pump(struct standard_input *input)
     return 0;
 }
 
-void tcpm__lua_stdin_room(struct session *session)
+void tcpm__lua_stdin_room(struct tcpm__lua_session *session)
 {
-    struct standard_input *input = session->input;
+    struct tcpm__lua_stdin *input = session->input;
+
     if (input == NULL || !input->waiting)
         return;
     input->waiting = false;
     go_on(input);
 }
 
-/* ---- core.stdin(session, task, false or nil, max_length or nil) ---- */
+/* ---- shared.stdin(session, task, false or nil, max_length or nil) ---- */
 
-static int open_input(struct runtime *rt)
+/* The session reads with this task from now on. A task it had before is replaced. */
+static int attach(struct tcpm__lua_runtime *rt, struct tcpm__lua_session *session, int anchor,
+                  size_t max_length)
 {
-    struct standard_input *input = calloc(1, sizeof *input);
-    if (input == NULL)
-        return -ENOMEM;
-    input->uses = 1;
-    int result = tcpm__lines_open(&input->lines);
-    if (result == 0 && input->lines.set >= 0)
-        result = uv_poll_init(rt->loop, &input->poll, input->lines.set);
-    if (result < 0) {
-        release(input);
-        return result;
-    }
-    rt->input = input;
-    return 0;
-}
+    int result = rt->input == NULL ? tcpm__lua_stdin_open(rt) : 0;
 
-/* The session reads with this task from here on; what it had before is replaced. */
-static int attach(struct runtime *rt, struct session *session, int anchor, size_t max_length)
-{
-    int result = rt->input == NULL ? open_input(rt) : 0;
     if (result < 0)
         return result;
-    struct standard_input *input = rt->input;
+    struct tcpm__lua_stdin *input = rt->input;
     result = tcpm__lines_begin(&input->lines);
     if (result < 0)
         return result;
     bool again = input->session != NULL;
     if (again)
-        tcpm__lua_unref(rt, input->anchor);
+        tcpm__lua_anchor_drop(rt, input->anchor);
     input->session = session;
     input->anchor = anchor;
     input->max_length = max_length;
-    input->held = false;
+    input->paused = false;
     input->waiting = false;
     session->input = input;
     if (!again)
-        tcpm__lua_hold(session);
+        tcpm__lua_session_hold(session);
     result = post_pump(input);
     if (result < 0)
-        detach(input);
+        tcpm__lua_stdin_detach(input);
     return result;
 }
 
-static int start(lua_State *L, struct runtime *rt, struct session *session, double max_length)
+static int start(lua_State *L, struct tcpm__lua_runtime *rt, struct tcpm__lua_session *session,
+                 double max_length)
 {
     lua_pushvalue(L, 2);
     int anchor = luaL_ref(L, lua_upvalueindex(UP_ANCHORS));
     int result = attach(rt, session, anchor, (size_t) max_length);
     if (result < 0)
-        tcpm__lua_unref(rt, anchor);
+        tcpm__lua_anchor_drop(rt, anchor);
     return tcpm__lua_result(L, result);
 }
 
-static int hold(lua_State *L, struct session *session)
+static int pause_reading(lua_State *L, struct tcpm__lua_session *session)
 {
-    struct standard_input *input = session->input;
+    struct tcpm__lua_stdin *input = session->input;
+
     if (input == NULL)
         return tcpm__lua_failure_text(L, -ESRCH, "the session does not read standard input");
-    if (input->lines.set >= 0)
+    if (input->lines.kind != SOURCE_READY)
         uv_poll_stop(&input->poll);
-    input->held = true;
+    input->paused = true;
     return tcpm__lua_result(L, 0);
 }
 
-/* Two readers would get pieces of each other's lines. */
-static bool another_reads(const struct runtime *rt, const struct session *session)
+/* Two readers would each get pieces of the other's lines. */
+static bool another_reads(const struct tcpm__lua_runtime *rt,
+                          const struct tcpm__lua_session *session)
 {
     return rt->input != NULL && rt->input->session != NULL && rt->input->session != session;
 }
 
-int tcpm__lua_stdin(lua_State *L)
+static int shared_stdin(lua_State *L)
 {
-    struct runtime *rt = tcpm__lua_runtime(L);
-    struct session *session = tcpm__lua_session(L, rt, 1);
+    struct tcpm__lua_runtime *rt = tcpm__lua_runtime(L);
+    struct tcpm__lua_session *session = tcpm__lua_check_session(L, rt, 1);
     double max_length = luaL_optnumber(L, 3, DEFAULT_MAX_LENGTH);
+
     if (session == NULL || session->dying)
-        return tcpm__lua_session_over(L, session);
+        return tcpm__lua_session_failure(L, session);
     if (rt->loop == NULL)
         return tcpm__lua_failure_text(L, -ENOTSUP,
                                       rt->attached ? "standard input belongs to luv"
@@ -335,7 +272,12 @@ int tcpm__lua_stdin(lua_State *L)
     if (lua_istable(L, 2))
         return start(L, rt, session, max_length);
     if (lua_isboolean(L, 2))
-        return hold(L, session);
+        return pause_reading(L, session);
     tcpm__lua_stdin_end(session);
     return tcpm__lua_result(L, 0);
 }
+
+const luaL_Reg tcpm__lua_stdin_shared[] = {
+    {"stdin", shared_stdin},
+    {NULL, NULL},
+};

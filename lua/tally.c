@@ -1,13 +1,14 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * How the connections of a session have ended, as a list for the script, and as lines on standard
- * error for the runner's option --tally.
+ * Tallies: how the connections of a session have ended, as a list for the script and as lines on
+ * standard error for the program's option --tally.
  */
-#include "binding.h"
-#include "runtime.h"
+#include "functions.h"
 
 #include <stdio.h>
 #include <stdlib.h>
+
+#include "runtime.h"
 
 static void set_word(lua_State *L, const char *key, const char *word)
 {
@@ -15,7 +16,8 @@ static void set_word(lua_State *L, const char *key, const char *word)
     lua_setfield(L, -2, key);
 }
 
-/* { reason, op, errname, timer, count }: what an end did not have is left out. */
+/* Pushes { reason, op, errname, timer, count }, without the fields that this kind of end has not.
+   */
 static void push_entry(lua_State *L, const struct tcpm_tally_entry *entry)
 {
     lua_createtable(L, 0, 5);
@@ -30,32 +32,35 @@ static void push_entry(lua_State *L, const struct tcpm_tally_entry *entry)
     lua_setfield(L, -2, "count");
 }
 
-void tcpm__lua_push_tally(lua_State *L, struct tcpm_session *core)
+void tcpm__lua_push_tally(lua_State *L, struct tcpm_session *inner)
 {
     struct tcpm_tally_entry entry = {.size = sizeof entry};
+
     lua_newtable(L);
-    for (int i = 0; tcpm_tally(core, (size_t) i, &entry) == 1; i++) {
+    for (int i = 0; tcpm_tally(inner, (size_t) i, &entry) == 1; i++) {
         push_entry(L, &entry);
         lua_rawseti(L, -2, i + 1);
     }
 }
 
-/* core.tally(session) -> list, or nil: the session has stopped. */
-int tcpm__lua_tally(lua_State *L)
+/* shared.tally(session) -> list; nil: the session has stopped */
+static int shared_tally(lua_State *L)
 {
-    const struct session *session = tcpm__lua_session(L, tcpm__lua_runtime(L), 1);
+    const struct tcpm__lua_session *session = tcpm__lua_check_session(L, tcpm__lua_runtime(L), 1);
+
     if (session == NULL)
         lua_pushnil(L);
     else
-        tcpm__lua_push_tally(L, session->core);
+        tcpm__lua_push_tally(L, session->inner);
     return 1;
 }
 
-void tcpm__lua_print_tally(const struct session *session, struct tcpm_session *core)
+void tcpm__lua_print_tally(const struct tcpm__lua_session *session, struct tcpm_session *inner)
 {
     struct tcpm_tally_entry entry = {.size = sizeof entry};
-    struct label label = tcpm__lua_label(session);
-    for (size_t i = 0; tcpm_tally(core, i, &entry) == 1; i++) {
+    struct tcpm__lua_label label = tcpm__lua_session_label(session);
+
+    for (size_t i = 0; tcpm_tally(inner, i, &entry) == 1; i++) {
         fprintf(stderr, "tcpmulti: %s: %8llu %s", label.text, (unsigned long long) entry.count,
                 tcpm_reason_name(entry.reason));
         if (entry.timer != 0)
@@ -67,30 +72,37 @@ void tcpm__lua_print_tally(const struct session *session, struct tcpm_session *c
     }
 }
 
-void tcpm__lua_print_tallies_left(struct runtime *rt)
+void tcpm__lua_print_tallies_left(struct tcpm__lua_runtime *rt)
 {
     for (int i = 1; rt->prints_tally && i < rt->session_count; i++)
-        if (rt->sessions[i] != NULL && rt->sessions[i]->core != NULL)
-            tcpm__lua_print_tally(rt->sessions[i], rt->sessions[i]->core);
+        if (rt->sessions[i] != NULL && rt->sessions[i]->inner != NULL)
+            tcpm__lua_print_tally(rt->sessions[i], rt->sessions[i]->inner);
     rt->prints_tally = false;
 }
 
-/* Behind os.exit, which leaves everything as it is. */
-static void print_at_exit(int status, void *argument)
+/* Called after os.exit too, which closes nothing. */
+static void on_exit_print(int status, void *argument)
 {
-    struct link *link = argument;
+    struct tcpm__lua_link *link = argument;
+
     (void) status;
     if (link->runtime != NULL)
         tcpm__lua_print_tallies_left(link->runtime);
     tcpm__lua_link_drop(link);
 }
 
-/* Of a session that stops it is known then; of the others when the module is closed, or at exit. */
+/* A session that stops prints then; all others when the module is closed, or at exit. */
 void tcpm__lua_print_tallies(lua_State *L)
 {
-    struct runtime *rt = tcpm__lua_find(L);
+    struct tcpm__lua_runtime *rt = tcpm__lua_runtime_find(L);
+
     rt->prints_tally = true;
     tcpm__lua_link_keep(rt->link);
-    if (on_exit(print_at_exit, rt->link) != 0)
+    if (on_exit(on_exit_print, rt->link) != 0)
         tcpm__lua_link_drop(rt->link);
 }
+
+const luaL_Reg tcpm__lua_tally_shared[] = {
+    {"tally", shared_tally},
+    {NULL, NULL},
+};

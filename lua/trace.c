@@ -1,15 +1,15 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The trace of a session with options.trace: one printable line on standard error for each event of
- * its connections that is dispatched.
+ * The trace of sessions with options.trace: one printable line on standard error for each event of
+ * their connections.
  */
-#include "binding.h"
+#include "life.h"
 
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 
-/* What exceeds it is cut. */
+/* Longer text is cut. */
 struct line {
     char text[1200];
     size_t length;
@@ -19,6 +19,7 @@ __attribute__((format(printf, 2, 3))) static void add(struct line *line, const c
 {
     size_t room = sizeof line->text - line->length;
     va_list arguments;
+
     va_start(arguments, format);
     int length = vsnprintf(line->text + line->length, room, format, arguments);
     va_end(arguments);
@@ -41,28 +42,31 @@ static bool needs_brackets(const char *address)
     return address[0] != '[' && strchr(address, ':') != NULL;
 }
 
-struct label tcpm__lua_label(const struct session *session)
+struct tcpm__lua_label tcpm__lua_session_label(const struct tcpm__lua_session *session)
 {
-    struct label label;
+    struct tcpm__lua_label label;
     const char *alias = session->alias;
+
     snprintf(label.text, sizeof label.text, alias == NULL ? "session %.0f" : "session %.0f (%s)",
              -session->number, alias);
     return label;
 }
 
-/* The number is the reason, in disconnected. */
-void tcpm__lua_trace(const struct session *session, struct tcpm_id id, int place, int number)
+void tcpm__lua_trace_event(const struct tcpm__lua_session *session, struct tcpm_id id, int cell,
+                           int number)
 {
     struct line line = {.length = 0};
     struct tcpm_info info = {.size = sizeof info};
-    add(&line, "tcpmulti: %s, connection %.0f", tcpm__lua_label(session).text, (double) id.n);
-    if (tcpm_info_get(session->core, id, &info) == 0)
+
+    add(&line, "tcpmulti: %s, connection %.0f", tcpm__lua_session_label(session).text,
+        (double) id.n);
+    if (tcpm_info_get(session->inner, id, &info) == 0)
         add(&line, needs_brackets(info.address) ? " to [%s]:%u" : " to %s:%u", info.address,
             info.port);
-    add(&line, ": %s", tcpm__lua_option_names[place] + strlen("on_"));
-    if (place == ON_DISCONNECTED)
+    add(&line, ": %s", tcpm__lua_option_names[cell] + strlen("on_"));
+    if (cell == ON_DISCONNECTED)
         add(&line, " (%s)", tcpm_reason_name((enum tcpm_reason) number));
-    if (place != ON_INITIALIZE && place != ON_SUCCESS && place != ON_INPUT)
+    if (cell != ON_INITIALIZE && cell != ON_SUCCESS && cell != ON_INPUT)
         add_cause(&line, &info);
     for (char *byte = line.text; *byte != '\0'; byte++)
         if (*byte < ' ' || *byte > '~')

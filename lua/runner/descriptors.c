@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Descriptors and limits of the process. Descriptors 0 to 2 are always open, so that no connection
- * can become somebody's standard output; as many descriptors as the system allows may be opened.
+ * Descriptors and limits of the process, set by main.c before anything opens a file. Descriptors 0
+ * to 2 are always open, so that no connection can become standard output by getting its number; the
+ * process may open as many descriptors as the system allows.
  */
 #include "runner.h"
 

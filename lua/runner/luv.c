@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * require "luv" in a script: Debian's lua-luv, on the loop that our connections use. Before it
- * opens it is given our loop and our way to call Lua, so that an error in one of its callbacks ends
- * the run like one of ours instead of calling exit. Two of its functions would harm a shared loop
- * and are replaced: run, which must not be nested, and walk, which takes every handle for its own.
- * Nothing of luv is linked: where it is not installed, require says so and all else works.
+ * require "luv" in a script: Debian's lua-luv, on the loop that our connections use. Before luv
+ * opens, luv is given our loop and our way to call Lua, so that an error in a callback of luv ends
+ * the run like an error of ours instead of calling exit. Two functions of luv would harm a shared
+ * loop and are replaced: run, which must not be nested, and walk, which takes every handle of the
+ * loop for luv's own. Nothing of luv is linked: where luv is not installed, require says so and
+ * everything else works.
  */
 #include "runner.h"
 
@@ -14,10 +15,12 @@
 #include <lauxlib.h>
 #include <lua.h>
 
+#include "assert.h"
 #include "luv_handles.h"
 #include "runtime.h"
 
-/* Of luv.h: calls the function below its arguments; results, or minus the status of lua_pcall. */
+/* From luv.h. Calls the function that lies below its arguments on the stack. Returns the number of
+   results, or minus the status of lua_pcall. */
 typedef int luv_call(lua_State *L, int arguments, int results, int flags);
 
 struct luv_library {
@@ -26,52 +29,54 @@ struct luv_library {
     lua_CFunction open;
 };
 
-#define CLOSING_KEY "tcpmulti-lua: luv is closing"
-#define CLOSE_KEY   "tcpmulti-lua: luv.close"
+/* Keys of the registry. */
+#define CLOSING_KEY "tcpmulti-lua: luv is closing" /* a boolean */
+#define CLOSE_KEY   "tcpmulti-lua: luv.close"      /* luv's own function close */
 
 static bool luv_is_closing(lua_State *L)
 {
-    bool closing;
-
     lua_getfield(L, LUA_REGISTRYINDEX, CLOSING_KEY);
-    closing = lua_toboolean(L, -1);
+    bool closing = lua_toboolean(L, -1);
     lua_pop(L, 1);
     return closing;
 }
 
-static int call_callback(lua_State *L, int arguments, int results, int flags)
+/* luv calls its callbacks in Lua through this function. */
+static int on_callback(lua_State *L, int arguments, int results, int flags)
 {
-    int function = lua_gettop(L) - arguments, status;
-    const char *message;
-    size_t length;
+    int function = lua_gettop(L) - arguments;
 
     (void) flags;
+    TCPM__LUA_ASSERT(function >= 1);
     if (luv_is_closing(L)) {
         lua_settop(L, function - 1);
         return 0;
     }
-    lua_pushcfunction(L, tcpm__runner_traceback);
+    lua_pushcfunction(L, tcpm__runner_report_traceback);
     lua_insert(L, function);
-    status = lua_pcall(L, arguments, results, function);
+    int status = lua_pcall(L, arguments, results, function);
     lua_remove(L, function);
     if (status == 0)
         return results == LUA_MULTRET ? lua_gettop(L) - function + 1 : results;
-    message = lua_tolstring(L, -1, &length);
-    tcpm__lua_fatal(L, message, length);
+    size_t length;
+    const char *message = lua_tolstring(L, -1, &length);
+    tcpm__lua_fatal_outside(L, message, length);
     lua_settop(L, function - 1);
     return -status;
 }
 
-/* dlsym gives an object pointer; POSIX lets it hold a function. */
+/* Stores the symbol's address in *function. dlsym returns a pointer to an object, which POSIX
+   allows to hold the address of a function. */
 static bool find_symbol(void *library, const char *name, void *function)
 {
     void *symbol = dlsym(library, name);
 
-    memcpy(function, &symbol, sizeof(symbol));
+    memcpy(function, &symbol, sizeof symbol);
     return symbol != NULL;
 }
 
-/* luv.so stays loaded until the process ends: its handles' code must outlive the Lua state. */
+/* luv.so stays loaded until the process ends: the code of luv's handles must outlive the Lua state.
+ */
 static bool open_library(const char *path, struct luv_library *luv)
 {
     void *library = dlopen(path, RTLD_NOW | RTLD_LOCAL);
@@ -81,7 +86,7 @@ static bool open_library(const char *path, struct luv_library *luv)
            find_symbol(library, "luaopen_luv", &luv->open);
 }
 
-/* Pushes where luv is; without it: raises what require would. */
+/* Pushes and returns the path of luv.so. Where luv is not installed: raises as require does. */
 static const char *search_luv(lua_State *L)
 {
     lua_getglobal(L, "package");
@@ -95,7 +100,7 @@ static const char *search_luv(lua_State *L)
     return lua_tostring(L, -1);
 }
 
-/* luv.run(): what runs is tcpmulti.run(), which raises when it is running already. */
+/* Replaces luv.run by tcpmulti.run, which raises if the loop is running already. */
 static int run_loop(lua_State *L)
 {
     const char *mode = luaL_optstring(L, 1, "default");
@@ -103,30 +108,30 @@ static int run_loop(lua_State *L)
     if (strcmp(mode, "default") != 0)
         return luaL_error(L, "luv.run: no mode '%s' here, tcpmulti.run() runs the loop", mode);
     lua_settop(L, 0);
-    lua_pushcfunction(L, tcpm__lua_run);
+    lua_pushcfunction(L, tcpm__lua_call_run);
     lua_call(L, 0, 0);
     lua_pushboolean(L, 0);
     return 1;
 }
 
-/* Starts a watcher by the original, the upvalue, and tells who keeps the signals' dispositions. */
+/* Starts a signal watcher by luv's original function, the upvalue, and tells signals.c, which keeps
+   the dispositions. */
 static int start_watcher(lua_State *L)
 {
     int arguments = lua_gettop(L);
-    uv_signal_t *watcher;
 
     luaL_checkstack(L, arguments + LUA_MINSTACK, "too many arguments");
     lua_pushvalue(L, lua_upvalueindex(1));
     for (int i = 1; i <= arguments; i++)
         lua_pushvalue(L, i);
     lua_call(L, arguments, LUA_MULTRET);
-    watcher = *(uv_signal_t **) lua_touserdata(L, 1);
-    if (uv_is_active((uv_handle_t *) watcher))
-        tcpm__runner_signals_luv(watcher->signum);
+    const uv_signal_t *watcher = *(uv_signal_t **) lua_touserdata(L, 1);
+    if (uv_is_active((const uv_handle_t *) watcher))
+        tcpm__runner_signals_note_luv(watcher->signum);
     return lua_gettop(L) - arguments;
 }
 
-/* In the table on the stack's top. */
+/* Wraps one function of the table on top of the stack, if the function is there. */
 static void wrap_start(lua_State *L, const char *name)
 {
     lua_getfield(L, -1, name);
@@ -138,7 +143,8 @@ static void wrap_start(lua_State *L, const char *name)
     }
 }
 
-/* The methods of luv's watchers, and its functions in the table on the stack's top. */
+/* Wraps what starts a signal watcher: the methods of watchers, and the functions in the table of
+   luv, which is on top of the stack. */
 static void wrap_signals(lua_State *L)
 {
     wrap_start(L, "signal_start");
@@ -153,8 +159,8 @@ static void wrap_signals(lua_State *L)
     lua_pop(L, 1);
 }
 
-/* luv calls back on the state that has set the loop: the main one, since a coroutine may have been
-   collected by then. The upvalue. */
+/* luv calls back on the state that has set the loop. That must be the main state, the upvalue: a
+   coroutine may have been collected by then. */
 static void set_loop(lua_State *L, const struct luv_library *luv)
 {
     lua_State *main = lua_touserdata(L, lua_upvalueindex(1));
@@ -172,7 +178,7 @@ static int load_luv(lua_State *L)
         return luaL_error(L, "module 'luv': %s cannot be used on a shared loop: %s", path,
                           dlerror());
     set_loop(L, &luv);
-    luv.set_callback(L, call_callback);
+    luv.set_callback(L, on_callback);
     lua_pushcfunction(L, luv.open);
     lua_pushliteral(L, "luv");
     lua_call(L, 1, 1);
@@ -193,11 +199,12 @@ void tcpm__runner_luv_install(struct lua_State *L)
     lua_pushcclosure(L, load_luv, 1);
     lua_setfield(L, -2, "luv");
     lua_pop(L, 2);
-    lua_pushboolean(L, 0);
+    lua_pushboolean(L, false);
     lua_setfield(L, LUA_REGISTRYINDEX, CLOSING_KEY);
 }
 
-/* By luv's own function: luv frees what belongs to a handle when its callback hears of the end. */
+/* Closes luv's handles by luv's own function close, whose callback frees what belongs to a
+   handle. */
 static int close_handles(lua_State *L)
 {
     uv_loop_t *loop = lua_touserdata(L, 1);
@@ -216,7 +223,7 @@ static int close_handles(lua_State *L)
     return 0;
 }
 
-static void close_luv_handle(uv_handle_t *handle, void *L)
+static void on_walk_close(uv_handle_t *handle, void *L)
 {
     if (!uv_is_closing(handle) && tcpm__luv_owns(L, handle))
         uv_close(handle, NULL);
@@ -224,10 +231,10 @@ static void close_luv_handle(uv_handle_t *handle, void *L)
 
 void tcpm__runner_luv_close(struct lua_State *L, uv_loop_t *loop)
 {
-    lua_pushboolean(L, 1);
+    lua_pushboolean(L, true);
     lua_setfield(L, LUA_REGISTRYINDEX, CLOSING_KEY);
     if (lua_cpcall(L, close_handles, loop) != 0) {
         lua_pop(L, 1);
-        uv_walk(loop, close_luv_handle, L); /* no memory: the process ends, and leaks with it */
+        uv_walk(loop, on_walk_close, L); /* out of memory: luv's own memory of them leaks */
     }
 }

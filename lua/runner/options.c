@@ -1,26 +1,34 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The command line of tcpmulti-lua. Options come before the script; what follows it belongs to it,
- * but for one "--" right behind the script. An unknown option is answered by the nearest known one.
- * Nothing here touches Lua, so a wrong command line costs nothing and changes nothing.
+ * The command line of tcpmulti-lua. Options come before the script, which is a file or which -m
+ * names; everything behind the script belongs to the script, except a "--" right behind its name.
+ * The message about an unknown option names the nearest known one. Nothing here touches Lua: a
+ * wrong command line costs nothing and changes nothing.
  */
 #include "runner.h"
 
-#include <ctype.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include <luajit.h>
 
+#include "spelling.h"
 #include "tcpmulti.h"
 
+enum {
+    RUNNER_USAGE = 2, /* exit status */
+    KNOWN_SIZE = 1024 /* bytes of a text with the names of all scripts for -m */
+};
+
 #define ALLOW_BYTECODE "--allow-bytecode"
+#define KEYLOG         "--keylog"
 #define TALLY          "--tally"
 
 static void print_usage(FILE *out)
 {
-    fprintf(out, "usage: " RUNNER_NAME " [options] script.lua [--] [args...]\n");
+    fprintf(out, "usage: " RUNNER_NAME " [options] script.lua [--] [args...]\n"
+                 "       " RUNNER_NAME " [options] -m NAME [--] [args...]\n");
 }
 
 static int print_help(void)
@@ -30,9 +38,12 @@ static int print_help(void)
         "\nRuns a client script with the module tcpmulti built in. The script \"-\" is read from\n"
         "standard input. Its arguments are in the table arg.\n\n"
         "  -e CHUNK          run CHUNK first; the script may then be left out\n"
+        "  -m NAME           run the script of that name that comes with this program\n"
         "  --peer MODE       start a practice peer on 127.0.0.1-32; the script finds it in\n"
         "                    tcpmulti.peer.addr, .addrs and .port. MODE: echo, discard,\n"
         "                    chargen, banner=TEXT, http\n"
+        "  " KEYLOG " FILE     append the secrets of TLS to FILE, for programs that decrypt what\n"
+        "                    they have recorded: anybody who has FILE can read it all\n"
         "  " TALLY "           tell how the connections of each session have ended, on standard\n"
         "                    error at the end\n"
         "  " ALLOW_BYTECODE "  accept LuaJIT bytecode where Lua text is expected\n"
@@ -42,7 +53,8 @@ static int print_help(void)
         "Exit status: 0 done, 1 an error in the script or at run time, 2 wrong usage,\n"
         "141 nobody reads standard output any more. The first SIGINT, SIGTERM or SIGHUP shuts\n"
         "down all connections, within 5 seconds, and then ends the program (130, 143 or 129 for\n"
-        "a shell); the second ends it at once.\n");
+        "a shell); the second ends it at once. SIGUSR1 prints the state of all connections on\n"
+        "standard error.\n");
     return RUNNER_DONE;
 }
 
@@ -52,59 +64,25 @@ static int print_version(void)
     return RUNNER_DONE;
 }
 
-static size_t smallest(size_t a, size_t b, size_t c)
-{
-    size_t least = a < b ? a : b;
-
-    return least < c ? least : c;
-}
-
-/* The price of changing one character to another: the wrong case is half a mistake. */
-static size_t change_price(char from, char to)
-{
-    if (from == to)
-        return 0;
-    return tolower((unsigned char) from) == tolower((unsigned char) to) ? 1 : 2;
-}
-
-/* What it costs to make b of a by putting in, taking out and changing characters; only the first 31
-   count. */
-static size_t edit_distance(const char *a, const char *b)
-{
-    size_t row[32], length = strnlen(b, 31), diagonal, above;
-
-    for (size_t j = 0; j <= length; j++)
-        row[j] = 2 * j;
-    for (size_t i = 0; i < 31 && a[i] != '\0'; i++) {
-        diagonal = row[0];
-        row[0] = 2 * (i + 1);
-        for (size_t j = 0; j < length; j++) {
-            above = row[j + 1];
-            row[j + 1] = smallest(row[j] + 2, above + 2, diagonal + change_price(a[i], b[j]));
-            diagonal = above;
-        }
-    }
-    return row[length];
-}
-
 static const char *nearest_option(const char *unknown)
 {
-    static const char *const known[] = {"-e",     "-h",        "-V",           "--peer",
-                                        "--help", "--version", ALLOW_BYTECODE, TALLY};
+    static const char *const known[] = {"-e",     "-m",        "-h",           "-V",  "--peer",
+                                        "--help", "--version", ALLOW_BYTECODE, TALLY, KEYLOG};
     const char *nearest = known[0];
 
-    for (size_t i = 1; i < sizeof(known) / sizeof(known[0]); i++)
-        if (edit_distance(unknown, known[i]) < edit_distance(unknown, nearest))
+    for (size_t i = 1; i < sizeof known / sizeof known[0]; i++)
+        if (tcpm__lua_spelling_distance(unknown, known[i]) <
+            tcpm__lua_spelling_distance(unknown, nearest))
             nearest = known[i];
     return nearest;
 }
 
 static int refuse(const char *what, const char *value, const char *hint)
 {
-    char line[512];
+    char line[2 * KNOWN_SIZE];
 
-    snprintf(line, sizeof(line), "%s%s%s; %s", what, value[0] != '\0' ? " " : "", value, hint);
-    tcpm__runner_report(line);
+    snprintf(line, sizeof line, "%s%s%s; %s", what, value[0] != '\0' ? " " : "", value, hint);
+    tcpm__runner_report_text(line);
     print_usage(stderr);
     return RUNNER_USAGE;
 }
@@ -113,22 +91,22 @@ static int refuse_unknown(const char *option)
 {
     char hint[64];
 
-    snprintf(hint, sizeof(hint), "did you mean %s?", nearest_option(option));
+    snprintf(hint, sizeof hint, "did you mean %s?", nearest_option(option));
     return refuse("unknown option", option, hint);
 }
 
-/* The value of the option at argv[*at]: attached behind prefix, or the next argument; NULL: none.
- */
-static const char *take_value(int argc, char **argv, int *at, const char *attached)
+/* Returns the value of the option at argv[*at]: attached, unless that is empty, else the next
+   argument, to which *at is moved. NULL: there is no next argument. */
+static const char *read_value(int argc, char **argv, int *at, const char *attached)
 {
-    if (*attached != '\0')
+    if (attached[0] != '\0')
         return attached;
     return *at + 1 < argc ? argv[++*at] : NULL;
 }
 
-static int take_chunk(struct tcpm__runner_options *options, int argc, char **argv, int *at)
+static int read_chunk(struct tcpm__runner_options *options, int argc, char **argv, int *at)
 {
-    const char *chunk = take_value(argc, argv, at, argv[*at] + 2);
+    const char *chunk = read_value(argc, argv, at, argv[*at] + 2);
 
     if (chunk == NULL)
         return refuse("-e", "", "expected a chunk of Lua behind it");
@@ -136,21 +114,44 @@ static int take_chunk(struct tcpm__runner_options *options, int argc, char **arg
     return -1;
 }
 
-static int take_peer(struct tcpm__runner_options *options, int argc, char **argv, int *at)
+/* Puts the file of the script in place of its name. */
+static int read_name(struct tcpm__runner_options *options, int argc, char **argv, int *at)
+{
+    const char *name = read_value(argc, argv, at, argv[*at] + 2);
+    char known[KNOWN_SIZE];
+
+    options->named = tcpm__runner_scripts_find(name != NULL ? name : "", known, sizeof known);
+    if (options->named == NULL)
+        return refuse("-m knows no script", name != NULL ? name : "", known);
+    argv[*at] = options->named;
+    return -1;
+}
+
+static int read_peer(struct tcpm__runner_options *options, int argc, char **argv, int *at)
 {
     const char *option = argv[*at];
-    const char *mode = option[6] == '=' ? option + 7 : take_value(argc, argv, at, "");
+    const char *mode = option[6] == '=' ? option + 7 : read_value(argc, argv, at, "");
     const char *modes = "expected echo, discard, chargen, banner=TEXT or http";
 
     if (mode == NULL)
         return refuse("--peer", "", modes);
-    if (!tcpm__runner_peer_mode_known(mode))
+    if (!tcpm__runner_peer_knows_mode(mode))
         return refuse("unknown mode of --peer:", mode, modes);
     options->peer = mode;
     return -1;
 }
 
-static int take_option(struct tcpm__runner_options *options, int argc, char **argv, int *at)
+static int read_keylog(struct tcpm__runner_options *options, int argc, char **argv, int *at)
+{
+    const char *attached = strchr(argv[*at], '=');
+
+    options->keylog = read_value(argc, argv, at, attached != NULL ? attached + 1 : "");
+    return options->keylog != NULL ? -1
+                                   : refuse(KEYLOG, "", "expected the name of a file behind it");
+}
+
+/* Reads the option at argv[*at]; its result is that of tcpm__runner_options_parse. */
+static int read_option(struct tcpm__runner_options *options, int argc, char **argv, int *at)
 {
     const char *option = argv[*at];
 
@@ -159,9 +160,13 @@ static int take_option(struct tcpm__runner_options *options, int argc, char **ar
     if (strcmp(option, "-V") == 0 || strcmp(option, "--version") == 0)
         return print_version();
     if (strncmp(option, "-e", 2) == 0)
-        return take_chunk(options, argc, argv, at);
+        return read_chunk(options, argc, argv, at);
+    if (strncmp(option, "-m", 2) == 0)
+        return read_name(options, argc, argv, at);
     if (strcmp(option, "--peer") == 0 || strncmp(option, "--peer=", 7) == 0)
-        return take_peer(options, argc, argv, at);
+        return read_peer(options, argc, argv, at);
+    if (strcmp(option, KEYLOG) == 0 || strncmp(option, KEYLOG "=", sizeof KEYLOG) == 0)
+        return read_keylog(options, argc, argv, at);
     if (strcmp(option, ALLOW_BYTECODE) == 0)
         options->allow_bytecode = true;
     else if (strcmp(option, TALLY) == 0)
@@ -171,22 +176,30 @@ static int take_option(struct tcpm__runner_options *options, int argc, char **ar
     return -1;
 }
 
-int tcpm__runner_options_parse(struct tcpm__runner_options *options, int argc, char **argv)
+/* Reads the options at the front of argv and leaves the index of the script in *at. The result is
+   that of tcpm__runner_options_parse. */
+static int read_options(struct tcpm__runner_options *options, int argc, char **argv, int *at)
 {
-    int at, status;
-
-    options->chunks = calloc((size_t) argc + 1, sizeof(*options->chunks));
-    if (options->chunks == NULL)
-        return RUNNER_ERROR;
-    for (at = 1; at < argc && argv[at][0] == '-' && argv[at][1] != '\0'; at++) {
-        if (strcmp(argv[at], "--") == 0) {
-            at++;
+    for (*at = 1; *at < argc && argv[*at][0] == '-' && argv[*at][1] != '\0'; ++*at) {
+        if (strcmp(argv[*at], "--") == 0) {
+            ++*at;
             break;
         }
-        status = take_option(options, argc, argv, &at);
-        if (status >= 0)
+        int status = read_option(options, argc, argv, at);
+        if (status >= 0 || options->named != NULL)
             return status;
     }
+    return -1;
+}
+
+int tcpm__runner_options_parse(struct tcpm__runner_options *options, int argc, char **argv)
+{
+    options->chunks = calloc((size_t) argc + 1, sizeof *options->chunks);
+    if (options->chunks == NULL)
+        return RUNNER_ERROR;
+    int at, status = read_options(options, argc, argv, &at);
+    if (status >= 0)
+        return status;
     if (at >= argc && options->chunk_count == 0)
         return refuse("no script", "", "name one, or - for standard input");
     options->script = at < argc ? at : argc;
@@ -200,4 +213,6 @@ void tcpm__runner_options_free(struct tcpm__runner_options *options)
 {
     free(options->chunks);
     options->chunks = NULL;
+    free(options->named);
+    options->named = NULL;
 }

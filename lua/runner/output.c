@@ -1,13 +1,14 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Standard output, as a stream of C's that every way to print goes through: print and io.write, in
- * compiled loops too, and C code of modules. It differs from C's own in two points. Where somebody
- * has made the pipe, socket or terminal non-blocking, for all who share it, a write waits until
- * there is room; C's own drops what does not fit. And where nobody reads any more, the write ends
- * the program, as SIGPIPE would: SIGPIPE itself must not hit the connections.
+ * Standard output, as a stream of C through which every way to print goes: print and io.write, in
+ * compiled loops too, and C code of modules. This stream differs from C's own in two points. Where
+ * somebody has made the pipe, socket or terminal non-blocking, for all processes that share it, a
+ * write waits until there is room; C's own stream drops bytes that do not fit. And once nobody
+ * reads any more, a write ends the program, as SIGPIPE would: SIGPIPE itself must not hit the
+ * connections.
  *
- * A script may also never print, so a pipe or a terminal is polled beside. A socket is not: its
- * other end may have stopped sending without having stopped reading (journald).
+ * A script may also never print, so a pipe or a terminal is polled as well. A socket is not polled:
+ * its other end may have stopped sending without having stopped reading (journald).
  */
 #include "runner.h"
 
@@ -19,7 +20,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/epoll.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -27,10 +27,13 @@
 #include <sanitizer/lsan_interface.h>
 #endif
 
-#define GRACE_MS \
-    250 /* a terminal that hangs up is followed by SIGHUP, which ends the run in order */
+/* A terminal that hangs up is followed by SIGHUP, which ends the run in order; so long the program
+   waits for that signal. */
+enum { GRACE_MS = 250 };
 
-void tcpm__runner_check_leaks(void)
+enum { RUNNER_NO_READER = 141 }; /* exit status: 128 + SIGPIPE */
+
+void tcpm__runner_output_check_leaks(void)
 {
 #if defined(__SANITIZE_ADDRESS__)
     __lsan_do_leak_check();
@@ -44,7 +47,7 @@ static bool reader_has_gone(void)
     return poll(&output, 1, 0) == 1 && (output.revents & (POLLERR | POLLHUP)) != 0;
 }
 
-/* At once, as SIGPIPE would do it; files that the script writes keep what it wrote. */
+/* Ends the process at once, as SIGPIPE would; the script's own files are flushed before. */
 static void end_without_reader(void)
 {
     fflush(NULL);
@@ -53,24 +56,25 @@ static void end_without_reader(void)
 
 /* ---- writing ---- */
 
-/* Whether what could not be written ends the program: not a full disk, and not while it ends
-   already. */
+/* True: a write that has failed with this errno ends the program. A full disk does not, and nothing
+   does while a signal is ending the program. */
 static bool ends_program(int error)
 {
     if (error == EPIPE)
-        return !tcpm__runner_signals_ending();
+        return !tcpm__runner_signals_is_ending();
     if (error != EIO || !reader_has_gone())
         return false;
-    if (!tcpm__runner_signals_ending())
+    if (!tcpm__runner_signals_is_ending())
         poll(NULL, 0, GRACE_MS);
-    return !tcpm__runner_signals_ending();
+    return !tcpm__runner_signals_is_ending();
 }
 
-/* What has happened to standard output. The stream's functions get a pointer only, and outlive
-   main; there is one standard output anyway. */
+/* The failures of standard output. The stream's functions get one pointer only and run even after
+   main, so this object must be found without an argument; a process has one standard output anyway.
+ */
 struct failures {
-    bool ending; /* the end of the program, for want of a reader, has begun */
-    int first;   /* error of the first write that has failed; 0: none */
+    bool exiting; /* end_without_reader has begun */
+    int first;    /* errno of the first write that has failed; 0: none has */
 };
 
 static struct failures *output_failures(void)
@@ -80,16 +84,17 @@ static struct failures *output_failures(void)
     return &failures;
 }
 
-/* Standard output has taken less than it was given. How much counts as written. */
-static size_t take_failure(size_t written, size_t size)
+/* Standard output has taken fewer bytes than it was given; errno says why. Returns the bytes that
+   count as written. */
+static size_t note_failure(size_t written, size_t size)
 {
     struct failures *failures = output_failures();
     int error = errno;
 
-    if (failures->ending) /* fflush(NULL) has come here again */
+    if (failures->exiting) /* end_without_reader flushes, and is here again */
         return size;
     if (ends_program(error)) {
-        failures->ending = true;
+        failures->exiting = true;
         end_without_reader();
     }
     if (error == EPIPE || reader_has_gone())
@@ -107,8 +112,8 @@ static void await_room(int descriptor)
     poll(&output, 1, -1);
 }
 
-/* Of fopencookie: fewer than size bytes are an error, and its number is errno. */
-static ssize_t write_stream(void *cookie, const char *bytes, size_t size)
+/* Called by C's stream. A result below size is an error, with errno set. */
+static ssize_t on_write(void *cookie, const char *bytes, size_t size)
 {
     int descriptor = (int) (intptr_t) cookie;
     size_t written = 0;
@@ -124,19 +129,20 @@ static ssize_t write_stream(void *cookie, const char *bytes, size_t size)
             break;
     }
     if (written < size && descriptor == STDOUT_FILENO)
-        written = take_failure(written, size);
+        written = note_failure(written, size);
     return (ssize_t) written;
 }
 
-/* Of a descriptor that was closed, where there is no /dev/null. */
-static ssize_t write_nowhere(void *cookie, const char *bytes, size_t size)
+/* Called by the stream of a descriptor that was closed at the start, on a system without /dev/null.
+ */
+static ssize_t on_write_nowhere(void *cookie, const char *bytes, size_t size)
 {
     (void) cookie;
     (void) bytes;
     return (ssize_t) size;
 }
 
-static int seek_stream(void *cookie, off64_t *offset, int whence)
+static int on_seek(void *cookie, off64_t *offset, int whence)
 {
     off64_t place = lseek64((int) (intptr_t) cookie, *offset, whence);
 
@@ -146,13 +152,16 @@ static int seek_stream(void *cookie, off64_t *offset, int whence)
     return 0;
 }
 
-/* NULL: no memory. C code may ask for its descriptor. */
+/* Returns NULL when out of memory. fopencookie, _fileno (by which C code finds the descriptor) and
+   O_PATH are glibc's and Linux's. The BSDs and macOS have funopen for the first; musl has
+   fopencookie, but its stdout cannot be replaced: there SIGPIPE's default would have to do, and a
+   non-blocking descriptor loses bytes. */
 static FILE *open_stream(int descriptor, int buffering)
 {
     bool nowhere = (fcntl(descriptor, F_GETFL) & O_PATH) != 0;
     cookie_io_functions_t functions = {
-        .write = nowhere ? write_nowhere : write_stream,
-        .seek = seek_stream,
+        .write = nowhere ? on_write_nowhere : on_write,
+        .seek = on_seek,
     };
     FILE *stream = fopencookie((void *) (intptr_t) descriptor, "w", functions);
 
@@ -167,17 +176,18 @@ static FILE *open_stream(int descriptor, int buffering)
 
 int tcpm__runner_output_finish(int status)
 {
-    char line[128];
-
     fflush(stdout);
     if (output_failures()->first == 0)
         return status;
+    char line[128];
     snprintf(line, sizeof line, "standard output: %s", strerror(output_failures()->first));
-    tcpm__runner_report(line);
+    tcpm__runner_report_text(line);
     return status != RUNNER_DONE ? status : RUNNER_ERROR;
 }
 
-/* Behind os.exit too. The status of a process that exits can be changed only by exiting at once. */
+/* Runs at os.exit too. The status of a process that is exiting can only be changed by _exit.
+   on_exit is glibc's. Elsewhere atexit calls a function without the status, which main.c and
+   os.exit would have to leave behind. */
 static void on_exit_finish(int status, void *argument)
 {
     int changed = tcpm__runner_output_finish(status);
@@ -186,7 +196,7 @@ static void on_exit_finish(int status, void *argument)
     if (changed == status)
         return;
     fflush(NULL);
-    tcpm__runner_check_leaks();
+    tcpm__runner_output_check_leaks();
     _exit(changed);
 }
 
@@ -205,7 +215,7 @@ void tcpm__runner_output_open(void)
         stdout = output;
     if (errors != NULL)
         stderr = errors;
-    sigaction(SIGPIPE, &action, NULL); /* until the loop is there: see signals.c */
+    sigaction(SIGPIPE, &action, NULL); /* signals.c replaces this handler */
     on_exit(on_exit_finish, NULL);
 }
 
@@ -214,10 +224,11 @@ void tcpm__runner_output_open(void)
 static void on_grace(uv_timer_t *grace)
 {
     (void) grace;
-    if (!tcpm__runner_signals_ending())
+    if (!tcpm__runner_signals_is_ending())
         end_without_reader();
 }
 
+/* Called by the inner loop. */
 static void on_output_event(uv_poll_t *poll, int status, int events)
 {
     struct tcpm__runner_output *output = poll->data;
@@ -233,48 +244,101 @@ static void on_output_event(uv_poll_t *poll, int status, int events)
         on_grace(&output->grace);
 }
 
-/* libuv would make standard output itself non-blocking, for us and for whoever shares it; so it
-   polls an epoll set of our own, which reports errors and hang-ups only. */
-static int open_output_set(bool terminal)
+static void on_inner_event(uv_poll_t *poll, int status, int events)
 {
-    struct epoll_event event = {.events = 0};
-    struct stat status;
-    int set;
+    struct tcpm__runner_output *output = poll->data;
 
-    if (fstat(STDOUT_FILENO, &status) != 0 || (!S_ISFIFO(status.st_mode) && !terminal))
-        return -1;
-    set = epoll_create1(EPOLL_CLOEXEC);
-    if (set >= 0 && epoll_ctl(set, EPOLL_CTL_ADD, STDOUT_FILENO, &event) == 0)
-        return set;
-    if (set >= 0)
-        close(set);
-    return -1;
+    (void) status;
+    (void) events;
+    uv_run(&output->inner, UV_RUN_NOWAIT);
+}
+
+/* The inner loop gives its descriptor to the kernel's set only when it runs. The first run must be
+   inside the script's loop: it may end the program, and the script's main chunk comes first. */
+static void on_first_turn(uv_timer_t *timer)
+{
+    struct tcpm__runner_output *output = timer->data;
+
+    uv_run(&output->inner, UV_RUN_NOWAIT);
+}
+
+static bool is_watchable(bool terminal)
+{
+    struct stat status;
+
+    return terminal || (fstat(STDOUT_FILENO, &status) == 0 && S_ISFIFO(status.st_mode));
+}
+
+/* uv_poll_init makes its descriptor non-blocking, here standard output, for us and for every
+   process that shares it. So a pipe of our own takes the place of descriptor 1 while uv_poll_init
+   runs. */
+static int init_output_poll(struct tcpm__runner_output *output)
+{
+    int ends[2], result = -EMFILE;
+
+    if (pipe(ends) != 0)
+        return -errno;
+    int saved = fcntl(STDOUT_FILENO, F_DUPFD_CLOEXEC, STDERR_FILENO + 1);
+    if (saved >= 0) {
+        dup2(ends[1], STDOUT_FILENO);
+        result = uv_poll_init(&output->inner, &output->output_poll, STDOUT_FILENO);
+        dup2(saved, STDOUT_FILENO);
+        close(saved);
+    }
+    close(ends[0]);
+    close(ends[1]);
+    return result;
+}
+
+static void close_output_poll(struct tcpm__runner_output *output)
+{
+    uv_close((uv_handle_t *) &output->output_poll, NULL);
+    uv_run(&output->inner, UV_RUN_DEFAULT); /* completes the close */
+}
+
+/* The inner loop polls standard output, and the script's loop polls the inner loop: luv may have a
+   handle of its own for descriptor 1, and a loop can have only one for each descriptor. */
+static int init_polls(struct tcpm__runner_output *output, uv_loop_t *loop)
+{
+    int result = uv_loop_init(&output->inner);
+
+    if (result != 0)
+        return result;
+    result = init_output_poll(output);
+    if (result != 0)
+        goto close_loop;
+    result = uv_poll_init(loop, &output->inner_poll, uv_backend_fd(&output->inner));
+    if (result == 0)
+        return 0;
+    close_output_poll(output);
+close_loop:
+    uv_loop_close(&output->inner);
+    return result;
 }
 
 void tcpm__runner_output_watch(struct tcpm__runner_output *output, uv_loop_t *loop)
 {
     output->terminal = isatty(STDOUT_FILENO) != 0;
-    output->epoll = open_output_set(output->terminal);
-    if (output->epoll < 0)
+    if (!is_watchable(output->terminal) || init_polls(output, loop) != 0)
         return;
-    if (uv_poll_init(loop, &output->poll, output->epoll) != 0) {
-        close(output->epoll);
-        output->epoll = -1;
-        return;
-    }
-    output->poll.data = output;
-    uv_unref((uv_handle_t *) &output->poll);
+    output->watched = true;
+    output->output_poll.data = output->inner_poll.data = output->grace.data = output;
+    /* UV_DISCONNECT: errors and hang-ups only. */
+    uv_poll_start(&output->output_poll, UV_DISCONNECT, on_output_event);
+    uv_poll_start(&output->inner_poll, UV_READABLE, on_inner_event);
+    uv_unref((uv_handle_t *) &output->inner_poll);
     uv_timer_init(loop, &output->grace);
+    uv_timer_start(&output->grace, on_first_turn, 0, 0);
     uv_unref((uv_handle_t *) &output->grace);
-    uv_poll_start(&output->poll, UV_READABLE, on_output_event);
 }
 
 void tcpm__runner_output_close(struct tcpm__runner_output *output)
 {
-    if (output->epoll < 0)
+    if (!output->watched)
         return;
-    uv_close((uv_handle_t *) &output->poll, NULL);
+    uv_close((uv_handle_t *) &output->inner_poll, NULL);
     uv_close((uv_handle_t *) &output->grace, NULL);
-    close(output->epoll);
-    output->epoll = -1;
+    close_output_poll(output);
+    uv_loop_close(&output->inner);
+    output->watched = false;
 }

@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The practice peer, seen from the script's process: a child that is forked before anything else
- * exists, says at which port it listens, and ends with us whatever happens: the kernel kills it
- * with its parent, and a socket between the two ends with us too. It ignores the signals that a
- * terminal sends to both, so that connections can still be shut down in order.
+ * The practice peer, seen from the script's process: a child process, forked by main.c before
+ * anything else exists. The child tells its port through a socket between the two processes, and
+ * ends with its parent whatever happens: the kernel kills it, and its end of the socket reports
+ * that the other end is gone. The child ignores the signals that a terminal sends to both
+ * processes, so that connections can still be shut down in order.
  */
 #include "runner.h"
 
@@ -23,15 +24,16 @@
 
 #include "peer.h"
 
-bool tcpm__runner_peer_mode_known(const char *mode)
+bool tcpm__runner_peer_knows_mode(const char *mode)
 {
     const char *text;
 
     return tcpm__peer_mode_find(mode, &text) != NULL;
 }
 
-/* Whoever reads our standard output must see its end when the script ends. */
-static void leave_streams(void)
+/* A reader of the script's standard output must see its end when the script ends, so the child does
+   not hold it. */
+static void release_streams(void)
 {
     int null = open("/dev/null", O_RDWR | O_CLOEXEC);
 
@@ -48,47 +50,62 @@ static void ignore_signals(void)
     signal(SIGHUP, SIG_IGN);
     signal(SIGQUIT, SIG_IGN);
     signal(SIGPIPE, SIG_IGN);
+    signal(SIGUSR1, SIG_IGN); /* sent to all processes of the program's name, say */
+}
+
+/* Lets the kernel kill the child when its parent ends. False: the parent has ended already.
+   PR_SET_PDEATHSIG is Linux's. FreeBSD has procctl(PROC_PDEATHSIG_CTL); on other systems the socket
+   to the parent is enough, but for a child that never comes back to its loop. */
+static bool die_with_parent(pid_t parent)
+{
+    return prctl(PR_SET_PDEATHSIG, SIGKILL) == 0 && getppid() == parent;
 }
 
 static void run_child(pid_t parent, int life, const char *name)
 {
     const char *text;
-    const struct peer_mode *mode = tcpm__peer_mode_find(name, &text);
-    int listeners[PEER_ADDRESSES], result, port = 0;
+    const struct tcpm__peer_mode *mode = tcpm__peer_mode_find(name, &text);
 
     ignore_signals();
-    if (prctl(PR_SET_PDEATHSIG, SIGKILL) != 0 || getppid() != parent)
+    if (!die_with_parent(parent))
         _exit(RUNNER_ERROR);
-    leave_streams();
-    result = tcpm__peer_listen(listeners, &port);
+    release_streams();
+    int listeners[TCPM__PEER_ADDRESSES], port = 0;
+    int result = tcpm__peer_listen(listeners, &port);
     if (result == 0)
         result = port;
-    if (write(life, &result, sizeof(result)) != sizeof(result) || result < 0)
+    if (write(life, &result, sizeof result) != sizeof result || result < 0)
         _exit(RUNNER_ERROR);
     tcpm__peer_serve(listeners, life, mode, text);
     _exit(RUNNER_DONE);
 }
 
+/* Waits until the child has told its port, or a negative errno. */
 static ssize_t read_result(int fd, int *result)
 {
     ssize_t length;
 
     do {
-        length = read(fd, result, sizeof(*result));
+        length = read(fd, result, sizeof *result);
     } while (length < 0 && errno == EINTR);
     return length;
 }
 
+/* SOCK_CLOEXEC is known to Linux and the BSDs; macOS needs fcntl with FD_CLOEXEC for both ends. */
+static int open_life(int ends[2])
+{
+    return socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends);
+}
+
 int tcpm__runner_peer_start(struct tcpm__runner_peer *peer, const char *mode)
 {
-    int ends[2], result = -ECHILD;
+    int ends[2];
     pid_t parent = getpid();
 
-    if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends) != 0)
+    if (open_life(ends) != 0)
         return -errno;
     peer->pid = fork();
-    if (peer->pid < 0)
-        result = -errno;
+    int result = peer->pid < 0 ? -errno : -ECHILD;
     if (peer->pid == 0) {
         close(ends[0]);
         run_child(parent, ends[1], mode);
@@ -96,7 +113,7 @@ int tcpm__runner_peer_start(struct tcpm__runner_peer *peer, const char *mode)
     close(ends[1]);
     peer->life = ends[0];
     peer->mode = mode;
-    if (peer->pid > 0 && read_result(ends[0], &result) == (ssize_t) sizeof(result) && result > 0) {
+    if (peer->pid > 0 && read_result(ends[0], &result) == (ssize_t) sizeof result && result > 0) {
         peer->port = result;
         return 0;
     }
@@ -106,7 +123,8 @@ int tcpm__runner_peer_start(struct tcpm__runner_peer *peer, const char *mode)
     return result < 0 ? result : -ECHILD;
 }
 
-/* tcpmulti.peer(cheap) goes on to work although tcpmulti.peer is a table now. */
+/* The metamethod __call of the table tcpmulti.peer: calls the module's function peer, the upvalue,
+   so that tcpmulti.peer(cheap) works although tcpmulti.peer is a table. */
 static int call_peer(lua_State *L)
 {
     lua_pushvalue(L, lua_upvalueindex(1));
@@ -123,13 +141,13 @@ static void push_metatable(lua_State *L, int function)
     lua_setfield(L, -2, "__call");
 }
 
-void tcpm__runner_peer_push(struct lua_State *L, const struct tcpm__runner_peer *peer)
+void tcpm__runner_peer_push_table(struct lua_State *L, const struct tcpm__runner_peer *peer)
 {
     int function = lua_gettop(L);
 
     lua_createtable(L, 0, 4);
-    lua_createtable(L, PEER_ADDRESSES, 0);
-    for (int i = 1; i <= PEER_ADDRESSES; i++) {
+    lua_createtable(L, TCPM__PEER_ADDRESSES, 0);
+    for (int i = 1; i <= TCPM__PEER_ADDRESSES; i++) {
         lua_pushfstring(L, "127.0.0.%d", i);
         lua_rawseti(L, -2, i);
     }

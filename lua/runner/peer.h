@@ -1,14 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * The practice peer, inside its own process: an echo or other simple server on 32 addresses of the
- * loopback net, so that a script can be tried without a server. One thread, edge-triggered epoll;
- * what it does with a connection is a table of functions, one for each mode.
+ * loopback net, so that a script can be tried without a server. peer.c forks the process and calls
+ * the server (peer_server.c); the server calls the functions of a mode (peer_modes.c), which send
+ * by tcpm__peer_send.
  *
- *   input   is called with what has been read, at most PEER_READ_SIZE bytes
- *   start   is called once, when a connection has been accepted
- *   refill  is called whenever all output is sent; it may queue more
- *
- * All of them may be NULL. At the client's FIN the rest of the output is sent, then it is closed.
+ * When the client ends its output, the rest of ours is sent and the connection is closed.
  */
 #ifndef TCPMULTI_PEER_H
 #define TCPMULTI_PEER_H
@@ -16,41 +13,46 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-#define PEER_READ_SIZE 65536
-#define PEER_ADDRESSES 32
+#include <uv.h>
 
-struct peer_connection {
+enum { TCPM__PEER_ADDRESSES = 32 };
+
+struct tcpm__peer_connection {
+    uv_poll_t poll;
+    struct tcpm__peer_server *server;
     int fd;
-    bool readable, writable; /* as far as we know: until the kernel says EAGAIN */
-    bool hung_up;            /* the client's FIN or reset has been announced */
-    bool ended;              /* it has been read: close when all output is sent */
-    bool finished, fin_sent; /* the mode has nothing more to say; the client has been told */
-    bool listed;             /* in the list of those that have work left */
-    struct peer_connection *next;
-    char *output; /* what could not be sent at once, from sent to length */
+    int events;    /* UV_READABLE, UV_WRITABLE: the events that poll waits for */
+    bool ended;    /* the client's FIN or a reset has been read: close when all output is sent */
+    bool finished; /* the mode has nothing more to say */
+    bool fin_sent;
+    char *output; /* bytes that the kernel has not taken: from index sent to index length */
     size_t sent, length, size;
-    char *head; /* http: the request so far */
+    char *head; /* http: the request so far; NUL-terminated */
     size_t head_length;
 };
 
-struct peer_mode {
+/* The functions of a mode; each may be NULL. */
+struct tcpm__peer_mode {
     const char *name;
-    void (*start)(struct peer_connection *connection, const char *text);
-    void (*input)(struct peer_connection *connection, const char *bytes, size_t length);
-    void (*refill)(struct peer_connection *connection);
+    /* Called once, when a connection has been accepted. text: the part of the mode behind "=". */
+    void (*start)(struct tcpm__peer_connection *connection, const char *text);
+    /* Called with the bytes that one read has brought. */
+    void (*input)(struct tcpm__peer_connection *connection, const char *bytes, size_t length);
+    /* Called whenever all output is sent; may send more. */
+    void (*refill)(struct tcpm__peer_connection *connection);
 };
 
-/* The mode that "echo" or "banner=TEXT" names, and its text; NULL: there is none. */
-const struct peer_mode *tcpm__peer_mode_find(const char *mode, const char **text);
+/* Finds the mode that "echo" or "banner=TEXT" names, and its text. NULL: there is no such mode. */
+const struct tcpm__peer_mode *tcpm__peer_mode_find(const char *mode, const char **text);
 
-/* Sends bytes, keeping what does not fit. Out of memory ends the connection. */
-void tcpm__peer_send(struct peer_connection *connection, const char *bytes, size_t length);
+/* Sends bytes; bytes that the kernel does not take are kept. Out of memory ends the connection. */
+void tcpm__peer_send(struct tcpm__peer_connection *connection, const char *bytes, size_t length);
 
-/* Listens on all addresses, at one port: 0, or a negative errno. */
-int tcpm__peer_listen(int listeners[PEER_ADDRESSES], int *port);
+/* Listens on all addresses, at one port. Returns 0 or a negative errno. */
+int tcpm__peer_listen(int listeners[TCPM__PEER_ADDRESSES], int *port);
 
-/* Serves until life ends; does not return. */
-void tcpm__peer_serve(const int listeners[PEER_ADDRESSES], int life, const struct peer_mode *mode,
-                      const char *text);
+/* Serves until the other end of the socket life is closed, then ends the process. */
+_Noreturn void tcpm__peer_serve(const int listeners[TCPM__PEER_ADDRESSES], int life,
+                                const struct tcpm__peer_mode *mode, const char *text);
 
 #endif

@@ -1,57 +1,66 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What the practice peer does with its connections, by mode: echo, discard, chargen, banner and
- * http. Sockets and turns are the server's business (peer_server.c); a mode sees bytes only.
+ * The behaviour of the practice peer's connections, by mode: echo, discard, chargen, banner and
+ * http. Sockets and the loop belong to the server (peer_server.c), which calls the functions of a
+ * mode; a mode sees bytes only.
  */
 #include "peer.h"
 
+#include <ctype.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
 
-#define HEAD_LIMIT 16384 /* bytes of an http request's head */
+enum {
+    HEAD_LIMIT = 16384, /* bytes of the head of an http request */
+    LINE_WIDTH = 72,    /* chargen: characters of a line */
+    PRINTABLE = 95,     /* chargen: characters from ' ' on; after so many lines they repeat */
+    REPEATS = 4,        /* chargen: so often in one block */
+};
 
-static void echo_input(struct peer_connection *connection, const char *bytes, size_t length)
+static void on_echo_input(struct tcpm__peer_connection *connection, const char *bytes,
+                          size_t length)
 {
     tcpm__peer_send(connection, bytes, length);
 }
 
-/* RFC 864: lines of 72 printable characters, each begun one character later than the one before. */
+/* Fills block with lines of printable characters; each line begins one character later than the
+   line before (RFC 864). Returns the bytes of all lines. */
 static size_t fill_lines(char *block, size_t lines)
 {
     size_t length = 0;
 
     for (size_t line = 0; line < lines; line++) {
-        for (size_t i = 0; i < 72; i++)
-            block[length++] = (char) (' ' + (line + i) % 95);
+        for (size_t i = 0; i < LINE_WIDTH; i++)
+            block[length++] = (char) (' ' + (line + i) % PRINTABLE);
         block[length++] = '\r';
         block[length++] = '\n';
     }
     return length;
 }
 
-static void chargen_refill(struct peer_connection *connection)
+static void on_chargen_refill(struct tcpm__peer_connection *connection)
 {
-    char block[95 * 74 * 4];
+    char block[PRINTABLE * REPEATS * (LINE_WIDTH + 2)];
 
-    tcpm__peer_send(connection, block, fill_lines(block, 95 * 4));
+    tcpm__peer_send(connection, block, fill_lines(block, PRINTABLE * REPEATS));
 }
 
+/* -1: c is no hexadecimal digit. */
 static int hex_digit(char c)
 {
-    const char *digits = "0123456789abcdef", *found;
+    static const char digits[] = "0123456789abcdef";
+    const char *found = c != '\0' ? strchr(digits, tolower((unsigned char) c)) : NULL;
 
-    found = c != '\0' ? strchr(digits, c >= 'A' && c <= 'F' ? c + 32 : c) : NULL;
     return found != NULL ? (int) (found - digits) : -1;
 }
 
-/* The byte that the escape at text stands for; *used: how long it is. No escape: the byte itself.
- */
+/* Returns the byte that the escape sequence at text stands for, and its length in *used. Where text
+   begins with no escape sequence: its first byte, and 1. */
 static char unescape(const char *text, size_t *used)
 {
     static const char names[] = "nrtae\\", bytes[] = "\n\r\t\a\033\\";
-    const char *name;
 
     *used = 1;
     if (text[0] != '\\' || text[1] == '\0')
@@ -60,24 +69,25 @@ static char unescape(const char *text, size_t *used)
         *used = 4;
         return (char) (hex_digit(text[2]) * 16 + hex_digit(text[3]));
     }
-    name = strchr(names, text[1]);
+    const char *name = strchr(names, text[1]);
     if (name == NULL)
         return text[0];
     *used = 2;
     return bytes[name - names];
 }
 
-/* TEXT may hold \r \n \t \a \e \\ and \xNN; a line end is added where it has none. */
-static void banner_start(struct peer_connection *connection, const char *text)
+/* Sends TEXT, which may hold the escapes \r \n \t \a \e \\ and \xNN, and behind it a line end,
+   unless TEXT ends in one. */
+static void on_banner_start(struct tcpm__peer_connection *connection, const char *text)
 {
-    size_t length = 0, used;
     char *banner = malloc(strlen(text) + 2);
 
     if (banner == NULL) {
         connection->finished = true;
         return;
     }
-    for (; *text != '\0'; text += used)
+    size_t length = 0;
+    for (size_t used = 0; *text != '\0'; text += used)
         banner[length++] = unescape(text, &used);
     if (length == 0 || banner[length - 1] != '\n') {
         banner[length++] = '\r';
@@ -87,32 +97,41 @@ static void banner_start(struct peer_connection *connection, const char *text)
     free(banner);
 }
 
+/* True: the words stand in the head, in upper or lower case. strcasestr is glibc's, musl's and the
+   BSDs'; on other systems compare at each position by strncasecmp. */
 static bool head_has(const char *head, const char *words)
 {
     return strcasestr(head, words) != NULL;
 }
 
-static void answer_request(struct peer_connection *connection, const char *head)
+/* The rules of RFC 9112, section 9.3. */
+static bool wants_close(const char *head)
+{
+    return head_has(head, "connection: close") ||
+           (head_has(head, " HTTP/1.0") && !head_has(head, "connection: keep-alive"));
+}
+
+static void answer_request(struct tcpm__peer_connection *connection, const char *head)
 {
     static const char body[] = "Hello from the practice peer.\n";
-    bool is_head = strncmp(head, "HEAD ", 5) == 0, is_get = strncmp(head, "GET ", 4) == 0;
-    bool close = head_has(head, "connection: close") ||
-                 (head_has(head, " HTTP/1.0") && !head_has(head, "connection: keep-alive"));
+    bool is_get = strncmp(head, "GET ", 4) == 0;
+    bool is_known = is_get || strncmp(head, "HEAD ", 5) == 0;
+    bool close = !is_known || wants_close(head);
     char answer[320];
-    int length;
+    int length =
+        snprintf(answer, sizeof answer,
+                 "HTTP/1.1 %s\r\nServer: tcpmulti-peer\r\nContent-Type: text/plain\r\n"
+                 "Content-Length: %zu\r\nConnection: %s\r\n\r\n%s",
+                 is_known ? "200 OK" : "405 Method Not Allowed", is_known ? sizeof body - 1 : 0,
+                 close ? "close" : "keep-alive", is_get ? body : "");
 
-    length = snprintf(answer, sizeof(answer),
-                      "HTTP/1.1 %s\r\nServer: tcpmulti-peer\r\nContent-Type: text/plain\r\n"
-                      "Content-Length: %zu\r\nConnection: %s\r\n\r\n%s",
-                      is_head || is_get ? "200 OK" : "405 Method Not Allowed",
-                      is_head || is_get ? sizeof(body) - 1 : 0,
-                      close || !(is_head || is_get) ? "close" : "keep-alive", is_get ? body : "");
     tcpm__peer_send(connection, answer, (size_t) length);
-    if (close || !(is_head || is_get))
+    if (close)
         connection->finished = true;
 }
 
-/* The end of the first head in the text: behind its empty line. NULL: not there yet. */
+/* Returns the end of the first head in the text, behind its empty line. NULL: no empty line has
+   come yet. */
 static char *find_head_end(char *head)
 {
     char *crlf = strstr(head, "\r\n\r\n"), *lf = strstr(head, "\n\n");
@@ -122,13 +141,17 @@ static char *find_head_end(char *head)
     return lf != NULL ? lf + 2 : NULL;
 }
 
-/* Answers all that is complete and keeps the rest. */
-static void answer_requests(struct peer_connection *connection)
+/* Answers all complete requests and keeps the rest. */
+static void answer_requests(struct tcpm__peer_connection *connection)
 {
-    char *at = connection->head, *end, byte;
+    char *at = connection->head;
 
-    while (!connection->finished && (end = find_head_end(at)) != NULL) {
-        byte = *end;
+    while (!connection->finished) {
+        char *end = find_head_end(at);
+
+        if (end == NULL)
+            break;
+        char byte = *end;
         *end = '\0';
         answer_request(connection, at);
         *end = byte;
@@ -140,7 +163,8 @@ static void answer_requests(struct peer_connection *connection)
         connection->finished = true;
 }
 
-static void http_input(struct peer_connection *connection, const char *bytes, size_t length)
+static void on_http_input(struct tcpm__peer_connection *connection, const char *bytes,
+                          size_t length)
 {
     char *head = realloc(connection->head, connection->head_length + length + 1);
 
@@ -155,17 +179,20 @@ static void http_input(struct peer_connection *connection, const char *bytes, si
     answer_requests(connection);
 }
 
-const struct peer_mode *tcpm__peer_mode_find(const char *mode, const char **text)
+const struct tcpm__peer_mode *tcpm__peer_mode_find(const char *mode, const char **text)
 {
-    static const struct peer_mode modes[] = {
-        {.name = "echo", .input = echo_input},         {.name = "discard"},
-        {.name = "chargen", .refill = chargen_refill}, {.name = "banner=", .start = banner_start},
-        {.name = "http", .input = http_input},
+    /* A name that ends in "=" is followed by the text; the others have none. */
+    static const struct tcpm__peer_mode modes[] = {
+        {.name = "echo", .input = on_echo_input},
+        {.name = "discard"},
+        {.name = "chargen", .refill = on_chargen_refill},
+        {.name = "banner=", .start = on_banner_start},
+        {.name = "http", .input = on_http_input},
     };
-    size_t length;
 
-    for (size_t i = 0; i < sizeof(modes) / sizeof(modes[0]); i++) {
-        length = strlen(modes[i].name);
+    for (size_t i = 0; i < sizeof modes / sizeof modes[0]; i++) {
+        size_t length = strlen(modes[i].name);
+
         *text = mode + length;
         if (strncmp(mode, modes[i].name, length) == 0 && (modes[i].start != NULL || **text == '\0'))
             return &modes[i];

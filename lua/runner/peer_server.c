@@ -1,8 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The practice peer's server: 32 listening sockets and all their connections in one edge-triggered
- * epoll set. A connection is worked on until the kernel says EAGAIN or it has had its share of a
- * turn; then it waits in a list, so that one that never ends does not keep the others waiting.
+ * The practice peer's server: 32 listening sockets and all their connections on a libuv loop of its
+ * own, called by peer.c in the child process. Each socket is polled; a connection reads and sends
+ * until the kernel has no more for it or until it has had its share of a turn.
+ *
+ * While output waits, a connection is polled for room only and is not read: TCP's own window then
+ * holds the client back.
  */
 #include "peer.h"
 
@@ -13,38 +16,43 @@
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/epoll.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
-#define SHARE  8   /* reads, or blocks of refill, of one connection in one turn */
-#define EVENTS 512 /* of one turn */
+#include "assert.h"
 
-struct peer_server {
-    const struct peer_mode *mode;
-    const char *text;
-    int epoll;
-    struct peer_connection *work; /* those that had their share and are not done */
-    bool accept_later;            /* accept failed for want of descriptors or memory */
-    int listeners[PEER_ADDRESSES];
-    char bytes[PEER_READ_SIZE];
+enum {
+    READ_SIZE = 65536,
+    BACKLOG = 65535, /* connections that wait to be accepted; the kernel may allow fewer */
+    SHARE = 8,       /* reads, or blocks of refill, of one connection in one turn of the loop */
+    PAUSE_MS = 10,   /* time without accept() after descriptors or memory were used up */
+    PORT_TRIES = 100,
 };
 
-/* What an event belongs to: a connection's address, or the small numbers below. */
-enum { EVENT_LIFE = PEER_ADDRESSES, EVENT_NUMBERS };
+struct tcpm__peer_server {
+    uv_loop_t loop;
+    uv_poll_t life;
+    uv_poll_t listeners[TCPM__PEER_ADDRESSES];
+    uv_timer_t pause; /* active while no connection is accepted */
+    const struct tcpm__peer_mode *mode;
+    const char *text;
+    char bytes[READ_SIZE]; /* read buffer of all connections */
+};
+
+/* ---- listening ---- */
 
 static int open_listener(int index, int port)
 {
     struct sockaddr_in address = {.sin_family = AF_INET, .sin_port = htons((uint16_t) port)};
-    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0), one = 1, error;
+    int fd = socket(AF_INET, SOCK_STREAM, 0), one = 1;
 
     if (fd < 0)
         return -errno;
     address.sin_addr.s_addr = htonl(INADDR_LOOPBACK + (uint32_t) index);
-    setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof(one));
-    if (bind(fd, (struct sockaddr *) &address, sizeof(address)) == 0 && listen(fd, 65535) == 0)
+    setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof one);
+    if (bind(fd, (struct sockaddr *) &address, sizeof address) == 0 && listen(fd, BACKLOG) == 0)
         return fd;
-    error = errno;
+    int error = errno;
     close(fd);
     return -error;
 }
@@ -52,20 +60,20 @@ static int open_listener(int index, int port)
 static int bound_port(int fd)
 {
     struct sockaddr_in address;
-    socklen_t size = sizeof(address);
+    socklen_t size = sizeof address;
 
     if (getsockname(fd, (struct sockaddr *) &address, &size) != 0)
         return -errno;
     return ntohs(address.sin_port);
 }
 
-/* A port that is free on the first address may be taken on another: then the caller tries again. */
-static int listen_once(int listeners[PEER_ADDRESSES], int *port)
+/* Fails where the port that is free on the first address is taken on another. */
+static int listen_once(int listeners[TCPM__PEER_ADDRESSES], int *port)
 {
     int opened, result = 0;
 
     *port = 0;
-    for (opened = 0; opened < PEER_ADDRESSES && result >= 0; opened++) {
+    for (opened = 0; opened < TCPM__PEER_ADDRESSES && result >= 0; opened++) {
         result = listeners[opened] = open_listener(opened, *port);
         if (result >= 0 && opened == 0)
             result = *port = bound_port(listeners[0]);
@@ -78,54 +86,49 @@ static int listen_once(int listeners[PEER_ADDRESSES], int *port)
     return result;
 }
 
-int tcpm__peer_listen(int listeners[PEER_ADDRESSES], int *port)
+int tcpm__peer_listen(int listeners[TCPM__PEER_ADDRESSES], int *port)
 {
     int result = -EADDRINUSE;
 
-    for (int i = 0; i < 100 && result == -EADDRINUSE; i++)
+    for (int i = 0; i < PORT_TRIES && result == -EADDRINUSE; i++)
         result = listen_once(listeners, port);
     return result;
 }
 
-static void close_connection(struct peer_connection *connection)
+/* ---- sending ---- */
+
+static bool has_output(const struct tcpm__peer_connection *connection)
 {
-    close(connection->fd);
-    free(connection->output);
-    free(connection->head);
-    free(connection);
+    return connection->sent != connection->length;
 }
 
-/* Sends what it can; what is sent, or -1: the connection is lost. */
-static ssize_t send_some(struct peer_connection *connection, const char *bytes, size_t length)
+/* Returns the bytes sent. -1: the connection is lost. peer.c ignores SIGPIPE. */
+static ssize_t send_some(const struct tcpm__peer_connection *connection, const char *bytes,
+                         size_t length)
 {
     ssize_t sent;
 
     do {
-        sent = send(connection->fd, bytes, length, MSG_NOSIGNAL);
+        sent = send(connection->fd, bytes, length, 0);
     } while (sent < 0 && errno == EINTR);
-    if (sent >= 0 && (size_t) sent == length)
-        return sent;
-    if (sent < 0 && errno != EAGAIN)
-        return -1;
-    connection->writable = false;
-    return sent < 0 ? 0 : sent;
+    return sent < 0 && errno == EAGAIN ? 0 : sent;
 }
 
-static void drop_output(struct peer_connection *connection)
+static void drop_output(struct tcpm__peer_connection *connection)
 {
     connection->sent = connection->length = 0;
-    connection->readable = false;
     connection->ended = true;
 }
 
-static void keep_output(struct peer_connection *connection, const char *bytes, size_t length)
+static void keep_output(struct tcpm__peer_connection *connection, const char *bytes, size_t length)
 {
     size_t size = connection->length + length;
-    char *output = connection->output;
 
+    TCPM__LUA_ASSERT(connection->sent <= connection->length);
+    TCPM__LUA_ASSERT(connection->length <= connection->size);
     if (size > connection->size) {
         size += size / 2;
-        output = realloc(output, size);
+        char *output = realloc(connection->output, size);
         if (output == NULL) {
             drop_output(connection);
             return;
@@ -133,229 +136,239 @@ static void keep_output(struct peer_connection *connection, const char *bytes, s
         connection->output = output;
         connection->size = size;
     }
-    memcpy(output + connection->length, bytes, length);
+    memcpy(connection->output + connection->length, bytes, length);
     connection->length += length;
 }
 
-void tcpm__peer_send(struct peer_connection *connection, const char *bytes, size_t length)
+void tcpm__peer_send(struct tcpm__peer_connection *connection, const char *bytes, size_t length)
 {
-    ssize_t sent = 0;
+    ssize_t sent = has_output(connection) ? 0 : send_some(connection, bytes, length);
 
-    if (connection->sent == connection->length && connection->writable)
-        sent = send_some(connection, bytes, length);
     if (sent < 0)
         drop_output(connection);
     else if ((size_t) sent < length)
         keep_output(connection, bytes + sent, length - (size_t) sent);
 }
 
-static void flush_output(struct peer_connection *connection)
+static void flush_output(struct tcpm__peer_connection *connection)
 {
-    ssize_t sent;
-
-    if (connection->sent == connection->length || !connection->writable)
+    if (!has_output(connection))
         return;
-    sent = send_some(connection, connection->output + connection->sent,
-                     connection->length - connection->sent);
+    ssize_t sent = send_some(connection, connection->output + connection->sent,
+                             connection->length - connection->sent);
     if (sent < 0) {
         drop_output(connection);
         return;
     }
     connection->sent += (size_t) sent;
-    if (connection->sent == connection->length) {
+    TCPM__LUA_ASSERT(connection->sent <= connection->length);
+    if (!has_output(connection)) {
         free(connection->output);
         connection->output = NULL;
         connection->sent = connection->length = connection->size = 0;
     }
 }
 
-static void read_input(struct peer_server *server, struct peer_connection *connection)
+/* Sends our FIN, once the mode has finished and all output is sent. What the client still sends is
+   read and thrown away: closing a socket with unread bytes would send a reset. */
+static void finish_output(struct tcpm__peer_connection *connection)
 {
-    ssize_t length = recv(connection->fd, server->bytes, sizeof(server->bytes), 0);
-
-    if (length > 0) {
-        /* A short read has emptied it: what comes now is a new event, unless the end is there. */
-        if (length < PEER_READ_SIZE && !connection->hung_up)
-            connection->readable = false;
-        if (server->mode->input != NULL && !connection->finished)
-            server->mode->input(connection, server->bytes, (size_t) length);
-    } else if (length < 0 && errno == EAGAIN)
-        connection->readable = false;
-    else if (length == 0 || errno != EINTR) {
-        connection->readable = false;
-        connection->ended = true;
-        if (length < 0)
-            drop_output(connection);
-    }
-}
-
-/* Our FIN; what the client still sends is read and thrown away, or the kernel would send a reset.
- */
-static void finish_output(struct peer_connection *connection)
-{
-    if (!connection->finished || connection->fin_sent || connection->sent != connection->length)
+    if (!connection->finished || connection->fin_sent || has_output(connection))
         return;
     shutdown(connection->fd, SHUT_WR);
     connection->fin_sent = true;
 }
 
-/* Whether there is something to do that needs no new event. */
-static bool can_go_on(const struct peer_server *server, const struct peer_connection *connection)
-{
-    bool all_sent = connection->sent == connection->length;
+/* ---- one connection ---- */
 
-    if (connection->ended)
-        return !all_sent && connection->writable;
-    if (!all_sent)
-        return connection->writable;
-    return connection->readable || (server->mode->refill != NULL && connection->writable);
+/* Returns true if the read has filled the buffer: there may be more. */
+static bool read_input(struct tcpm__peer_connection *connection)
+{
+    struct tcpm__peer_server *server = connection->server;
+    ssize_t length = recv(connection->fd, server->bytes, READ_SIZE, 0);
+
+    if (length > 0) {
+        if (server->mode->input != NULL && !connection->finished)
+            server->mode->input(connection, server->bytes, (size_t) length);
+        return length == READ_SIZE;
+    }
+    if (length < 0 && (errno == EAGAIN || errno == EINTR))
+        return false;
+    if (length < 0)
+        drop_output(connection);
+    connection->ended = true;
+    return false;
 }
 
-/* One share of work. Nothing is read while output waits: the client is held by TCP's own window. */
-static void serve_connection(struct peer_server *server, struct peer_connection *connection)
+/* One step of work. Returns true if the next step needs no new event. */
+static bool serve_once(struct tcpm__peer_connection *connection, bool *readable)
 {
-    for (int i = 0; i < SHARE && can_go_on(server, connection); i++) {
-        flush_output(connection);
-        finish_output(connection);
-        if (connection->sent != connection->length || connection->ended)
-            continue;
-        if (connection->readable)
-            read_input(server, connection);
-        if (server->mode->refill != NULL && !connection->ended && connection->writable)
-            server->mode->refill(connection);
-        finish_output(connection);
-    }
-    if (connection->ended && connection->sent == connection->length)
+    void (*refill)(struct tcpm__peer_connection *) = connection->server->mode->refill;
+
+    flush_output(connection);
+    if (has_output(connection) || connection->ended)
+        return false;
+    if (*readable)
+        *readable = read_input(connection);
+    if (refill != NULL && !connection->ended && !has_output(connection))
+        refill(connection);
+    finish_output(connection);
+    return !has_output(connection) && (*readable || refill != NULL);
+}
+
+static void on_closed(uv_handle_t *handle)
+{
+    struct tcpm__peer_connection *connection = handle->data;
+
+    free(connection->output);
+    free(connection->head);
+    free(connection);
+}
+
+static void close_connection(struct tcpm__peer_connection *connection)
+{
+    uv_close((uv_handle_t *) &connection->poll, on_closed);
+    close(connection->fd);
+}
+
+static void on_connection_event(uv_poll_t *poll, int status, int events);
+
+/* Polls for the events that the connection waits for now. */
+static void poll_connection(struct tcpm__peer_connection *connection)
+{
+    int events = UV_WRITABLE;
+
+    if (!has_output(connection))
+        events = connection->server->mode->refill != NULL ? UV_READABLE | UV_WRITABLE : UV_READABLE;
+    if (events == connection->events)
+        return;
+    connection->events = events;
+    uv_poll_start(&connection->poll, events, on_connection_event);
+}
+
+/* One share of work. readable: a read may find bytes or the end. */
+static void serve_connection(struct tcpm__peer_connection *connection, bool readable)
+{
+    for (int i = 0; i < SHARE && serve_once(connection, &readable); i++)
+        continue;
+    if (connection->ended && !has_output(connection))
         close_connection(connection);
-    else if (can_go_on(server, connection)) {
-        connection->listed = true;
-        connection->next = server->work;
-        server->work = connection;
-    }
+    else
+        poll_connection(connection);
 }
 
-static void add_connection(struct peer_server *server, int fd)
+/* A negative status is a reset. */
+static void on_connection_event(uv_poll_t *poll, int status, int events)
 {
-    struct peer_connection *connection = calloc(1, sizeof(*connection));
-    struct epoll_event event = {.events = EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET,
-                                .data.ptr = connection};
+    if (status < 0)
+        close_connection(poll->data);
+    else
+        serve_connection(poll->data, (events & UV_READABLE) != 0);
+}
+
+/* ---- accepting ---- */
+
+static void add_connection(struct tcpm__peer_server *server, int fd)
+{
+    struct tcpm__peer_connection *connection = calloc(1, sizeof *connection);
     int one = 1;
 
-    if (connection == NULL) {
+    if (connection == NULL || uv_poll_init(&server->loop, &connection->poll, fd) != 0) {
+        free(connection);
         close(fd);
         return;
     }
+    connection->poll.data = connection;
+    connection->server = server;
     connection->fd = fd;
-    connection->writable = true;
-    setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one));
+    setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
     if (server->mode->start != NULL)
         server->mode->start(connection, server->text);
-    if (epoll_ctl(server->epoll, EPOLL_CTL_ADD, fd, &event) != 0)
-        close_connection(connection);
+    serve_connection(connection, false);
 }
 
-static void accept_connections(struct peer_server *server, int listener)
-{
-    int fd;
+static void start_listeners(struct tcpm__peer_server *server);
 
+static void on_pause_over(uv_timer_t *pause)
+{
+    start_listeners(pause->data);
+}
+
+/* Stops accepting for a while, as no descriptor is left: every turn of the loop would find the same
+   connection waiting. */
+static void pause_listeners(struct tcpm__peer_server *server)
+{
+    for (int i = 0; i < TCPM__PEER_ADDRESSES; i++)
+        uv_poll_stop(&server->listeners[i]);
+    uv_timer_start(&server->pause, on_pause_over, PAUSE_MS, 0);
+}
+
+/* Accepts until the kernel has no more. uv_poll_init makes the new socket non-blocking. */
+static void on_listener_event(uv_poll_t *listener, int status, int events)
+{
+    struct tcpm__peer_server *server = listener->data;
+    uv_os_fd_t fd;
+
+    (void) status;
+    (void) events;
+    uv_fileno((uv_handle_t *) listener, &fd);
     for (;;) {
-        fd = accept4(listener, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
-        if (fd >= 0)
-            add_connection(server, fd);
-        else if (errno == EAGAIN)
+        int accepted = accept(fd, NULL, NULL);
+
+        if (accepted >= 0) {
+            add_connection(server, accepted);
+        } else if (errno == EAGAIN) {
             return;
-        else if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM) {
-            server->accept_later = true;
+        } else if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM) {
+            pause_listeners(server);
             return;
         }
     }
 }
 
-static void accept_again(struct peer_server *server)
+static void start_listeners(struct tcpm__peer_server *server)
 {
-    server->accept_later = false;
-    for (int i = 0; i < PEER_ADDRESSES; i++)
-        accept_connections(server, server->listeners[i]);
+    for (int i = 0; i < TCPM__PEER_ADDRESSES; i++)
+        uv_poll_start(&server->listeners[i], UV_READABLE, on_listener_event);
 }
 
-static void serve_list(struct peer_server *server)
-{
-    struct peer_connection *connection = server->work, *next;
+/* ---- the server ---- */
 
-    server->work = NULL;
-    for (; connection != NULL; connection = next) {
-        next = connection->next;
-        connection->listed = false;
-        serve_connection(server, connection);
+/* The script's process has ended. */
+static void on_life_event(uv_poll_t *life, int status, int events)
+{
+    (void) life;
+    (void) status;
+    (void) events;
+    _exit(0);
+}
+
+static int init_polls(struct tcpm__peer_server *server, const int listeners[TCPM__PEER_ADDRESSES],
+                      int life)
+{
+    int result = uv_poll_init(&server->loop, &server->life, life);
+
+    for (int i = 0; i < TCPM__PEER_ADDRESSES && result == 0; i++) {
+        result = uv_poll_init(&server->loop, &server->listeners[i], listeners[i]);
+        server->listeners[i].data = server;
     }
+    return result;
 }
 
-static void take_event(struct peer_server *server, const struct epoll_event *event)
+void tcpm__peer_serve(const int listeners[TCPM__PEER_ADDRESSES], int life,
+                      const struct tcpm__peer_mode *mode, const char *text)
 {
-    struct peer_connection *connection = event->data.ptr;
+    struct tcpm__peer_server *server = calloc(1, sizeof *server);
 
-    if (event->data.u64 == EVENT_LIFE)
-        _exit(0);
-    if (event->data.u64 < PEER_ADDRESSES) {
-        accept_connections(server, server->listeners[event->data.u64]);
-        return;
-    }
-    if (event->events & (EPOLLIN | EPOLLRDHUP | EPOLLHUP | EPOLLERR))
-        connection->readable = true;
-    if (event->events & (EPOLLOUT | EPOLLHUP | EPOLLERR))
-        connection->writable = true;
-    if (event->events & (EPOLLRDHUP | EPOLLHUP | EPOLLERR))
-        connection->hung_up = true;
-    if (!connection->listed)
-        serve_connection(server, connection);
-}
-
-static int watch_descriptor(struct peer_server *server, int fd, uint64_t number)
-{
-    struct epoll_event event = {.events = EPOLLIN, .data.u64 = number};
-
-    if (number < PEER_ADDRESSES)
-        event.events |= EPOLLET;
-    return epoll_ctl(server->epoll, EPOLL_CTL_ADD, fd, &event);
-}
-
-static struct peer_server *open_server(const int listeners[PEER_ADDRESSES], int life)
-{
-    struct peer_server *server = calloc(1, sizeof(*server));
-
-    if (server == NULL)
-        return NULL;
-    server->epoll = epoll_create1(EPOLL_CLOEXEC);
-    memcpy(server->listeners, listeners, sizeof(server->listeners));
-    if (watch_descriptor(server, life, EVENT_LIFE) != 0)
-        return NULL;
-    for (uint64_t i = 0; i < PEER_ADDRESSES; i++)
-        if (watch_descriptor(server, listeners[i], i) != 0)
-            return NULL;
-    return server;
-}
-
-void tcpm__peer_serve(const int listeners[PEER_ADDRESSES], int life, const struct peer_mode *mode,
-                      const char *text)
-{
-    struct epoll_event events[EVENTS];
-    struct peer_server *server = open_server(listeners, life);
-    int count;
-
-    if (server == NULL)
+    if (server == NULL || uv_loop_init(&server->loop) != 0 ||
+        init_polls(server, listeners, life) != 0)
         _exit(1);
     server->mode = mode;
     server->text = text;
-    for (;;) {
-        /* Without descriptors no event tells when accept would work again. */
-        count = epoll_wait(server->epoll, events, EVENTS,
-                           server->work != NULL   ? 0
-                           : server->accept_later ? 10
-                                                  : -1);
-        for (int i = 0; i < count; i++)
-            take_event(server, &events[i]);
-        serve_list(server);
-        if (server->accept_later)
-            accept_again(server);
-    }
+    uv_timer_init(&server->loop, &server->pause);
+    server->pause.data = server;
+    uv_poll_start(&server->life, UV_READABLE | UV_DISCONNECT, on_life_event);
+    start_listeners(server);
+    uv_run(&server->loop, UV_RUN_DEFAULT);
+    _exit(1);
 }

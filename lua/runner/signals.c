@@ -1,17 +1,21 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * SIGINT, SIGTERM and SIGHUP. The first one shuts every session down, in order, within LIMIT_MS,
- * and then the process dies by that signal, so that a shell sees what it was. The second ends the
- * process at once. Both must hold while Lua runs a loop that never returns, JIT compiled and deaf
- * to hooks, so they are kept by a plain handler and a POSIX timer, not by the loop.
+ * SIGINT, SIGTERM and SIGHUP. The first such signal shuts all sessions down, in order, within
+ * LIMIT_MS; then the process dies by that signal, so that a shell sees which it was. The second
+ * signal ends the process at once. Both promises must hold while Lua runs a loop that never
+ * returns, JIT compiled and deaf to hooks, so a plain signal handler and a POSIX timer keep them,
+ * not the event loop.
  *
- * A signal that a session watches is the session's each time: the handler passes it on to libuv's,
- * which tells all watchers. Of luv's watchers the handler cannot know, so the loop looks for them.
+ * A signal that a session watches belongs to the session, each time: our handler calls libuv's
+ * handler, which tells all watchers. The handler cannot know luv's watchers, so the loop looks for
+ * them.
  *
- * What was ignored when we were started stays ignored while nobody watches it, and SIGPIPE never
- * ends anything. libuv sets the default disposition when the last watcher of a signal goes; so each
- * of the four has one that never goes, on a loop of its own that is never run, and ours is the
- * disposition that counts.
+ * SIGUSR1 prints the state of the engine on standard error, in the next turn of the loop.
+ *
+ * A signal that was ignored when the program started stays ignored while nobody watches it, and
+ * SIGPIPE never ends anything. libuv restores the default disposition when the last watcher of a
+ * signal goes. So each of the signals has a watcher that never goes, on a loop that never
+ * runs, and our handler stays installed.
  */
 #include "runner.h"
 
@@ -22,38 +26,41 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "assert.h"
 #include "luv_handles.h"
 #include "runtime.h"
 
-#define LIMIT_MS  5000 /* from the first signal to the end of the process */
-#define MARGIN_MS 500  /* of it, for closing and for writing what is buffered */
-#define ECHO_MS   50   /* timeout(1) signals the process and its group: that is one wish, not two */
-#define ANSWER_MS 500  /* a loop that has not answered until then may never do */
-
-#define SIGNALS 4
+enum {
+    LIMIT_MS = 5000, /* from the first signal to the end of the process */
+    MARGIN_MS = 500, /* the last part of LIMIT_MS, for closing and for flushing buffers */
+    ECHO_MS = 50,    /* a second signal so soon is an echo: timeout(1) signals process and group */
+    ANSWER_MS = 500, /* a loop that has not answered a signal until then may never answer */
+    SIGNALS = 5,
+};
 
 struct caught_signal {
     int signum;
-    bool quiet;                     /* ends nothing: SIGPIPE, and what was ignored at the start */
-    volatile sig_atomic_t watching; /* so many sessions */
-    volatile sig_atomic_t luv;      /* a watcher of luv's has been started once */
-    volatile sig_atomic_t given;    /* has been passed on to a watcher before */
-    int64_t given_ms;
-    struct sigaction libuv; /* libuv's handler, which tells its watchers */
-    uv_signal_t holder;     /* keeps libuv from resetting the disposition */
+    bool quiet; /* ends nothing: SIGPIPE, and signals that were ignored at the start */
+    volatile sig_atomic_t sessions;    /* number of sessions that watch this signal */
+    volatile sig_atomic_t luv_watched; /* luv has started a watcher of this signal, at least once */
+    volatile sig_atomic_t passed_on;   /* watchers have got this signal before */
+    int64_t passed_on_ms;              /* when that was, the last time */
+    struct sigaction libuv;            /* libuv's disposition, whose handler tells its watchers */
+    uv_signal_t holder;                /* keeps libuv from resetting the disposition */
 };
 
-/* What the handlers know. A handler gets no argument, so this is the one place that must be found
-   without any; there is one set of signal dispositions per process anyway. */
+/* Everything that the handlers know. A handler gets no argument, so this one object must be found
+   without any; a process has one set of signal dispositions anyway. */
 struct caught {
     struct caught_signal signals[SIGNALS];
-    uv_loop_t loop;                   /* of the holders */
-    volatile sig_atomic_t unanswered; /* the signal that the loop has yet to act on; 0: none */
-    volatile sig_atomic_t dying;      /* the signal that ends the sessions; 0: none */
-    int64_t first_ms;                 /* when either of these came */
-    bool limited;                     /* there is a timer */
-    timer_t limit;
-    uv_async_t *wake; /* NULL: the loop is not there yet, or no more */
+    uv_loop_t loop;                   /* holds the holders */
+    volatile sig_atomic_t unanswered; /* signal that the loop has yet to act on; 0: none */
+    volatile sig_atomic_t dying;      /* signal that ends the sessions; 0: none */
+    volatile sig_atomic_t dump_asked; /* SIGUSR1 has come since the loop last looked */
+    int64_t first_ms;                 /* when unanswered or dying was set */
+    bool has_watchdog;                /* the timer could be made */
+    timer_t watchdog;                 /* ends the process LIMIT_MS after first_ms */
+    uv_async_t *wake;                 /* NULL: the loop does not run yet, or no more */
 };
 
 static struct caught *caught_signals(void)
@@ -62,13 +69,14 @@ static struct caught *caught_signals(void)
         .signals = {{.signum = SIGINT},
                     {.signum = SIGTERM},
                     {.signum = SIGHUP},
-                    {.signum = SIGPIPE}},
+                    {.signum = SIGPIPE},
+                    {.signum = SIGUSR1}},
     };
 
     return &caught;
 }
 
-/* NULL: none of the four. */
+/* NULL: signum is none of the signals above. */
 static struct caught_signal *find_signal(int signum)
 {
     struct caught *caught = caught_signals();
@@ -87,12 +95,13 @@ static int64_t now_ms(void)
     return (int64_t) now.tv_sec * 1000 + now.tv_nsec / 1000000;
 }
 
-static void arm_limit(const struct caught *caught, long ms)
+/* In ms milliseconds from now, or never: 0. */
+static void arm_watchdog(const struct caught *caught, long ms)
 {
     struct itimerspec at = {.it_value = {.tv_sec = ms / 1000, .tv_nsec = ms % 1000 * 1000000}};
 
-    if (caught->limited)
-        timer_settime(caught->limit, 0, &at, NULL);
+    if (caught->has_watchdog)
+        timer_settime(caught->watchdog, 0, &at, NULL);
 }
 
 void tcpm__runner_signals_die(int signum)
@@ -113,25 +122,27 @@ void tcpm__runner_signals_die(int signum)
 
 static void pass_on(struct caught_signal *signal, int64_t now)
 {
-    signal->given = 1;
-    signal->given_ms = now;
+    signal->passed_on = 1;
+    signal->passed_on_ms = now;
     signal->libuv.sa_handler(signal->signum);
 }
 
-/* Of one that a watcher has taken; it may have ceased to watch since. */
+/* True: a watcher, which may have gone since, has just got the same signal. */
 static bool is_echo(const struct caught_signal *signal, int64_t now)
 {
-    return signal->given && now - signal->given_ms < ECHO_MS;
+    return signal->passed_on && now - signal->passed_on_ms < ECHO_MS;
 }
 
-/* The loop is to look who takes it. */
+/* Wakes the loop, which finds out whether anybody watches this signal. A second signal, or a first
+   one without a loop, ends the process. */
 static void ask_loop(struct caught *caught, struct caught_signal *signal, int64_t now)
 {
-    bool second = caught->dying || (!signal->luv && (caught->unanswered || signal->given));
+    bool second =
+        caught->dying || (!signal->luv_watched && (caught->unanswered || signal->passed_on));
 
     if ((caught->unanswered || caught->dying) && now - caught->first_ms < ECHO_MS)
         return;
-    if (!signal->luv && is_echo(signal, now))
+    if (!signal->luv_watched && is_echo(signal, now))
         return;
     if (caught->wake == NULL || second)
         tcpm__runner_signals_die(signal->signum);
@@ -139,30 +150,42 @@ static void ask_loop(struct caught *caught, struct caught_signal *signal, int64_
         return;
     caught->first_ms = now;
     caught->unanswered = signal->signum;
-    arm_limit(caught, LIMIT_MS);
+    arm_watchdog(caught, LIMIT_MS);
     uv_async_send(caught->wake);
 }
 
-static void take_signal(int signum)
+/* Without a loop there is nothing to print. */
+static void ask_dump(struct caught *caught)
+{
+    caught->dump_asked = 1;
+    if (caught->wake != NULL)
+        uv_async_send(caught->wake);
+}
+
+static void on_signal(int signum)
 {
     struct caught_signal *signal = find_signal(signum);
-    int error = errno;
+    int error = errno; /* belongs to the interrupted code */
     int64_t now = now_ms();
 
-    if (signal->watching > 0 || (signal->quiet && signal->luv))
+    TCPM__LUA_ASSERT(signal != NULL);
+    if (signal->sessions > 0 || (signal->quiet && signal->luv_watched))
         pass_on(signal, now);
+    else if (signum == SIGUSR1 && !signal->quiet)
+        ask_dump(caught_signals());
     else if (!signal->quiet)
         ask_loop(caught_signals(), signal, now);
     errno = error;
 }
 
-static void take_limit(int signum)
+static void on_watchdog(int signum)
 {
-    struct caught *caught = caught_signals();
+    const struct caught *caught = caught_signals();
+    int reason = caught->dying ? caught->dying : caught->unanswered;
 
-    signum = caught->dying ? caught->dying : caught->unanswered;
-    if (signum != 0)
-        tcpm__runner_signals_die(signum);
+    (void) signum;
+    if (reason != 0)
+        tcpm__runner_signals_die(reason);
 }
 
 static void set_handler(struct caught_signal *signal, void (*handler)(int))
@@ -174,35 +197,37 @@ static void set_handler(struct caught_signal *signal, void (*handler)(int))
     sigaction(signal->signum, &action, NULL);
 }
 
-/* SIGPIPE has a handler that does nothing instead of SIG_IGN: programs that the script starts by
-   io.popen get the default back, as they expect it. */
+/* SIGPIPE gets our handler, which does nothing then, instead of SIG_IGN: programs that the script
+   starts by io.popen get the default disposition back. An ignored signal would stay ignored. */
 static void set_disposition(struct caught_signal *signal)
 {
-    bool ignored = signal->quiet && signal->signum != SIGPIPE && !signal->watching && !signal->luv;
+    bool ignored =
+        signal->quiet && signal->signum != SIGPIPE && !signal->sessions && !signal->luv_watched;
 
-    set_handler(signal, ignored ? SIG_IGN : take_signal);
+    set_handler(signal, ignored ? SIG_IGN : on_signal);
 }
 
-/* ---- who watches ---- */
+/* ---- watchers ---- */
 
-/* A session begins or ceases to watch this signal. */
-static void count_session(int signum, int change)
+/* change: 1 if a session begins to watch this signal, -1 if a session ceases to. */
+static void on_watch_change(int signum, int change)
 {
     struct caught_signal *signal = find_signal(signum);
 
     if (signal == NULL)
         return;
-    signal->watching += change;
+    signal->sessions += change;
+    TCPM__LUA_ASSERT(signal->sessions >= 0);
     set_disposition(signal);
 }
 
-void tcpm__runner_signals_luv(int signum)
+void tcpm__runner_signals_note_luv(int signum)
 {
     struct caught_signal *signal = find_signal(signum);
 
     if (signal == NULL)
         return;
-    signal->luv = 1;
+    signal->luv_watched = 1;
     set_disposition(signal);
 }
 
@@ -212,7 +237,7 @@ struct watch_query {
     bool found;
 };
 
-static void find_luv_watcher(uv_handle_t *handle, void *argument)
+static void on_walk_find(uv_handle_t *handle, void *argument)
 {
     struct watch_query *query = argument;
 
@@ -221,15 +246,15 @@ static void find_luv_watcher(uv_handle_t *handle, void *argument)
         query->found = true;
 }
 
-/* Whether the script itself takes this signal, by a session or by luv. */
+/* True: the script itself takes this signal, by a session or by luv. */
 static bool script_watches(const struct tcpm__runner_signals *signals,
                            const struct caught_signal *signal)
 {
     struct watch_query query = {.L = signals->L, .signum = signal->signum};
 
-    if (signal->watching > 0)
+    if (signal->sessions > 0)
         return true;
-    uv_walk(signals->limit.loop, find_luv_watcher, &query);
+    uv_walk(signals->limit.loop, on_walk_find, &query);
     return query.found;
 }
 
@@ -240,10 +265,10 @@ static void on_limit(uv_timer_t *timer)
     struct tcpm__runner_signals *signals = timer->data;
     static const char text[] = "interrupted: not every session has ended within the time limit";
 
-    tcpm__lua_fatal(signals->L, text, sizeof(text) - 1);
+    tcpm__lua_fatal_outside(signals->L, text, sizeof text - 1);
 }
 
-/* What luv still has open is nothing to wait for. */
+/* Handles that luv still has open are nothing to wait for. */
 static void on_turn(uv_prepare_t *turn)
 {
     struct tcpm__runner_signals *signals = turn->data;
@@ -256,6 +281,7 @@ static void begin_dying(struct tcpm__runner_signals *signals, struct caught *cau
 {
     int64_t left = LIMIT_MS - MARGIN_MS - (now_ms() - caught->first_ms);
 
+    TCPM__LUA_ASSERT(caught->unanswered != 0 && caught->dying == 0);
     signals->dying = caught->unanswered;
     caught->dying = caught->unanswered;
     caught->unanswered = 0;
@@ -265,7 +291,8 @@ static void begin_dying(struct tcpm__runner_signals *signals, struct caught *cau
     tcpm__lua_die_all(signals->L);
 }
 
-/* libuv's handler takes a lock, and must not be interrupted by itself. */
+/* Calls libuv's handler outside of a signal: the handler takes a lock, so no signal may interrupt
+   it. */
 static void pass_on_from_loop(struct caught_signal *signal, int64_t now)
 {
     sigset_t all, before;
@@ -276,23 +303,42 @@ static void pass_on_from_loop(struct caught_signal *signal, int64_t now)
     pthread_sigmask(SIG_SETMASK, &before, NULL);
 }
 
-/* From the loop, behind ask_loop. */
+static void on_dump_line(const char *line, void *user)
+{
+    (void) user;
+    fprintf(stderr, "%s\n", line);
+}
+
+static void answer_dump(const struct tcpm__runner_signals *signals, struct caught *caught)
+{
+    struct caught_signal *signal = find_signal(SIGUSR1);
+
+    if (!caught->dump_asked)
+        return;
+    caught->dump_asked = 0;
+    if (script_watches(signals, signal))
+        pass_on_from_loop(signal, now_ms());
+    else
+        tcpm__lua_dump(signals->L, on_dump_line, NULL);
+}
+
+/* Answers ask_dump and ask_loop. */
 static void on_wake(uv_async_t *wake)
 {
     struct tcpm__runner_signals *signals = wake->data;
     struct caught *caught = caught_signals();
     struct caught_signal *signal = find_signal(caught->unanswered);
-    bool watched;
 
+    answer_dump(signals, caught);
     if (signal == NULL)
         return;
-    watched = script_watches(signals, signal);
+    bool watched = script_watches(signals, signal);
     if (watched || is_echo(signal, caught->first_ms)) {
-        arm_limit(caught, 0);
+        arm_watchdog(caught, 0);
         caught->unanswered = 0;
         if (watched)
             pass_on_from_loop(signal, caught->first_ms);
-    } else if (signal->given) {
+    } else if (signal->passed_on) {
         tcpm__runner_signals_die(signal->signum);
     } else {
         begin_dying(signals, caught);
@@ -301,25 +347,27 @@ static void on_wake(uv_async_t *wake)
 
 /* ---- beginning and end ---- */
 
-/* Not SIGRTMAX itself: valgrind keeps that one. */
-static void start_limit(struct caught *caught)
+/* A timer whose own signal interrupts Lua. SIGRTMAX itself belongs to valgrind. timer_create is in
+   POSIX, but macOS and OpenBSD have neither timer_create nor real-time signals; setitimer with
+   SIGALRM does the same there, unless the script uses SIGALRM. */
+static void start_watchdog(struct caught *caught)
 {
     int signum = SIGRTMAX - 1;
     struct sigevent event = {.sigev_notify = SIGEV_SIGNAL, .sigev_signo = signum};
-    struct sigaction action = {.sa_handler = take_limit};
+    struct sigaction action = {.sa_handler = on_watchdog};
     char line[160];
 
-    caught->limited = sigaction(signum, &action, NULL) == 0 &&
-                      timer_create(CLOCK_MONOTONIC, &event, &caught->limit) == 0;
-    if (caught->limited)
+    caught->has_watchdog = sigaction(signum, &action, NULL) == 0 &&
+                           timer_create(CLOCK_MONOTONIC, &event, &caught->watchdog) == 0;
+    if (caught->has_watchdog)
         return;
     snprintf(line, sizeof line,
              "no timer: one signal does not end a script that never returns to the loop: %s",
              strerror(errno));
-    tcpm__runner_report(line);
+    tcpm__runner_report_text(line);
 }
 
-static void hold_place(uv_signal_t *holder, int signum)
+static void on_held_signal(uv_signal_t *holder, int signum)
 {
     (void) holder;
     (void) signum;
@@ -327,13 +375,13 @@ static void hold_place(uv_signal_t *holder, int signum)
 
 static int hold_signal(struct caught *caught, struct caught_signal *signal)
 {
-    struct sigaction before;
     int result = uv_signal_init(&caught->loop, &signal->holder);
+    struct sigaction before;
 
     sigaction(signal->signum, NULL, &before);
     signal->quiet = signal->signum == SIGPIPE || before.sa_handler == SIG_IGN;
     if (result == 0)
-        result = uv_signal_start(&signal->holder, hold_place, signal->signum);
+        result = uv_signal_start(&signal->holder, on_held_signal, signal->signum);
     if (result != 0)
         return result;
     sigaction(signal->signum, NULL, &signal->libuv);
@@ -354,9 +402,8 @@ int tcpm__runner_signals_start(struct tcpm__runner_signals *signals, uv_loop_t *
                                struct lua_State *L)
 {
     struct caught *caught = caught_signals();
-    int result;
 
-    start_limit(caught);
+    start_watchdog(caught);
     signals->L = L;
     uv_timer_init(loop, &signals->limit);
     signals->limit.data = signals;
@@ -364,22 +411,22 @@ int tcpm__runner_signals_start(struct tcpm__runner_signals *signals, uv_loop_t *
     uv_prepare_init(loop, &signals->turn);
     signals->turn.data = signals;
     uv_unref((uv_handle_t *) &signals->turn);
-    result = uv_async_init(loop, &signals->wake, on_wake);
+    int result = uv_async_init(loop, &signals->wake, on_wake);
     if (result != 0)
         return result;
     signals->wake.data = signals;
     uv_unref((uv_handle_t *) &signals->wake);
     caught->wake = &signals->wake;
-    tcpm__lua_on_watch(L, count_session);
+    tcpm__lua_set_watch_listener(L, on_watch_change);
     return hold_signals(caught);
 }
 
-int tcpm__runner_signals_caught(const struct tcpm__runner_signals *signals)
+int tcpm__runner_signals_ended_by(const struct tcpm__runner_signals *signals)
 {
     return signals->dying != 0 ? signals->dying : caught_signals()->unanswered;
 }
 
-bool tcpm__runner_signals_ending(void)
+bool tcpm__runner_signals_is_ending(void)
 {
     const struct caught *caught = caught_signals();
 
@@ -393,7 +440,7 @@ static void close_handle(uv_handle_t *handle)
         uv_close(handle, NULL);
 }
 
-/* From here on a signal ends the process; if it is not the echo of the one that has done so. */
+/* From here on a signal ends the process at once, unless that signal is an echo of the first. */
 void tcpm__runner_signals_close(struct tcpm__runner_signals *signals)
 {
     caught_signals()->wake = NULL;

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The script's text. Scripts are source: LuaJIT's bytecode is not verified when it is loaded, and a
- * damaged or hostile file crashes the virtual machine. So every way to load a chunk that a script
- * has accepts text only, unless --allow-bytecode is given.
+ * The script's text, loaded for main.c. Scripts are source: LuaJIT does not verify bytecode when it
+ * loads it, and a damaged or hostile file crashes the virtual machine. So every way in which a
+ * script can load a chunk accepts text only, unless --allow-bytecode is given.
  */
 #include "runner.h"
 
@@ -14,7 +14,7 @@
 #include <lauxlib.h>
 #include <lua.h>
 
-/* Calls the original, the upvalue, with the mode at its argument number set to text. */
+/* Calls the original function, the upvalue, with its argument number `mode` set to "t": text. */
 static int load_as_text(lua_State *L, int mode)
 {
     if (lua_gettop(L) < mode)
@@ -48,7 +48,7 @@ static int do_text_file(lua_State *L)
     return lua_gettop(L) - 1;
 }
 
-/* The searcher of require for Lua files; the upvalue is the table package. */
+/* The searcher of require for Lua files. Upvalue: the table package. */
 static int search_text_module(lua_State *L)
 {
     const char *name = luaL_checkstring(L, 1);
@@ -87,7 +87,8 @@ void tcpm__runner_source_refuse_bytecode(struct lua_State *L)
     lua_pop(L, 2);
 }
 
-/* LuaJIT's own message speaks of a wrong mode. */
+/* Replaces LuaJIT's own message about bytecode, which only speaks of a wrong mode. Returns status.
+ */
 static int explain_bytecode(lua_State *L, int status, const char *name)
 {
     if (status != 0 && strstr(lua_tostring(L, -1), "wrong mode") != NULL) {
@@ -111,7 +112,8 @@ int tcpm__runner_source_load_chunk(struct lua_State *L, const char *chunk, bool 
     return explain_bytecode(L, status, "-e");
 }
 
-/* Puts the directory of path in front of where require looks. Stack: the table package on top. */
+/* Puts the directory of path in front of package.path. The table package is on top of the stack.
+ */
 static void push_front(lua_State *L, const char *path)
 {
     const char *slash = strrchr(path, '/');
@@ -127,21 +129,24 @@ static void push_front(lua_State *L, const char *path)
     lua_pop(L, 2);
 }
 
-void tcpm__runner_source_beside(struct lua_State *L, const char *script)
+void tcpm__runner_source_find_beside(struct lua_State *L, const char *script)
 {
     char target[PATH_MAX];
 
     lua_getglobal(L, "package");
-    /* A link in a folder of programs: its modules lie where the script itself does. */
+    /* The script may be a symbolic link in a folder of programs: its modules lie beside the file
+       that the link points to. */
     if (readlink(script, target, sizeof target) > 0 && realpath(script, target) != NULL)
         push_front(L, target);
     push_front(L, script);
     lua_pop(L, 1);
 }
 
-/* As in lua: the script at 0, its arguments behind it, all that stood in front of it below. */
-void tcpm__runner_source_arguments(struct lua_State *L, const struct tcpm__runner_options *options,
-                                   int argc, char **argv)
+/* As the program lua does: the script at index 0, its arguments from 1 on, and at negative indices
+   everything that stood in front of the script. */
+void tcpm__runner_source_set_arguments(struct lua_State *L,
+                                       const struct tcpm__runner_options *options, int argc,
+                                       char **argv)
 {
     int script = options->script < argc ? options->script : 0;
     int first = options->script < argc ? options->first_argument : 1;

@@ -1,6 +1,6 @@
 -- SPDX-License-Identifier: MIT
 -- demo.lua: thousands of connections open at once, each exchanging lines with the practice peer.
--- Each always has one line under way, so a latency contains the wait behind all the others.
+-- Each connection always has one line under way, so a latency contains the wait behind all others.
 -- usage: tcpmulti-lua --peer echo scripts/demo.lua [CONNECTIONS [LINES]]     (10000 and 10)
 --
 --   10000 connections open at once

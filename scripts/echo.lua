@@ -1,5 +1,5 @@
 -- SPDX-License-Identifier: MIT
--- echo.lua: 30 connections send 200 random bytes each and compare what comes back.
+-- echo.lua: 30 connections send 200 random bytes each and compare the answer with these bytes.
 --
 -- usage: tcpmulti-lua --peer echo scripts/echo.lua             with the practice peer
 --        tcpmulti-lua scripts/echo.lua ADDRESS PORT            with an echo server of yours

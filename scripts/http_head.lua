@@ -1,69 +1,42 @@
 -- SPDX-License-Identifier: MIT
--- http_head.lua: the status line and the headers of web servers (HTTP/1.1, HEAD).
---
--- usage: tcpmulti-lua scripts/http_head.lua [http://]HOST[:PORT][/PATH] ...
---
---   $ tcpmulti-lua scripts/http_head.lua 127.0.0.1:8080/index.html
---   127.0.0.1:8080/index.html: HTTP/1.1 200 OK
---     Server: nginx/1.22.1
---     Content-Length: 615
-local tcpmulti = require "tcpmulti"
-
-local function usage(message)
-  io.stderr:write("http_head.lua: ", tcpmulti.escape(message), "\n",
-    "usage: tcpmulti-lua scripts/http_head.lua [http://]HOST[:PORT][/PATH] ...\n")
-  os.exit(2)
+-- http_head.lua: the status and the headers of web servers (HTTP/1.1, HEAD), by a task for each.
+-- usage: tcpmulti-lua -m http_head [--path /PATH] [--tls -p 443] [OPTION...] [TARGET|URL...]
+--   $ tcpmulti-lua -m http_head -q -f text http://127.0.0.1:8080/a
+--   127.0.0.1:8080/a 200 OK
+local co, job, json = require "tcpmulti.co", require "tcpmulti.job", require "tcpmulti.json"
+local function encode(byte) return ("%%%02X"):format(byte:byte()) end
+local function place_of(target)
+  return (target.host:find(":", 1, true) and "[%s]:%d" or "%s:%d"):format(target.host, target.port)
 end
 
-local failed = 0
+-- URLs become targets of JSON, and say whether TLS is spoken.
+local function prepare(options)
+  local first
+  for i, text in ipairs(options.target) do
+    local scheme, place, path = text:match "^(https?)://([^/]+)(.*)$"
+    first = first or scheme
+    if scheme ~= (scheme and first) then return "http:// and https:// need a job each" end
+    if scheme then
+      place = place:find ":%d+$" and place or place .. (scheme == "https" and ":443" or ":80")
+      options.target[i] = json.encode { target = place, path = path ~= "" and path or "/" }
+    end
+  end
+  options.tls = options.tls or first == "https"
+end
 
-local session = tcpmulti.create {
-  filter = { "line", ends = "lf", output_literal = "\r\n", max_length = 8192 },
-  connect_timeout = 10, deadline = 30, max_connections = 500,
-  on_success = function(cheap)
-    cheap:send(
-      ("HEAD %s HTTP/1.1"):format(cheap.path),
-      "Host: " .. cheap.host,
-      "User-Agent: tcpmulti",
-      "Connection: close",
-      "")
+job.main {
+  about = "The status and the headers of web servers.",
+  options = { { "path", "--path", "text", "/", "to ask for; or \"path\" in a target of JSON" } },
+  ports = "80", filter = "http", prepare = prepare,
+  each = function(cheap, target)
+    local path = tostring(target.input and target.input.path or job.options.path)
+    local place = place_of(target)
+    path = path:gsub("^/*", "/", 1):gsub("[^!-~]", encode)
+    cheap:send { method = "HEAD", path = path, headers = { Host = place, Connection = "close" } }
+    local reply = co.try(cheap:receive())
+    return { url = place .. path, status = reply.status, reason = reply.reason,
+      headers = reply.headers }
   end,
-  on_input = function(cheap, line)
-    if not cheap.lines then
-      local status = line:match("^HTTP/1%.%d (%d%d%d)")
-      if not status then return cheap:fail("not an HTTP reply") end
-      cheap.lines, cheap.interim = {}, status:sub(1, 1) == "1"
-    end
-    if line ~= "" then
-      cheap.lines[#cheap.lines + 1] = tcpmulti.escape(line)
-    elseif cheap.interim then -- 100 Continue and the like: the reply proper follows
-      cheap.lines = nil
-    else
-      cheap.complete = true
-      cheap:shutdown()
-    end
-  end,
-  on_disconnected = function(cheap, _, reason)
-    if cheap.complete then
-      print(cheap.url .. ": " .. table.concat(cheap.lines, "\n  "))
-    elseif reason ~= "die" then
-      local op, _, message = cheap:cause()
-      failed = failed + 1
-      print(("%s: %s: %s"):format(cheap.url, reason, op and op .. ": " .. message or "no reply"))
-    end
-  end,
+  text = function(r) return r.ok and r.data.url .. " " .. r.data.status .. " " .. r.data.reason
+    or place_of(r) .. ": " .. r.error.text end,
 }
-
-for _, url in ipairs(arg) do
-  if url:match("^https:") then usage(url .. ": TLS is not supported") end
-  local host, path = url:gsub("^http://", ""):match("^([^/]+)(.*)$")
-  if not host or path:find("[%c ]") then usage(url .. ": not an address") end
-  local name, port = host:match("^(.-):?(%d*)$")
-  if host:match("%]$") then name, port = host, "" end -- [::1] without a port
-  local heap = { url = tcpmulti.escape(url), host = host, path = path == "" and "/" or path }
-  local good, why = pcall(session.connect, session, heap, name, port == "" and 80 or tonumber(port))
-  if not good then usage(url .. ": " .. why) end
-end
-if not arg[1] then usage("which server?") end
-tcpmulti.run()
-if failed > 0 then os.exit(1) end

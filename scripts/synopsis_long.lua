@@ -1,7 +1,7 @@
 -- SPDX-License-Identifier: MIT
 -- synopsis_long.lua: the long program of the Perl module's manual, with the names of this library:
--- events, timeouts, filters, states and heaps, each once. The manual's program would talk for
--- ever; this one hangs up after three records.
+-- events, timeouts, filters, states and heaps, each once. The program in the manual talks for ever;
+-- this program hangs up after three records.
 --
 -- usage: tcpmulti-lua [--peer echo] scripts/synopsis_long.lua [ADDRESS [PORT]]   (127.0.0.1 25)
 --

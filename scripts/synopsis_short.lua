@@ -1,6 +1,6 @@
 -- SPDX-License-Identifier: MIT
--- synopsis_short.lua: the short program of the Perl module's manual, with the names it uses there.
--- Connects to the ports 1 to 1024 and prints the lines of those that talk first.
+-- synopsis_short.lua: the short program of the Perl module's manual, with the names of that module.
+-- Connects to the ports 1 to 1024 and prints the lines of servers that talk first.
 --
 -- usage: tcpmulti-lua scripts/synopsis_short.lua [ADDRESS [FIRST [LAST]]]   (127.0.0.1 1 1024)
 --

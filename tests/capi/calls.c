@@ -103,6 +103,21 @@ static int call_endpoints(struct tcpm_session *session, struct tcpm_id id)
     return tcpm_endpoints_get(session, id, &endpoints);
 }
 
+static int call_times(struct tcpm_session *session, struct tcpm_id id)
+{
+    struct tcpm_times times = {.size = sizeof times};
+
+    return tcpm_times_get(session, id, &times);
+}
+
+/* Whatever was tried, there is no such index. */
+static int call_tried(struct tcpm_session *session, struct tcpm_id id)
+{
+    struct tcpm_tried tried = {.size = sizeof tried};
+
+    return tcpm_tried_get(session, id, 1000, &tried);
+}
+
 static int call_heap_get(struct tcpm_session *session, struct tcpm_id id)
 {
     void *heap = NULL;
@@ -228,6 +243,8 @@ const struct call calls[] = {
     {"input_next", call_input_next, 0, 0, 0, STALE},
     {"info", call_info, 0, 0, 0, 0},
     {"endpoints", call_endpoints, 0, 0, 0, 0},
+    {"times", call_times, 0, 0, 0, 0},
+    {"tried", call_tried, 0, 0, 0, 0},
     {"heap_get", call_heap_get, 0, 0, 0, 0},
     {"heap_set", call_heap_set, STALE, STALE, STALE, STALE},
     {"post", call_post, 0, 0, 0, 0},

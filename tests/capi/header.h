@@ -13,8 +13,10 @@
 #include <string.h>
 
 #define COUNT_ERROR(name, code, text) +1
+#define COUNT_EVENT(NAME, name)       +(sizeof events.name == sizeof events.initialize)
 
-static void on_initialize(TCPM_ON, const char *addr, unsigned port, const char *bind_addr,
+static void on_initialize(void *heap, struct tcpm_session *session, struct tcpm_id id,
+                          const char *addr, unsigned port, const char *bind_addr,
                           unsigned bind_port)
 {
     (void) heap;
@@ -31,6 +33,7 @@ static int use_header(void)
     struct tcpm_engine *engine = (struct tcpm_engine *) 0;
     struct tcpm_id id = {(UINT64_C(7) << 21) + 5};
     int errors = TCPM_ERRORS(COUNT_ERROR);
+    unsigned connection_events = TCPM_EVENTS(COUNT_EVENT);
 
     memset(&events, 0, sizeof events);
     events.size = sizeof events;
@@ -40,6 +43,8 @@ static int use_header(void)
         return 1;
     if (TCPM_NONE != -1 || tcpm_version()[0] == '\0' || TCPM_EOF != -20001)
         return 2;
+    if (connection_events != 10)
+        return 3;
     return tcpm_engine_create((struct uv_loop_s *) 0, (struct tcpm_engine_options *) 0, &engine) >=
            0;
 }

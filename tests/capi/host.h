@@ -1,8 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What the tests of the C API share: a host with a loop and an engine, connections that write down
- * what happens to them, and the end of it all, at which nothing may be left. Tests see the public
- * header and the built shared library, nothing else of ours.
+ * What the tests of the C API share. A host is a loop with an engine and the peers of a test;
+ * closing it asserts that no handle and no descriptor is left. A track is the heap of a connection
+ * (the pointer that each event gets): it writes down each event, and asserts that the event may
+ * come. Tests see the public header and the built shared library, nothing else of ours.
+ *
+ *     struct track track = {.hook = NULL};
+ *     track_run(host, &track, NULL, "send \"hello\\n\"; close");
+ *     assert_log(&track, "initialize success input(hello) error(read,EOF) disconnected(eof)");
  */
 #ifndef TESTS_CAPI_HOST_H
 #define TESTS_CAPI_HOST_H
@@ -27,38 +32,59 @@
 
 #define COUNT(array) (sizeof(array) / sizeof *(array))
 
-#define RUN_TESTS(tests)                                  \
-    int main(void)                                        \
-    {                                                     \
-        cmocka_set_message_output(CM_OUTPUT_TAP);         \
-        return cmocka_run_group_tests(tests, NULL, NULL); \
+/* Names of cases that do not run, separated by commas: see tests/README.md, the test layer. */
+#ifndef LEFT_OUT
+#define LEFT_OUT ""
+#endif
+
+#define RUN_TESTS(tests)                                      \
+    int main(void)                                            \
+    {                                                         \
+        return host_run_tests(tests, COUNT(tests), LEFT_OUT); \
     }
+
+int host_run_tests(const struct CMUnitTest *tests, size_t count, const char *left_out);
 
 /* Seconds after which a test that waits has failed, however slow the machine. */
 #define HOST_PATIENCE 40
+
+/* The most peers that a host stops by itself. */
+enum { HOST_PEERS = 8 };
 
 struct host {
     uv_loop_t loop;
     uv_timer_t watchdog;
     struct tcpm_engine *engine;
-    int descriptors; /* before it began */
-    int closed;      /* calls of closed */
+    struct peer *peers[HOST_PEERS]; /* those of host_peer */
+    int peer_count;
+    int descriptors; /* open in this process before the loop was created */
+    int closed;      /* how often the engine has called the function given to tcpm_engine_close */
 };
 
-/* Loop and engine; the options may be NULL. Descriptors are counted: peers start after it, and have
-   stopped before host_close. */
+/* A test to whose host *state points. The host is open when the test begins; the test ends with
+   host_close, while the tracks on its stack still exist: connections that are left are told of
+   their end then. Tests that need options, or several hosts, call host_open themselves. */
+#define HOST_TEST(test) cmocka_unit_test_setup_teardown(test, host_setup, host_teardown)
+int host_setup(void **state);
+int host_teardown(void **state);
+
+/* Creates loop and engine; the options may be NULL. Counts the descriptors that are open now: peers
+   are started after host_open, and those of peer_start are stopped before host_close. */
 void host_open(struct host *host, const struct tcpm_engine_options *options);
-/* Closes the engine and the loop; fails if anything is left of them. */
+/* Stops the peers, closes engine and loop, and fails if a handle or a descriptor is left. */
 void host_close(struct host *host);
-/* The two halves of it: a loop without an engine. */
+/* Halves of host_open and host_close, for tests that create or close the engine themselves. */
 void host_loop_open(struct host *host);
 void host_loop_close(struct host *host);
 void host_engine_close(struct host *host);
-/* Runs the loop until it has nothing left to do. */
+/* Starts a peer (peer.h) that host_close stops. */
+struct peer *host_peer(struct host *host, const char *program, const struct peer_options *options);
+/* Runs the loop until it has nothing left to do. Fails after HOST_PATIENCE seconds. */
 void host_run(struct host *host);
-/* Runs it until the condition holds. */
+/* Runs the loop until the condition holds. Fails if that never comes. */
 void host_run_until(struct host *host, bool (*holds)(void *argument), void *argument);
-int host_descriptors(void); /* that this process has open */
+/* How many descriptors this process has open. */
+int host_descriptors(void);
 
 /* ---- connections that write down what happens to them ---- */
 
@@ -75,20 +101,23 @@ enum event {
 };
 
 struct track {
+    /* Set by the event initialize. */
     struct tcpm_session *session;
     struct tcpm_id id;
-    /* Called in each event, after it has been written down. */
+    /* Set by the test. The hook, if there is one, is called in each event, after the event has been
+       written down. */
     void (*hook)(struct track *track, enum event event);
     void *user;
-    /* "initialize success input(hello) error(read,EOF) disconnected(eof)"; flushed is only counted,
-       long records stand as input[length]. */
+    /* All events so far, as in "initialize success input(hello) disconnected(shutdown)". The event
+       flushed is only counted; a long record is written as input[length]. */
     char log[4096];
     size_t log_length;
-    unsigned count[EVENT_EOF + 1];
+    unsigned count[EVENT_EOF + 1]; /* events so far, by kind */
     enum event last;
-    uint64_t received; /* bytes of records */
-    uint64_t checksum;
-    /* what the event at hand, or the last one of its kind, said */
+    uint64_t received; /* bytes of all records */
+    uint64_t checksum; /* of all records (peer_checksum) */
+    /* Arguments of the current event, or of the latest event that had such an argument. The record
+       is valid only in its own event. */
     const char *record;
     size_t length;
     int fd;
@@ -101,21 +130,27 @@ struct track {
     enum tcpm_reason reason;
 };
 
-/* For sessions whose heaps are tracks. Every event is checked against the grammar. */
+/* Handlers for sessions whose connections have tracks as heaps, without and with eof. */
 const struct tcpm_events *track_events(void);
-/* The same with the event eof. */
 const struct tcpm_events *track_events_eof(void);
-/* A session with these events; options may be NULL. */
+/* Creates a session with the options, which may be NULL. Default of options->events:
+   track_events. */
 struct tcpm_session *track_session(struct host *host, const struct tcpm_session_options *options);
-/* Connects to a port on 127.0.0.1, or as options say; the track must be zeroed, with hook and user
-   set. Fails if connect does. */
+/* Connects to a port on 127.0.0.1, or as the options say. Before the call, the track must be zero
+   but for hook and user. */
 void track_connect(struct track *track, struct tcpm_session *session, int port);
 void track_connect_with(struct track *track, struct tcpm_session *session,
                         struct tcpm_connect_options options);
-/* Where an open connection goes, from where. */
+/* Runs one connection of a track_session with these options, which may be NULL, against a peer with
+   this program (peer.h), until all is over. */
+void track_run(struct host *host, struct track *track, const struct tcpm_session_options *options,
+               const char *program);
+/* Returns both addresses of an open connection. */
 struct tcpm_endpoints track_endpoints(const struct track *track);
+/* Asserts that exactly these events have come. */
 #define assert_log(track, expected) assert_string_equal((track)->log, expected)
 
+/* Conditions for host_run_until. */
 static inline bool track_ended(void *track)
 {
     return ((struct track *) track)->count[EVENT_DISCONNECTED] > 0;
@@ -126,12 +161,13 @@ static inline bool track_open(void *track)
     return ((struct track *) track)->count[EVENT_SUCCESS] > 0;
 }
 
-/* Two peers with one program on one port, of 127.0.0.1 and of ::1. */
+/* Starts two peers with the same program on the same port, one on 127.0.0.1, one on ::1. The caller
+   stops both. */
 void peers_of_both_families(const char *program, struct peer **four, struct peer **six);
 
-/* The stream filter; the caller frees it. */
+/* Returns a stream filter. The caller frees the filter. */
 struct tcpm_filter *stream_filter(void);
-/* A track_session of streams, both ways. */
+/* Creates a track_session in which input and output are streams. */
 struct tcpm_session *stream_session(struct host *host, struct tcpm_session_options options);
 
 #endif

@@ -181,19 +181,48 @@ static void count_both(struct track *track, enum event event)
 /* Switched to and away from in the middle of what one read brought. */
 static void test_it_can_be_switched_to_and_from(void **state)
 {
-    struct host host;
+    struct host *host = *state;
     struct track track = {.hook = count_both};
 
-    (void) state;
-    host_open(&host, NULL);
-    struct peer *peer = peer_start("send \"0\\x02ab0\\x01cline\\nrest\"; close", NULL);
-    track_connect(&track, track_session(&host, NULL), peer_port(peer));
-    host_run(&host);
+    track_run(host, &track, NULL, "send \"0\\x02ab0\\x01cline\\nrest\"; close");
     assert_log(&track, "initialize success input(0\x02"
                        "ab) input(0\x01"
                        "c) input(line) error(read,EOF) disconnected(eof)");
-    peer_stop(peer);
-    host_close(&host);
+    host_close(host);
+}
+
+static void get_and_set(struct track *track, enum event event)
+{
+    struct tcpm_filter *input = NULL, *output = NULL;
+
+    if (event != EVENT_SUCCESS)
+        return;
+    assert_int_equal(tcpm_filter_get(track->session, track->id, &input, &output), 0);
+    assert_string_equal(tcpm_filter_name(input), "line");
+    assert_ptr_equal(input, output);
+    struct tcpm_filter *mqtt = make_filter(1000);
+    assert_int_equal(tcpm_filter_set(track->session, track->id, mqtt, NULL), 0);
+    tcpm_filter_free(mqtt);
+    assert_int_equal(tcpm_filter_get(track->session, track->id, &mqtt, NULL), 0);
+    assert_string_equal(tcpm_filter_name(mqtt), "mqtt");
+    tcpm_filter_free(mqtt);
+    assert_int_equal(tcpm_filter_set(track->session, track->id, input, NULL), 0);
+    tcpm_filter_free(input);
+    tcpm_filter_free(output);
+}
+
+static void test_the_filter_in_use_can_be_set_again(void **state)
+{
+    struct host *host = *state;
+    struct track track = {.hook = get_and_set};
+    struct tcpm_filter *input = NULL;
+
+    track_run(host, &track, NULL, "send \"one\\n\"; close");
+    assert_log(&track, "initialize success input(one) error(read,EOF) disconnected(eof)");
+    assert_int_equal(tcpm_filter_get(track.session, track.id, &input, NULL), -ESTALE);
+    assert_null(input);
+    assert_string_equal(tcpm_filter_name(NULL), "");
+    host_close(host);
 }
 
 /* ---- the byte that belongs to the record before ---- */
@@ -236,30 +265,29 @@ static void test_it_is_told_what_became_of_the_byte_it_named(void **state)
                                                  .self_size = sizeof(struct ended),
                                                  .get_one = get_ended,
                                                  .put = put_packet};
-    struct host host;
+    struct host *host = *state;
     struct track track = {.hook = go_on};
     struct tcpm_session_options options = {.size = sizeof options};
 
-    (void) state;
-    host_open(&host, NULL);
     assert_int_equal(tcpm_filter_custom(&kind, NULL, &options.input_filter), 0);
     struct peer *peer =
         peer_start("send \"a\\r\"; wait go; dribble \"\\nbbb\\rccc\\r\" 20000", NULL);
     track.user = peer;
-    track_connect(&track, track_session(&host, &options), peer_port(peer));
+    track_connect(&track, track_session(host, &options), peer_port(peer));
     tcpm_filter_free(options.input_filter);
-    host_run(&host);
+    host_run(host);
     assert_log(&track, "initialize success input(a none) input(bbb came) input(ccc none) "
                        "error(read,EOF) disconnected(eof)");
     peer_stop(peer);
-    host_close(&host);
+    host_close(host);
 }
 
 static const struct CMUnitTest tests[] = {
     cmocka_unit_test(test_packets_come_whole_however_they_are_cut),
     cmocka_unit_test(test_what_is_no_packet_ends_that_connection),
-    cmocka_unit_test(test_it_can_be_switched_to_and_from),
-    cmocka_unit_test(test_it_is_told_what_became_of_the_byte_it_named),
+    HOST_TEST(test_it_can_be_switched_to_and_from),
+    HOST_TEST(test_the_filter_in_use_can_be_set_again),
+    HOST_TEST(test_it_is_told_what_became_of_the_byte_it_named),
 };
 
 RUN_TESTS(tests)

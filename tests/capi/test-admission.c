@@ -48,16 +48,14 @@ static void run_queue(struct host *host, struct tcpm_session **sessions, size_t 
 
 static void test_a_sessions_limit(void **state)
 {
-    struct host host;
+    struct host *host = *state;
     struct queue queue = {.now = 0};
     struct tcpm_session_options options = {.max_connections = 3};
 
-    (void) state;
-    host_open(&host, NULL);
-    struct tcpm_session *session = track_session(&host, &options);
-    run_queue(&host, &session, 1, &queue);
+    struct tcpm_session *session = track_session(host, &options);
+    run_queue(host, &session, 1, &queue);
     assert_int_equal(queue.most, 3);
-    host_close(&host);
+    host_close(host);
 }
 
 /* One FIFO over all sessions of the engine. */
@@ -103,16 +101,14 @@ static void test_R9_the_file_limit_is_never_met(void **state)
 /* A limit that falls while the engine lives: connects wait, none fails. */
 static void test_a_limit_that_falls_meanwhile(void **state)
 {
-    struct host host;
+    struct host *host = *state;
     struct queue queue = {.now = 0};
     struct rlimit old, low;
 
-    (void) state;
     assert_int_equal(getrlimit(RLIMIT_NOFILE, &old), 0);
     low = old;
-    host_open(&host, NULL);
-    struct tcpm_session *session = track_session(&host, NULL);
-    struct peer *peer = peer_start("freeze", NULL);
+    struct tcpm_session *session = track_session(host, NULL);
+    struct peer *peer = host_peer(host, "freeze", NULL);
     low.rlim_cur = (rlim_t) host_descriptors() + 16; /* both ends are ours */
     assert_int_equal(setrlimit(RLIMIT_NOFILE, &low), 0);
     for (size_t i = 0; i < COUNT(queue.tracks); i++) {
@@ -120,12 +116,11 @@ static void test_a_limit_that_falls_meanwhile(void **state)
         queue.tracks[i].user = &queue;
         track_connect(&queue.tracks[i], session, peer_port(peer));
     }
-    host_run(&host);
+    host_run(host);
     assert_int_equal(setrlimit(RLIMIT_NOFILE, &old), 0);
     for (size_t i = 0; i < COUNT(queue.tracks); i++)
         assert_log(&queue.tracks[i], "initialize success timeout(input) disconnected(timeout)");
-    peer_stop(peer);
-    host_close(&host);
+    host_close(host);
 }
 
 /* ---- room ---- */
@@ -169,21 +164,19 @@ static void on_room(struct tcpm_session *session, void *user)
 /* A million targets need no million connections: one is made when there is a place for it. */
 static void test_room_is_announced_when_a_place_is_free(void **state)
 {
-    struct host host;
+    struct host *host = *state;
     struct source source = {.next = 0};
     struct tcpm_events events = *track_events();
     struct tcpm_session_options options = {
         .events = &events, .user = &source, .max_connections = 4};
 
-    (void) state;
     events.room = on_room;
-    host_open(&host, NULL);
-    struct peer *peer = peer_start("close", NULL);
+    struct peer *peer = host_peer(host, "close", NULL);
     source.port = peer_port(peer);
-    struct tcpm_session *session = track_session(&host, &options);
+    struct tcpm_session *session = track_session(host, &options);
     fill_room(session, &source);
     assert_int_equal(source.next, 4);
-    host_run(&host); /* the wish for room is work: it keeps the loop running */
+    host_run(host); /* the wish for room is work: it keeps the loop running */
     assert_int_equal(source.next, COUNT(source.tracks));
     assert_int_equal(source.most, 4);
     assert_true(source.rooms > 0);
@@ -193,65 +186,58 @@ static void test_room_is_announced_when_a_place_is_free(void **state)
     assert_int_equal(tcpm_die(session), 0);
     assert_int_equal(tcpm_has_room(session), -ESHUTDOWN);
     assert_int_equal(tcpm_has_room(NULL), -EINVAL);
-    host_run(&host);
-    peer_stop(peer);
-    host_close(&host);
+    host_run(host);
+    host_close(host);
 }
 
 /* ---- rate ---- */
 
 static void test_a_connect_rate_is_kept(void **state)
 {
-    struct host host;
+    struct host *host = *state;
     struct track tracks[15] = {{.hook = NULL}};
     struct tcpm_session_options options = {.connect_rate = 100};
     int64_t started = tcpm_now_ns();
 
-    (void) state;
-    host_open(&host, NULL);
-    struct peer *peer = peer_start("close", NULL);
-    struct tcpm_session *session = track_session(&host, &options);
+    struct peer *peer = host_peer(host, "close", NULL);
+    struct tcpm_session *session = track_session(host, &options);
     for (size_t i = 0; i < COUNT(tracks); i++)
         track_connect(&tracks[i], session, peer_port(peer));
-    host_run(&host);
+    host_run(host);
     int64_t ms = (tcpm_now_ns() - started) / 1000000;
     print_message("# 15 attempts at 100 a second: %d ms\n", (int) ms);
     assert_true(ms >= 130); /* 14 pauses of 10 ms; a few ms may come early */
     for (size_t i = 0; i < COUNT(tracks); i++)
         assert_log(&tracks[i], "initialize success error(read,EOF) disconnected(eof)");
-    peer_stop(peer);
-    host_close(&host);
+    host_close(host);
 }
 
 /* The connect timeout starts with the attempt, not while it waits. */
 static void test_waiting_does_not_use_up_the_connect_timeout(void **state)
 {
-    struct host host;
+    struct host *host = *state;
     struct track first = {.hook = NULL}, second = {.hook = NULL};
     struct tcpm_session_options options = {
         .max_connections = 1, .connect_timeout_ms = 40, .deadline_ms = 120};
 
-    (void) state;
-    host_open(&host, NULL);
-    struct peer *peer = peer_start("freeze", NULL);
-    struct tcpm_session *session = track_session(&host, &options);
+    struct peer *peer = host_peer(host, "freeze", NULL);
+    struct tcpm_session *session = track_session(host, &options);
     track_connect(&first, session, peer_port(peer));
     track_connect(&second, session, peer_port(peer));
-    host_run(&host);
+    host_run(host);
     assert_log(&first, "initialize success timeout(deadline) disconnected(timeout)");
     assert_log(&second, "initialize success timeout(deadline) disconnected(timeout)");
-    peer_stop(peer);
-    host_close(&host);
+    host_close(host);
 }
 
 static const struct CMUnitTest tests[] = {
-    cmocka_unit_test(test_a_sessions_limit),
+    HOST_TEST(test_a_sessions_limit),
     cmocka_unit_test(test_an_engines_limit_in_order_over_sessions),
     cmocka_unit_test(test_R9_the_file_limit_is_never_met),
-    cmocka_unit_test(test_a_limit_that_falls_meanwhile),
-    cmocka_unit_test(test_room_is_announced_when_a_place_is_free),
-    cmocka_unit_test(test_a_connect_rate_is_kept),
-    cmocka_unit_test(test_waiting_does_not_use_up_the_connect_timeout),
+    HOST_TEST(test_a_limit_that_falls_meanwhile),
+    HOST_TEST(test_room_is_announced_when_a_place_is_free),
+    HOST_TEST(test_a_connect_rate_is_kept),
+    HOST_TEST(test_waiting_does_not_use_up_the_connect_timeout),
 };
 
 RUN_TESTS(tests)

@@ -120,23 +120,21 @@ static void test_a_delay_may_be_a_part_of_a_millisecond(void **state)
 
 static void test_an_alarm_is_moved_to_the_nanosecond(void **state)
 {
-    struct host host;
+    struct host *host = *state;
     struct late late = {.count = 0};
     struct tcpm_task task = {.run = on_alarm, .argument = &late};
     struct tcpm_alarm alarm;
 
-    (void) state;
-    host_open(&host, NULL);
-    struct tcpm_session *session = track_session(&host, NULL);
+    struct tcpm_session *session = track_session(host, NULL);
     assert_int_equal(tcpm_delay(session, nobody, 1000000, task, &alarm), 0);
     late.due_ns = tcpm_now_ns() + 2500000;
     assert_int_equal(tcpm_delay_adjust_ns(session, alarm, 2500000), 0);
     assert_int_equal(tcpm_delay_adjust_ns(session, alarm, -1), -EINVAL);
     assert_int_equal(tcpm_delay_adjust_ns(session, alarm, INT64_MAX), -EINVAL);
-    host_run(&host);
+    host_run(host);
     assert_int_equal(late.count, 1);
     assert_int_equal(tcpm_delay_adjust_ns(session, alarm, 1), -ESTALE);
-    host_close(&host);
+    host_close(host);
 }
 
 /* ---- beats ---- */
@@ -218,18 +216,16 @@ static void beat_barely(struct beats *beats)
 static void test_a_beat_is_hardly_later_than_a_bare_timer(void **state)
 {
     enum { LEAST_ROUNDS = 5 };
-    struct host host;
+    struct host *host = *state;
     int64_t medians[MOST_ROUNDS], tails[MOST_ROUNDS], median_ns = INT64_MAX, tail_ns = INT64_MAX;
     size_t rounds = 0;
 
-    (void) state;
-    host_open(&host, NULL);
-    struct tcpm_session *session = track_session(&host, NULL);
+    struct tcpm_session *session = track_session(host, NULL);
     while (rounds < MOST_ROUNDS &&
            (rounds < LEAST_ROUNDS || median_ns > 50000 || tail_ns > 50000)) {
         struct beats ours = {.period_ns = 500000}, bare = {.period_ns = 500000};
         beat_barely(&bare);
-        beat(&host, session, &ours);
+        beat(host, session, &ours);
         medians[rounds] = percentile(ours.late_ns, BEATS, 50) - percentile(bare.late_ns, BEATS, 50);
         tails[rounds] = percentile(ours.late_ns, BEATS, 99) - percentile(bare.late_ns, BEATS, 99);
         rounds++;
@@ -240,7 +236,7 @@ static void test_a_beat_is_hardly_later_than_a_bare_timer(void **state)
                   (long long) median_ns / 1000, (long long) tail_ns / 1000);
     assert_true(median_ns <= 50000);
     assert_true(tail_ns <= 50000);
-    host_close(&host);
+    host_close(host);
 }
 
 static void on_slow_beat(struct tcpm_session *session, void *user, void *argument, int64_t due_ns,
@@ -255,17 +251,15 @@ static void on_slow_beat(struct tcpm_session *session, void *user, void *argumen
 
 static void test_beats_that_were_missed_are_counted(void **state)
 {
-    struct host host;
+    struct host *host = *state;
     struct beats beats = {.period_ns = 1000000};
     struct tcpm_beat task = {.run = on_slow_beat, .drop = on_drop, .argument = &beats};
 
-    (void) state;
-    host_open(&host, NULL);
-    struct tcpm_session *session = track_session(&host, NULL);
+    struct tcpm_session *session = track_session(host, NULL);
     assert_int_equal(tcpm_every(session, beats.period_ns, task, &beats.alarm), 0);
-    host_run(&host);
+    host_run(host);
     assert_true(beats.ticks >= BEATS + BEATS / 10 * 5);
-    host_close(&host);
+    host_close(host);
 }
 
 static void on_short_beat(struct tcpm_session *session, void *user, void *argument, int64_t due_ns,
@@ -280,15 +274,13 @@ static void on_short_beat(struct tcpm_session *session, void *user, void *argume
 
 static void test_what_a_beat_may_be(void **state)
 {
-    struct host host;
+    struct host *host = *state;
     struct beats beats = {.count = 0};
     struct tcpm_beat task = {.run = on_short_beat, .drop = on_drop, .argument = &beats};
     struct tcpm_alarm alarm;
     const int64_t most_ns = INT64_C(4294967294) * 1000000;
 
-    (void) state;
-    host_open(&host, NULL);
-    struct tcpm_session *session = track_session(&host, NULL);
+    struct tcpm_session *session = track_session(host, NULL);
     assert_int_equal(tcpm_every(NULL, 1000000, task, NULL), -EINVAL);
     assert_int_equal(tcpm_every(session, 1000000, (struct tcpm_beat){.run = NULL}, NULL), -EINVAL);
     assert_int_equal(tcpm_every(session, 0, task, NULL), -EINVAL);
@@ -305,8 +297,8 @@ static void test_what_a_beat_may_be(void **state)
     assert_int_equal(tcpm_die(session), 0);
     assert_int_equal(beats.drops, 2);
     assert_int_equal(tcpm_every(session, 1000000, task, NULL), -ESHUTDOWN);
-    host_run(&host);
-    host_close(&host);
+    host_run(host);
+    host_close(host);
 }
 
 /* ---- how little it costs ---- */
@@ -377,25 +369,23 @@ static void set_many(struct tcpm_session *session, void *user, void *argument)
 /* What is set in a turn costs one system call; what comes later than what is set, none. */
 static void test_the_timer_is_set_once_in_a_turn(void **state)
 {
-    struct host host;
+    struct host *host = *state;
     struct tcpm_task task = {.run = set_many};
 
-    (void) state;
-    host_open(&host, NULL);
-    struct tcpm_session *session = track_session(&host, NULL);
+    struct tcpm_session *session = track_session(host, NULL);
     settings = 0;
     assert_int_equal(tcpm_post(session, task), 0);
-    uv_run(&host.loop, UV_RUN_NOWAIT);
-    uv_run(&host.loop, UV_RUN_NOWAIT);
+    uv_run(&host->loop, UV_RUN_NOWAIT);
+    uv_run(&host->loop, UV_RUN_NOWAIT);
     assert_int_equal(settings, 1);
     assert_int_equal(
         tcpm_delay(session, nobody, 100000, (struct tcpm_task){.run = on_own_alarm}, NULL), 0);
     for (int i = 0; i < 5; i++)
-        uv_run(&host.loop, UV_RUN_NOWAIT);
+        uv_run(&host->loop, UV_RUN_NOWAIT);
     assert_int_equal(settings, 1);
     assert_int_equal(tcpm_die(session), 0);
-    host_run(&host);
-    host_close(&host);
+    host_run(host);
+    host_close(host);
 }
 
 static double cpu_seconds(void)
@@ -461,63 +451,58 @@ static void on_connection_alarm(struct tcpm_session *session, void *user, void *
 
 static void test_an_alarm_of_a_connection_knows_it(void **state)
 {
-    struct host host;
+    struct host *host = *state;
     struct track track = {.hook = NULL};
     struct tcpm_task task = {.run = on_connection_alarm, .argument = &track};
     struct tcpm_task own = {.run = on_own_alarm, .argument = NULL};
 
-    (void) state;
-    host_open(&host, NULL);
-    struct peer *peer = peer_start("freeze", NULL);
-    struct tcpm_session *session = track_session(&host, NULL);
-    struct tcpm_session *other = track_session(&host, NULL);
+    struct peer *peer = host_peer(host, "freeze", NULL);
+    struct tcpm_session *session = track_session(host, NULL);
+    struct tcpm_session *other = track_session(host, NULL);
     track_connect(&track, session, peer_port(peer));
     assert_int_equal(tcpm_alarm_connection(session).n, 0);
     assert_int_equal(tcpm_alarm_connection(NULL).n, 0);
     assert_int_equal(tcpm_delay(session, track.id, 20, task, NULL), 0);
     assert_int_equal(tcpm_delay(session, nobody, 20, own, NULL), 0);
     assert_int_equal(tcpm_delay(other, nobody, 20, own, NULL), 0);
-    host_run(&host);
+    host_run(host);
     assert_log(&track, "initialize success disconnected(shutdown)");
-    peer_stop(peer);
-    host_close(&host);
+    host_close(host);
 }
 
 /* ---- room to grow ---- */
 
 static void test_tasks_have_room_to_grow(void **state)
 {
-    struct host host;
+    struct host *host = *state;
     struct late late = {.count = 0};
-    struct tcpm_task task = {.run = on_alarm, .argument = &late, .reserved = {NULL, &host}};
-    struct tcpm_beat beat = {.run = on_short_beat, .reserved = {&host}};
+    struct tcpm_task task = {.run = on_alarm, .argument = &late, .reserved = {NULL, host}};
+    struct tcpm_beat beat = {.run = on_short_beat, .reserved = {host}};
 
-    (void) state;
-    host_open(&host, NULL);
-    struct tcpm_session *session = track_session(&host, NULL);
+    struct tcpm_session *session = track_session(host, NULL);
     assert_int_equal(tcpm_post(session, task), -E2BIG);
     assert_int_equal(tcpm_delay(session, nobody, 1, task, NULL), -E2BIG);
     assert_int_equal(tcpm_delay_ns(session, nobody, 1, task, NULL), -E2BIG);
     assert_int_equal(tcpm_sig(session, 10, task), -E2BIG);
     assert_int_equal(tcpm_every(session, 1000000, beat, NULL), -E2BIG);
-    host_run(&host);
+    host_run(host);
     assert_int_equal(late.count, 0);
-    host_close(&host);
+    host_close(host);
 }
 
 static const struct CMUnitTest tests[] = {
     cmocka_unit_test(test_a_delay_is_never_early_and_not_late),
     cmocka_unit_test(test_a_delay_may_be_a_part_of_a_millisecond),
-    cmocka_unit_test(test_an_alarm_is_moved_to_the_nanosecond),
-    cmocka_unit_test(test_a_beat_is_hardly_later_than_a_bare_timer),
-    cmocka_unit_test(test_beats_that_were_missed_are_counted),
-    cmocka_unit_test(test_what_a_beat_may_be),
+    HOST_TEST(test_an_alarm_is_moved_to_the_nanosecond),
+    HOST_TEST(test_a_beat_is_hardly_later_than_a_bare_timer),
+    HOST_TEST(test_beats_that_were_missed_are_counted),
+    HOST_TEST(test_what_a_beat_may_be),
     cmocka_unit_test(test_all_share_one_descriptor),
     cmocka_unit_test(test_no_timer_is_an_error_of_creation),
-    cmocka_unit_test(test_the_timer_is_set_once_in_a_turn),
+    HOST_TEST(test_the_timer_is_set_once_in_a_turn),
     cmocka_unit_test(test_removing_alarms_of_a_connection_is_as_cheap_as_of_a_session),
-    cmocka_unit_test(test_an_alarm_of_a_connection_knows_it),
-    cmocka_unit_test(test_tasks_have_room_to_grow),
+    HOST_TEST(test_an_alarm_of_a_connection_knows_it),
+    HOST_TEST(test_tasks_have_room_to_grow),
 };
 
 RUN_TESTS(tests)

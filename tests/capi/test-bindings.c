@@ -47,40 +47,35 @@ static void test_abort_takes_the_place_of_an_end_that_is_not_yet_told(void **sta
          "close",
          "initialize success error(read,EOF) disconnected(eof)"},
     };
-    struct host host;
+    struct host *host = *state;
 
-    (void) state;
-    host_open(&host, NULL);
-    struct tcpm_session *session = track_session(&host, NULL);
+    struct tcpm_session *session = track_session(host, NULL);
     for (size_t i = 0; i < COUNT(rows); i++) {
         struct track track = {.hook = abort_as_planned, .user = (void *) (uintptr_t) &rows[i].plan};
         struct peer *peer = peer_start(rows[i].program, NULL);
         track_connect(&track, session, peer_port(peer));
-        host_run(&host);
+        host_run(host);
         assert_log(&track, rows[i].log);
         peer_stop(peer);
     }
-    host_close(&host);
+    host_close(host);
 }
 
 static void test_abort_cuts_a_flush_short(void **state)
 {
-    struct host host;
+    struct host *host = *state;
     struct track track = {.hook = NULL};
     static char much[8 << 20];
 
-    (void) state;
-    host_open(&host, NULL);
-    struct peer *peer = peer_start("freeze", NULL);
-    track_connect(&track, stream_session(&host, (struct tcpm_session_options){0}), peer_port(peer));
-    host_run_until(&host, track_open, &track);
+    struct peer *peer = host_peer(host, "freeze", NULL);
+    track_connect(&track, stream_session(host, (struct tcpm_session_options){0}), peer_port(peer));
+    host_run_until(host, track_open, &track);
     assert_true(tcpm_send(track.session, track.id, much, sizeof much) >= 0);
     assert_int_equal(tcpm_shutdown(track.session, track.id), 0);
     assert_int_equal(abort_it(&track), 0);
-    host_run(&host);
+    host_run(host);
     assert_log(&track, "initialize success disconnected(error)");
-    peer_stop(peer);
-    host_close(&host);
+    host_close(host);
 }
 
 static void fail_as_a_filter(struct track *track, enum event event)
@@ -100,18 +95,13 @@ static void fail_as_a_filter(struct track *track, enum event event)
 
 static void test_a_failure_has_the_operation_that_it_is_given(void **state)
 {
-    struct host host;
+    struct host *host = *state;
     struct track track = {.hook = fail_as_a_filter};
 
-    (void) state;
-    host_open(&host, NULL);
-    struct peer *peer = peer_start("recv all", NULL);
-    track_connect(&track, track_session(&host, NULL), peer_port(peer));
-    host_run(&host);
+    track_run(host, &track, NULL, "recv all");
     assert_log(&track, "initialize success error(filter,EFILTER) disconnected(error)");
     assert_string_equal(track.message, "put has raised");
-    peer_stop(peer);
-    host_close(&host);
+    host_close(host);
 }
 
 static void abort_at_timer(uv_timer_t *timer)
@@ -124,36 +114,33 @@ static void abort_at_timer(uv_timer_t *timer)
 static void test_abort_after_a_timeout_that_is_not_yet_told_names_no_timer(void **state)
 {
     struct tcpm_tally_entry entry = {.size = sizeof entry};
-    struct host host;
+    struct host *host = *state;
     struct track track = {.hook = NULL};
     uv_timer_t timer;
 
-    (void) state;
-    host_open(&host, NULL);
-    struct peer *peer = peer_start("freeze", NULL);
-    track_connect(&track, track_session(&host, NULL), peer_port(peer));
-    host_run_until(&host, track_open, &track);
+    struct peer *peer = host_peer(host, "freeze", NULL);
+    track_connect(&track, track_session(host, NULL), peer_port(peer));
+    host_run_until(host, track_open, &track);
     assert_int_equal(tcpm_timeout(track.session, track.id, 20), 0);
-    uv_run(&host.loop, UV_RUN_NOWAIT);
-    uv_timer_init(&host.loop, &timer);
+    uv_run(&host->loop, UV_RUN_NOWAIT);
+    uv_timer_init(&host->loop, &timer);
     timer.data = &track;
     uv_timer_start(&timer, abort_at_timer, 40, 0);
     stall_ms(80);
-    host_run(&host);
+    host_run(host);
     assert_log(&track, "initialize success disconnected(error)");
     assert_int_equal(tcpm_tally(track.session, 0, &entry), 1);
     assert_int_equal(entry.reason, TCPM_REASON_ERROR);
     assert_int_equal(entry.code, -ECANCELED);
     assert_int_equal(entry.timer, 0);
-    peer_stop(peer);
-    host_close(&host);
+    host_close(host);
 }
 
 static const struct CMUnitTest tests[] = {
-    cmocka_unit_test(test_abort_takes_the_place_of_an_end_that_is_not_yet_told),
-    cmocka_unit_test(test_abort_cuts_a_flush_short),
-    cmocka_unit_test(test_abort_after_a_timeout_that_is_not_yet_told_names_no_timer),
-    cmocka_unit_test(test_a_failure_has_the_operation_that_it_is_given),
+    HOST_TEST(test_abort_takes_the_place_of_an_end_that_is_not_yet_told),
+    HOST_TEST(test_abort_cuts_a_flush_short),
+    HOST_TEST(test_abort_after_a_timeout_that_is_not_yet_told_names_no_timer),
+    HOST_TEST(test_a_failure_has_the_operation_that_it_is_given),
 };
 
 RUN_TESTS(tests)

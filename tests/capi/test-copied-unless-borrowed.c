@@ -154,17 +154,15 @@ static void send_large(struct track *track, enum event event)
 
 static void test_what_is_queued_is_a_copy(void **state)
 {
-    struct host host;
+    struct host *host = *state;
     struct track track = {.hook = send_large};
     struct tcpm_session_options options = {.output_filter = stream_filter()};
     uint64_t checksum = PEER_CHECKSUM;
 
-    (void) state;
-    host_open(&host, NULL);
-    struct peer *peer = peer_start("count", NULL);
-    track_connect(&track, track_session(&host, &options), peer_port(peer));
+    struct peer *peer = host_peer(host, "count", NULL);
+    track_connect(&track, track_session(host, &options), peer_port(peer));
     tcpm_filter_free(options.output_filter);
-    host_run(&host);
+    host_run(host);
     assert_log(&track, "initialize success disconnected(shutdown)");
     char *piece = malloc(500000);
     assert_non_null(piece);
@@ -178,8 +176,7 @@ static void test_what_is_queued_is_a_copy(void **state)
     assert_int_equal(peer_connection(peer, 0, &seen), 0);
     assert_int_equal(seen.received, 15000000);
     assert_true(seen.checksum == checksum);
-    peer_stop(peer);
-    host_close(&host);
+    host_close(host);
 }
 
 /* Whatever the handler does meanwhile, the record it was given does not change. */
@@ -255,31 +252,29 @@ static void check_told(struct track *track, enum event event)
 static void test_the_address_is_told_as_given_in_every_event(void **state)
 {
     static char *const addresses[] = {"::1", "[::1]", "127.0.0.1", "localhost"};
-    struct host host;
+    struct host *host = *state;
 
-    (void) state;
-    host_open(&host, NULL);
     struct peer *four, *six;
     peers_of_both_families("close", &four, &six);
-    struct tcpm_session *session = track_session(&host, NULL);
+    struct tcpm_session *session = track_session(host, NULL);
     for (size_t i = 0; i < COUNT(addresses); i++) {
         struct track track = {.hook = check_told, .user = addresses[i]};
         track_connect_with(
             &track, session,
             (struct tcpm_connect_options){.address = addresses[i], .port = peer_port(six)});
-        host_run(&host);
+        host_run(host);
         assert_log(&track, "initialize success error(read,EOF) disconnected(eof)");
     }
     peer_stop(four);
     peer_stop(six);
-    host_close(&host);
+    host_close(host);
 }
 
 static const struct CMUnitTest tests[] = {
     cmocka_unit_test(test_what_is_passed_may_be_overwritten_at_once),
-    cmocka_unit_test(test_what_is_queued_is_a_copy),
+    HOST_TEST(test_what_is_queued_is_a_copy),
     cmocka_unit_test(test_a_record_stays_until_its_handler_returns),
-    cmocka_unit_test(test_the_address_is_told_as_given_in_every_event),
+    HOST_TEST(test_the_address_is_told_as_given_in_every_event),
 };
 
 RUN_TESTS(tests)

@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * However a stream is cut on its way, the same records come of it: with any filter, and with
- * handlers that order bytes, put some back, pause and change the filter. A handler decides by the
- * number of its record alone. The same stream comes in one piece and byte by byte.
+ * However a stream is cut on its way, the same records come of it, the last one at its end too:
+ * with any filter, and with handlers that order bytes, put some back, pause and change the filter.
+ * A handler decides by the number of its record alone. The same stream comes in one piece and byte
+ * by byte.
  */
 #include "host.h"
 
-enum { SEEDS = 40, FILTERS = 6, MOST = 300, PROGRAM = 4 * MOST + 100, TEXT = 1 << 16 };
+enum { SEEDS = 40, FILTERS = 7, MOST = 300, PROGRAM = 4 * MOST + 100, TEXT = 1 << 16 };
 
 struct scene {
     struct tcpm_filter *filters[FILTERS];
@@ -104,8 +105,40 @@ static void write_down(struct track *track, enum event event)
     }
 }
 
+/* Records up to a "c", to which a CR may belong; at the end most of what is left. */
+static int get_c(void *self, const char *bytes, size_t length, struct tcpm_cut *cut)
+{
+    const char *end = length == 0 ? NULL : memchr(bytes, 'c', length);
+
+    (void) self;
+    if (end == NULL)
+        return 0;
+    cut->record = bytes;
+    cut->length = (size_t) (end - bytes);
+    cut->used = cut->length + 1;
+    cut->swallow = '\r';
+    return 1;
+}
+
+static int finish_c(void *self, const char *bytes, size_t length, struct tcpm_cut *cut)
+{
+    (void) self;
+    cut->record = bytes;
+    cut->length = length - length / 3;
+    cut->used = cut->length;
+    return length > 0;
+}
+
+static int put_c(void *self, const void *record, size_t length, struct tcpm_out *out)
+{
+    (void) self;
+    return tcpm_out_write(out, record, length);
+}
+
 static void make_filters(struct scene *scene)
 {
+    static const struct tcpm_filter_kind c = {
+        .size = sizeof c, .name = "c", .get_one = get_c, .put = put_c, .finish = finish_c};
     const struct tcpm_line_options lf = {.size = sizeof lf, .ends = TCPM_ENDS_LF};
     const struct tcpm_line_options automatic = {.size = sizeof automatic, .ends = TCPM_ENDS_AUTO};
     const struct tcpm_line_options literal = {.size = sizeof literal, .input_literal = "ab"};
@@ -118,6 +151,7 @@ static void make_filters(struct scene *scene)
     assert_int_equal(tcpm_filter_line(&literal, &scene->filters[3]), 0);
     assert_int_equal(tcpm_filter_block(&four, &scene->filters[4]), 0);
     assert_int_equal(tcpm_filter_block(&u8, &scene->filters[5]), 0);
+    assert_int_equal(tcpm_filter_custom(&c, NULL, &scene->filters[6]), 0);
 }
 
 /* A program of the peer that says the stream of the seed. */

@@ -125,19 +125,17 @@ static void test_two_engines_on_one_loop_use_each_other(void **state)
 /* FAULTS S10: a child of the host's gets none of our descriptors. */
 static void test_S10_every_descriptor_closes_on_exec(void **state)
 {
-    struct host host;
+    struct host *host = *state;
     struct track tracks[5] = {{.hook = NULL}};
     char *large = calloc(1, 9000000);
 
-    (void) state;
     assert_non_null(large);
-    host_open(&host, NULL);
-    struct peer *peer = peer_start("freeze", NULL);
-    struct tcpm_session *session = track_session(&host, NULL);
+    struct peer *peer = host_peer(host, "freeze", NULL);
+    struct tcpm_session *session = track_session(host, NULL);
     for (size_t i = 0; i < COUNT(tracks); i++) {
         track_connect(&tracks[i], session, peer_port(peer));
         assert_int_equal(tcpm_send(session, tracks[i].id, large, 9000000), 1);
-        host_run_until(&host, track_open, &tracks[i]); /* and a watch for each */
+        host_run_until(host, track_open, &tracks[i]); /* and a watch for each */
     }
     free(large);
     int checked = 0;
@@ -153,9 +151,8 @@ static void test_S10_every_descriptor_closes_on_exec(void **state)
     assert_int_equal(tcpm_die(session), 0);
     for (size_t i = 0; i < COUNT(tracks); i++)
         assert_int_equal(tcpm_reset(session, tracks[i].id), 0);
-    host_run(&host);
-    peer_stop(peer);
-    host_close(&host);
+    host_run(host);
+    host_close(host);
 }
 
 /* FAULTS S09: in a process without standard streams ours get their numbers; libuv alone would never
@@ -218,23 +215,20 @@ static void rise_again(struct tcpm_session *session, void *user)
 
 static void test_a_session_may_be_made_in_stopped(void **state)
 {
-    struct host host;
-    struct phoenix phoenix = {.host = &host};
+    struct host *host = *state;
+    struct phoenix phoenix = {.host = host};
     struct tcpm_events events = *track_events();
     struct tcpm_session_options options = {.events = &events, .user = &phoenix};
 
-    (void) state;
     events.stopped = rise_again;
-    host_open(&host, NULL);
-    struct peer *peer = peer_start("close", NULL);
+    struct peer *peer = host_peer(host, "close", NULL);
     phoenix.port = peer_port(peer);
-    assert_int_equal(tcpm_die(track_session(&host, &options)), 0);
+    assert_int_equal(tcpm_die(track_session(host, &options)), 0);
     memset(&events, 0xee, sizeof events); /* copied when the session was created */
-    host_run(&host);
+    host_run(host);
     assert_int_equal(phoenix.stopped, 1);
     assert_log(&phoenix.track, "initialize success error(read,EOF) disconnected(eof)");
-    peer_stop(peer);
-    host_close(&host);
+    host_close(host);
 }
 
 /* ---- a host that polls the loop's descriptor itself ---- */
@@ -278,7 +272,7 @@ static void drive_by_descriptor(struct host *host, int seconds)
 
 static void test_a_host_may_poll_the_loops_descriptor(void **state)
 {
-    struct host host;
+    struct host *host = *state;
     int wanted = 200;
     struct track talking = {.hook = talk, .user = &wanted}, taking = {.hook = take_in_pieces};
     struct later later = {.port = 0};
@@ -286,38 +280,32 @@ static void test_a_host_may_poll_the_loops_descriptor(void **state)
     const struct tcpm_session_options options = {.connect_timeout_ms = 300,
                                                  .input_timeout_ms = 100};
 
-    (void) state;
-    host_open(&host, NULL);
-    struct peer *hole = peer_start("", &(struct peer_options){.blackhole = 1});
-    struct peer *echo = peer_start("echo", NULL);
-    struct peer *source = peer_start("blast 4m; shutwr; discard", NULL);
-    struct peer *mute = peer_start("freeze", NULL);
-    struct tcpm_session *session = stream_session(&host, options);
+    struct peer *hole = host_peer(host, "", &(struct peer_options){.blackhole = 1});
+    struct peer *echo = host_peer(host, "echo", NULL);
+    struct peer *source = host_peer(host, "blast 4m; shutwr; discard", NULL);
+    struct peer *mute = host_peer(host, "freeze", NULL);
+    struct tcpm_session *session = stream_session(host, options);
     later.port = peer_port(hole);
     taking.user = &later;
     track_connect(&talking, session, peer_port(echo));
     track_connect(&taking, session, peer_port(source));
     track_connect(&silent, session, peer_port(mute));
-    drive_by_descriptor(&host, 10);
+    drive_by_descriptor(host, 10);
     assert_int_equal(talking.reason, TCPM_REASON_SHUTDOWN);
     assert_int_equal(taking.reason, TCPM_REASON_EOF);
     assert_int_equal(taking.received, 4 << 20);
     assert_log(&silent, "initialize success timeout(input) disconnected(timeout)");
     assert_log(&later.track, "initialize timeout(connect) disconnected(timeout)");
-    peer_stop(hole);
-    peer_stop(echo);
-    peer_stop(source);
-    peer_stop(mute);
-    host_close(&host);
+    host_close(host);
 }
 
 static const struct CMUnitTest tests[] = {
-    cmocka_unit_test(test_a_host_may_poll_the_loops_descriptor),
+    HOST_TEST(test_a_host_may_poll_the_loops_descriptor),
     cmocka_unit_test(test_two_sessions_beside_the_hosts_own_handles),
     cmocka_unit_test(test_two_engines_on_one_loop_use_each_other),
-    cmocka_unit_test(test_S10_every_descriptor_closes_on_exec),
+    HOST_TEST(test_S10_every_descriptor_closes_on_exec),
     cmocka_unit_test(test_S09_a_process_without_standard_streams),
-    cmocka_unit_test(test_a_session_may_be_made_in_stopped),
+    HOST_TEST(test_a_session_may_be_made_in_stopped),
 };
 
 RUN_TESTS(tests)

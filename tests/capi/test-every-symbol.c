@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Every function of the public header is in the built shared library, under its name, and this
- * program's list of them is the header's: a new function without a test is found here. HEADER is
- * the header's path.
+ * program's list of them is the header's: a new function without a test is found here.
+ * PUBLIC_HEADER is the header's path.
  */
 #include "host.h"
 
@@ -15,6 +15,7 @@
     X(tcpm_codec_clear)      \
     X(tcpm_codec_close)      \
     X(tcpm_codec_feed)       \
+    X(tcpm_codec_finish)     \
     X(tcpm_codec_get_one)    \
     X(tcpm_codec_message)    \
     X(tcpm_codec_open)       \
@@ -33,18 +34,24 @@
     X(tcpm_engine_close)     \
     X(tcpm_engine_close_now) \
     X(tcpm_engine_create)    \
+    X(tcpm_engine_dump)      \
     X(tcpm_engine_loop)      \
     X(tcpm_error_code)       \
     X(tcpm_error_name)       \
     X(tcpm_error_text)       \
+    X(tcpm_events_set)       \
     X(tcpm_every)            \
     X(tcpm_fail)             \
     X(tcpm_fail_as)          \
     X(tcpm_filter_block)     \
     X(tcpm_filter_custom)    \
     X(tcpm_filter_free)      \
+    X(tcpm_filter_get)       \
     X(tcpm_filter_line)      \
+    X(tcpm_filter_name)      \
+    X(tcpm_filter_names)     \
     X(tcpm_filter_netstring) \
+    X(tcpm_filter_resp)      \
     X(tcpm_filter_set)       \
     X(tcpm_filter_stream)    \
     X(tcpm_has_room)         \
@@ -52,6 +59,8 @@
     X(tcpm_heap_set)         \
     X(tcpm_info_get)         \
     X(tcpm_input_next)       \
+    X(tcpm_names_set)        \
+    X(tcpm_names_stats_get)  \
     X(tcpm_next)             \
     X(tcpm_now_ns)           \
     X(tcpm_op_name)          \
@@ -71,12 +80,20 @@
     X(tcpm_shutdown)         \
     X(tcpm_shutdown_output)  \
     X(tcpm_sig)              \
+    X(tcpm_starttls)         \
     X(tcpm_stats_get)        \
     X(tcpm_swallow)          \
     X(tcpm_take)             \
     X(tcpm_tally)            \
     X(tcpm_timeout)          \
     X(tcpm_timer_name)       \
+    X(tcpm_times_get)        \
+    X(tcpm_proxy_check)      \
+    X(tcpm_tls_certificate)  \
+    X(tcpm_tls_create)       \
+    X(tcpm_tls_free)         \
+    X(tcpm_tls_get)          \
+    X(tcpm_tried_get)        \
     X(tcpm_unread)           \
     X(tcpm_version)
 
@@ -117,7 +134,7 @@ static bool is_listed(const char *name, size_t length)
 static char *read_header(void)
 {
     static const size_t room = 1 << 20;
-    FILE *file = fopen(HEADER, "r");
+    FILE *file = fopen(PUBLIC_HEADER, "r");
     char *text = calloc(1, room);
 
     assert_non_null(file);

@@ -86,8 +86,8 @@ static void in_child(struct family *family, int (*run)(struct family *family))
 /* Nothing but what only tells works; a beat, an alarm and a deadline are due, and do not come. */
 static int call_everything(struct family *family)
 {
-    static const char *const tell[] = {"stats",   "next",     "info", "endpoints",
-                                       "pending", "heap_get", "tally"};
+    static const char *const tell[] = {"stats", "next",    "info",     "endpoints", "times",
+                                       "tried", "pending", "heap_get", "tally"};
     unsigned events = family->events;
 
     for (size_t i = 0; i < call_count; i++) {

@@ -192,50 +192,45 @@ static void test_a_reset_after_the_fin_is_an_error(void **state)
 
 static void test_without_the_event_it_is_refused(void **state)
 {
-    struct host host;
+    struct host *host = *state;
     struct tcpm_session *session = NULL;
     struct tcpm_session_options options = {
         .size = sizeof options, .events = track_events(), .half_open = 1};
     struct tcpm_connect_options target = {
         .size = sizeof target, .address = "127.0.0.1", .port = 9, .half_open = 1};
 
-    (void) state;
-    host_open(&host, NULL);
-    assert_int_equal(tcpm_session_create(host.engine, &options, &session), -EINVAL);
+    assert_int_equal(tcpm_session_create(host->engine, &options, &session), -EINVAL);
     options.half_open = 2;
     options.events = track_events_eof();
-    assert_int_equal(tcpm_session_create(host.engine, &options, &session), -EINVAL);
-    session = track_session(&host, NULL);
+    assert_int_equal(tcpm_session_create(host->engine, &options, &session), -EINVAL);
+    session = track_session(host, NULL);
     assert_int_equal(tcpm_connect(session, &target, NULL), -EINVAL);
     target.half_open = -2;
     assert_int_equal(tcpm_connect(session, &target, NULL), -EINVAL);
-    host_close(&host);
+    host_close(host);
 }
 
 /* A connection may differ from its session, also by an event of its own. */
 static void test_a_connection_may_differ(void **state)
 {
     static const struct tcpm_events none = {.size = sizeof none};
-    struct host host;
+    struct host *host = *state;
     struct track plain = {.hook = NULL}, half = {.hook = shut_at_eof};
     struct tcpm_session_options options = *half_open();
 
-    (void) state;
-    host_open(&host, NULL);
-    struct peer *peer = peer_start("shutwr; count", NULL);
-    struct tcpm_session *session = track_session(&host, &options);
+    struct peer *peer = host_peer(host, "shutwr; count", NULL);
+    struct tcpm_session *session = track_session(host, &options);
     track_connect_with(
         &plain, session,
         (struct tcpm_connect_options){.port = peer_port(peer), .half_open = TCPM_NONE});
     options = (struct tcpm_session_options){.events = &none};
-    track_connect_with(&half, track_session(&host, &options),
+    track_connect_with(&half, track_session(host, &options),
                        (struct tcpm_connect_options){
                            .port = peer_port(peer), .half_open = 1, .events = track_events_eof()});
-    host_run(&host);
+    host_run(host);
     assert_log(&plain, "initialize success eof disconnected(eof)");
     assert_log(&half, "initialize success eof disconnected(eof)");
-    peer_stop(peer);
-    host_close(&host);
+    host_close(host);
 }
 
 static const struct CMUnitTest tests[] = {
@@ -244,8 +239,8 @@ static const struct CMUnitTest tests[] = {
     cmocka_unit_test(test_each_way_to_end_it_has_its_reason),
     cmocka_unit_test(test_its_timeouts_and_the_timer_that_ran_out),
     cmocka_unit_test(test_a_reset_after_the_fin_is_an_error),
-    cmocka_unit_test(test_without_the_event_it_is_refused),
-    cmocka_unit_test(test_a_connection_may_differ),
+    HOST_TEST(test_without_the_event_it_is_refused),
+    HOST_TEST(test_a_connection_may_differ),
 };
 
 RUN_TESTS(tests)

@@ -80,13 +80,11 @@ static void test_every_call_with_an_id_that_never_was(void **state)
                                     INT64_MAX,
                                     UINT64_MAX,
                                     UINT64_C(1) << 53};
-    struct host host;
+    struct host *host = *state;
     struct track track = {.hook = NULL};
 
-    (void) state;
-    host_open(&host, NULL);
-    struct peer *peer = peer_start("recv all", NULL);
-    struct tcpm_session *session = track_session(&host, NULL);
+    struct peer *peer = host_peer(host, "recv all", NULL);
+    struct tcpm_session *session = track_session(host, NULL);
     for (size_t i = 0; i < COUNT(wild); i++)
         if (wild[i] != 0) /* 0 names the session, for an alarm */
             assert_stale(session, wild[i]);
@@ -98,33 +96,29 @@ static void test_every_call_with_an_id_that_never_was(void **state)
             assert_stale(session, wild[i]);
     assert_stale(session, track.id.n + (UINT64_C(1) << 21)); /* the next one of its slot */
     assert_int_equal(tcpm_shutdown(session, track.id), 0);
-    host_run(&host);
+    host_run(host);
     assert_log(&track, "initialize disconnected(shutdown)");
-    peer_stop(peer);
-    host_close(&host);
+    host_close(host);
 }
 
 /* BEHAVIOUR I6. */
 static void test_an_id_of_another_session_is_stale(void **state)
 {
-    struct host host;
+    struct host *host = *state;
     struct track track = {.hook = NULL};
 
-    (void) state;
-    host_open(&host, NULL);
-    struct peer *peer = peer_start("recv line; close", NULL);
-    struct tcpm_session *one = track_session(&host, NULL), *other = track_session(&host, NULL);
+    struct peer *peer = host_peer(host, "recv line; close", NULL);
+    struct tcpm_session *one = track_session(host, NULL), *other = track_session(host, NULL);
     track_connect(&track, one, peer_port(peer));
     assert_stale(other, track.id.n);
     assert_int_equal(tcpm_next(other, (struct tcpm_id){0}).n, 0);
     assert_int_equal(tcpm_next(one, (struct tcpm_id){0}).n, track.id.n);
-    host_run_until(&host, track_open, &track);
+    host_run_until(host, track_open, &track);
     assert_stale(other, track.id.n);
     assert_int_equal(tcpm_send(one, track.id, "x", 1), 0);
-    host_run(&host);
+    host_run(host);
     assert_log(&track, "initialize success error(read,EOF) disconnected(eof)");
-    peer_stop(peer);
-    host_close(&host);
+    host_close(host);
 }
 
 static void note_argument(struct tcpm_session *session, void *user, void *argument)
@@ -137,19 +131,17 @@ static void note_argument(struct tcpm_session *session, void *user, void *argume
 /* Alarms have ids as well. */
 static void test_an_alarm_that_has_gone_is_stale(void **state)
 {
-    struct host host;
+    struct host *host = *state;
     int ran = 0, dropped = 0;
     struct tcpm_task task = {.run = note_argument, .argument = &ran};
     struct tcpm_alarm alarm = {0}, second = {0}, none = {0};
 
-    (void) state;
-    host_open(&host, NULL);
-    struct tcpm_session *session = track_session(&host, NULL);
-    struct tcpm_session *other = track_session(&host, NULL);
+    struct tcpm_session *session = track_session(host, NULL);
+    struct tcpm_session *other = track_session(host, NULL);
     assert_int_equal(tcpm_delay(session, (struct tcpm_id){0}, 1, task, &alarm), 0);
     assert_int_equal(tcpm_alarm_remove(other, alarm), -ESTALE);
     assert_int_equal(tcpm_delay_adjust(other, alarm, 1), -ESTALE);
-    host_run(&host);
+    host_run(host);
     assert_int_equal(ran, 1);
     assert_int_equal(tcpm_alarm_remove(session, alarm), -ESTALE);
     assert_int_equal(tcpm_delay_adjust(session, alarm, 5), -ESTALE);
@@ -159,10 +151,10 @@ static void test_an_alarm_that_has_gone_is_stale(void **state)
     assert_int_equal(tcpm_alarm_remove(session, alarm), -ESTALE);
     assert_int_equal(tcpm_alarm_remove(session, second), 0);
     assert_int_equal(tcpm_alarm_remove(session, second), -ESTALE);
-    host_run(&host);
+    host_run(host);
     assert_int_equal(ran, 1);
     assert_int_equal(dropped, 0);
-    host_close(&host);
+    host_close(host);
 }
 
 static void close_next(struct track *track, enum event event)
@@ -176,13 +168,11 @@ static void close_next(struct track *track, enum event event)
 /* FAULTS H05: iteration sees each live one once, oldest first, also while they end. */
 static void test_iteration_while_connections_end(void **state)
 {
-    struct host host;
+    struct host *host = *state;
     struct track tracks[50] = {{.hook = NULL}};
 
-    (void) state;
-    host_open(&host, NULL);
-    struct peer *peer = peer_start("freeze", NULL);
-    struct tcpm_session *session = track_session(&host, NULL);
+    struct peer *peer = host_peer(host, "freeze", NULL);
+    struct tcpm_session *session = track_session(host, NULL);
     for (size_t i = 0; i < COUNT(tracks); i++) {
         tracks[i].hook = close_next;
         track_connect(&tracks[i], session, peer_port(peer));
@@ -196,11 +186,10 @@ static void test_iteration_while_connections_end(void **state)
             assert_int_equal(tcpm_shutdown(session, id), 0);
     }
     assert_int_equal(seen, COUNT(tracks));
-    host_run(&host);
+    host_run(host);
     for (size_t i = 0; i < COUNT(tracks); i++)
         assert_int_equal(tracks[i].count[EVENT_DISCONNECTED], 1);
-    peer_stop(peer);
-    host_close(&host);
+    host_close(host);
 }
 
 enum { WALKED = 40 };
@@ -240,24 +229,21 @@ static void on_step(struct tcpm_session *session, void *user, void *argument)
 /* FAULTS H05: the connection at which the walk stands has ended each time when it goes on. */
 static void test_iteration_over_several_turns(void **state)
 {
-    struct host host;
+    struct host *host = *state;
     struct walk walk = {.next = 0};
     struct track others[WALKED] = {{.hook = NULL}};
 
-    (void) state;
-    host_open(&host, NULL);
-    struct peer *peer = peer_start("freeze", NULL);
-    struct tcpm_session *session = track_session(&host, NULL);
-    struct tcpm_session *other = track_session(&host, NULL);
+    struct peer *peer = host_peer(host, "freeze", NULL);
+    struct tcpm_session *session = track_session(host, NULL);
+    struct tcpm_session *other = track_session(host, NULL);
     for (size_t i = 0; i < WALKED; i++) {
         track_connect(&walk.tracks[i], session, peer_port(peer));
         track_connect(&others[i], other, peer_port(peer));
     }
     on_step(session, NULL, &walk);
-    host_run_until(&host, walk_is_over, &walk);
+    host_run_until(host, walk_is_over, &walk);
     assert_int_equal(walk.next, WALKED);
-    peer_stop(peer);
-    host_close(&host);
+    host_close(host);
 }
 
 /* A process that was forked holds our sockets too: what we have closed goes on there, and our epoll
@@ -284,44 +270,40 @@ static void shut_after_input(struct track *track, enum event event)
 static void test_what_a_forked_process_holds_is_nobodys(void **state)
 {
     enum { OTHERS = 20 };
-    struct host host;
+    struct host *host = *state;
     struct track held = {.hook = NULL}, others[OTHERS] = {{.hook = NULL}};
 
-    (void) state;
-    host_open(&host, NULL);
-    struct peer *talker = peer_start("wait go; send \"late\\n\"; mark sent; recv all", NULL);
-    struct peer *echo = peer_start("echo", NULL);
-    struct tcpm_session *session = track_session(&host, NULL);
+    struct peer *talker = host_peer(host, "wait go; send \"late\\n\"; mark sent; recv all", NULL);
+    struct peer *echo = host_peer(host, "echo", NULL);
+    struct tcpm_session *session = track_session(host, NULL);
     track_connect(&held, session, peer_port(talker));
-    host_run_until(&host, track_open, &held);
+    host_run_until(host, track_open, &held);
     pid_t child = fork_holder();
     assert_int_equal(tcpm_reset(session, held.id), 0);
-    host_run_until(&host, track_ended, &held);
+    host_run_until(host, track_ended, &held);
     peer_go(talker, "go");
     assert_int_equal(peer_wait_mark(talker, "sent", 1, 20), 0);
     for (size_t i = 0; i < OTHERS; i++) { /* the first has the slot of the one that is held */
         others[i].hook = shut_after_input;
         track_connect(&others[i], session, peer_port(echo));
     }
-    host_run(&host);
+    host_run(host);
     assert_log(&held, "initialize success disconnected(shutdown)");
     for (size_t i = 0; i < OTHERS; i++)
         assert_log(&others[i], "initialize success input(hello) disconnected(shutdown)");
     assert_int_equal(kill(child, SIGKILL), 0);
     assert_int_equal(waitpid(child, NULL, 0), child);
-    peer_stop(talker);
-    peer_stop(echo);
-    host_close(&host);
+    host_close(host);
 }
 
 static const struct CMUnitTest tests[] = {
     cmocka_unit_test(test_over_thousands_of_connections_no_id_comes_back),
-    cmocka_unit_test(test_every_call_with_an_id_that_never_was),
-    cmocka_unit_test(test_an_id_of_another_session_is_stale),
-    cmocka_unit_test(test_an_alarm_that_has_gone_is_stale),
-    cmocka_unit_test(test_iteration_while_connections_end),
-    cmocka_unit_test(test_iteration_over_several_turns),
-    cmocka_unit_test(test_what_a_forked_process_holds_is_nobodys),
+    HOST_TEST(test_every_call_with_an_id_that_never_was),
+    HOST_TEST(test_an_id_of_another_session_is_stale),
+    HOST_TEST(test_an_alarm_that_has_gone_is_stale),
+    HOST_TEST(test_iteration_while_connections_end),
+    HOST_TEST(test_iteration_over_several_turns),
+    HOST_TEST(test_what_a_forked_process_holds_is_nobodys),
 };
 
 RUN_TESTS(tests)

@@ -266,26 +266,23 @@ static bool has_looked(void *argument)
 /* It has been the only busy one, and was watched for its input alone. */
 static void test_the_end_of_the_only_busy_connection_is_noticed_at_once(void **state)
 {
-    struct host host;
+    struct host *host = *state;
     struct track track = {.hook = answer_and_shut_late};
 
-    (void) state;
-    host_open(&host, NULL);
-    struct peer *peer = peer_start("loop 40; send \"x\"; recv 1; end; wait go; count",
-                                   &(struct peer_options){.rcvbuf = 4096});
-    track_connect(&track, stream_session(&host, (struct tcpm_session_options){0}), peer_port(peer));
-    run_for(&host, 2500);
+    struct peer *peer = host_peer(host, "loop 40; send \"x\"; recv 1; end; wait go; count",
+                                  &(struct peer_options){.rcvbuf = 4096});
+    track_connect(&track, stream_session(host, (struct tcpm_session_options){0}), peer_port(peer));
+    run_for(host, 2500);
     assert_int_equal(track.count[EVENT_INPUT], 40);
     assert_int_equal(track.count[EVENT_DISCONNECTED], 0);
     forget_calls();
-    host_run_until(&host, has_looked, NULL); /* again in 500 ms */
+    host_run_until(host, has_looked, NULL); /* again in 500 ms */
     int64_t began_ns = tcpm_now_ns();
     peer_go(peer, "go");
-    host_run(&host);
+    host_run(host);
     assert_true(tcpm_now_ns() - began_ns < 400000000);
     assert_int_equal(peer_wait_ended(peer, 1, 20), 0);
-    peer_stop(peer);
-    host_close(&host);
+    host_close(host);
 }
 
 /* The loop was busy elsewhere. When it looks, all is acknowledged, and the peer has said a word. */
@@ -324,23 +321,20 @@ static void part_slowly(struct track *track, enum event event)
 
 static void test_no_end_closes_over_the_answer_to_its_last_word(void **state)
 {
-    struct host host;
+    struct host *host = *state;
     struct track track = {.hook = part_slowly};
     struct peer_connection seen;
 
-    (void) state;
-    host_open(&host, NULL);
-    struct peer *peer = peer_start(
-        "send \"hello\\n\"; recvuntil \"QUIT\"; send \"bye\\n\"; mark parted; count", NULL);
+    struct peer *peer = host_peer(
+        host, "send \"hello\\n\"; recvuntil \"QUIT\"; send \"bye\\n\"; mark parted; count", NULL);
     track.user = peer;
-    track_connect(&track, track_session(&host, NULL), peer_port(peer));
-    host_run(&host);
+    track_connect(&track, track_session(host, NULL), peer_port(peer));
+    host_run(host);
     assert_log(&track, "initialize success input(hello) disconnected(shutdown)");
     assert_int_equal(peer_wait_ended(peer, 1, 20), 0);
     assert_int_equal(peer_connection(peer, 0, &seen), 0);
     assert_int_equal(seen.end, PEER_EOF);
-    peer_stop(peer);
-    host_close(&host);
+    host_close(host);
 }
 
 /* ---- what a plain end costs ---- */
@@ -401,9 +395,9 @@ static void test_an_end_that_can_be_at_once_costs_no_more(void **state)
 static const struct CMUnitTest tests[] = {
     cmocka_unit_test(test_a_peer_that_never_stops_sending_gets_the_fin),
     cmocka_unit_test(test_looks_at_a_silent_peer_become_rare),
-    cmocka_unit_test(test_the_end_of_the_only_busy_connection_is_noticed_at_once),
+    HOST_TEST(test_the_end_of_the_only_busy_connection_is_noticed_at_once),
     cmocka_unit_test(test_no_look_closes_over_input_that_has_come),
-    cmocka_unit_test(test_no_end_closes_over_the_answer_to_its_last_word),
+    HOST_TEST(test_no_end_closes_over_the_answer_to_its_last_word),
     cmocka_unit_test(test_an_end_that_can_be_at_once_costs_no_more),
 };
 

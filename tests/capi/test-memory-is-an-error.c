@@ -213,6 +213,8 @@ static long play(const struct scenario *scenario, long fail_at, bool for_good)
         .size = sizeof engine, .reallocate = reallocate, .user = &memory};
     struct tcpm_session_options session = {
         .size = sizeof session, .events = track_events(), .deadline_ms = 20000};
+    /* No name server is there: none is waited for. */
+    const struct tcpm_names_options names = {.size = sizeof names, .timeout_ms = 1, .tries = 1};
     struct scene *scene = calloc(1, sizeof *scene);
 
     assert_non_null(scene);
@@ -220,6 +222,7 @@ static long play(const struct scenario *scenario, long fail_at, bool for_good)
     scene->peer = peer_start(scenario->program, NULL);
     int result = allow(tcpm_engine_create(&scene->host.loop, &engine, &scene->host.engine));
     if (result == 0) {
+        allow(tcpm_names_set(scene->host.engine, &names));
         if (allow(tcpm_session_create(scene->host.engine, &session, &scene->session)) == 0)
             scenario->play(scene);
         host_run(&scene->host);
@@ -296,7 +299,7 @@ static void test_more_than_max_memory_is_refused(void **state)
     assert_non_null(large);
     host_open(&host, &engine);
     struct peer *silent = peer_start("freeze", NULL);
-    struct peer *blaster = peer_start("sendn 400k \"x\"; recv all", NULL);
+    struct peer *blaster = peer_start("recv 1; sendn 400k \"x\"; recv all", NULL);
     assert_int_equal(tcpm_filter_line(&unlimited, &options.input_filter), 0);
     struct tcpm_session *session = track_session(&host, &options);
     tcpm_filter_free(options.input_filter);
@@ -305,6 +308,7 @@ static void test_more_than_max_memory_is_refused(void **state)
     assert_int_equal(tcpm_send(session, sender.id, large, 50000), 0);
     assert_int_equal(tcpm_send(session, sender.id, large, 50000), -ENOBUFS);
     track_connect(&receiver, session, peer_port(blaster));
+    assert_int_equal(tcpm_send(session, receiver.id, "x", 1), 0);
     host_run_until(&host, track_ended, &receiver);
     assert_log(&receiver, "initialize success error(read,ENOBUFS) disconnected(error)");
     assert_int_equal(sender.count[EVENT_ERROR], 0);

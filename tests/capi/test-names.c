@@ -34,19 +34,17 @@ static void test_R5_R6_forms_of_an_address(void **state)
         {"127.0.0.1", NULL, unfit, 6},
         {"::1", NULL, unfit, 4},
     };
-    struct host host;
+    struct host *host = *state;
 
-    (void) state;
-    host_open(&host, NULL);
     struct peer *four, *six;
     peers_of_both_families("recv all", &four, &six);
     for (size_t i = 0; i < COUNT(rows); i++) {
         struct tcpm_session_options options = {.domain = rows[i].domain};
         struct track track = {.hook = shut_at_success};
         struct tcpm_connect_options target = {.address = rows[i].address, .port = peer_port(four)};
-        track_connect_with(&track, track_session(&host, &options), target);
+        track_connect_with(&track, track_session(host, &options), target);
         assert_string_equal(track.addr, rows[i].address); /* in initialize: as given */
-        host_run(&host);
+        host_run(host);
         if (strcmp(track.log, rows[i].log) != 0)
             fail_msg("%s, domain %d: %s", rows[i].address, (int) rows[i].domain, track.log);
         if (rows[i].peer != NULL)
@@ -54,7 +52,7 @@ static void test_R5_R6_forms_of_an_address(void **state)
     }
     peer_stop(six);
     peer_stop(four);
-    host_close(&host);
+    host_close(host);
 }
 
 /* Neither a name nor an address of any kind: an unknown scope, bytes that are not UTF-8. */
@@ -66,24 +64,22 @@ static bool is_no_text(const char *address)
 /* FAULTS C16, C17: what looks like a number and is none is not guessed. */
 static void test_C16_what_cannot_be_resolved_fails(void **state)
 {
-    static const char *const addresses[] = {"no-such-host.invalid", "fe80::1%nosuch",
-                                            "256.1.1.1.x",          "-",
-                                            "xn--\xc3\xa9.invalid", "\xff.invalid"};
-    struct host host;
+    static const char *const addresses[] = {"no-such-host->invalid", "fe80::1%nosuch",
+                                            "256.1.1.1.x",           "-",
+                                            "xn--\xc3\xa9.invalid",  "\xff.invalid"};
+    struct host *host = *state;
 
-    (void) state;
-    host_open(&host, NULL);
-    struct tcpm_session *session = track_session(&host, NULL);
+    struct tcpm_session *session = track_session(host, NULL);
     for (size_t i = 0; i < COUNT(addresses); i++) {
         struct track track = {.hook = NULL};
         track_connect_with(&track, session,
                            (struct tcpm_connect_options){.address = addresses[i], .port = 1});
-        host_run(&host);
+        host_run(host);
         assert_int_equal(track.count[EVENT_FAILURE], 1);
         if (track.op != TCPM_OP_RESOLVE || (track.code == -EINVAL) != is_no_text(addresses[i]))
             fail_msg("%s: %s", addresses[i], track.log);
     }
-    host_close(&host);
+    host_close(host);
 }
 
 /* An ideographic one, which IDNA reads as a dot. */
@@ -104,12 +100,10 @@ static void test_C17_odd_numbers_are_not_guessed(void **state)
                                             "127.0.0.1.",
                                             "127" FULL_STOP "1",
                                             "127.0" FULL_STOP "0.1"};
-    struct host host;
+    struct host *host = *state;
 
-    (void) state;
-    host_open(&host, NULL);
-    struct peer *peer = peer_start("recv all", NULL);
-    struct tcpm_session *session = track_session(&host, NULL);
+    struct peer *peer = host_peer(host, "recv all", NULL);
+    struct tcpm_session *session = track_session(host, NULL);
     for (size_t i = 0; i < COUNT(addresses); i++) {
         struct track track = {.hook = NULL};
         struct tcpm_connect_options options = {.size = sizeof options,
@@ -118,13 +112,12 @@ static void test_C17_odd_numbers_are_not_guessed(void **state)
                                                .heap = &track};
         int result = tcpm_connect(session, &options, NULL);
         assert_true(result == 0 || result == -EINVAL);
-        host_run(&host);
+        host_run(host);
         if (track.count[EVENT_SUCCESS] > 0)
             fail_msg("%s connects", addresses[i]);
         assert_int_equal(track.count[EVENT_FAILURE], result == 0);
     }
-    peer_stop(peer);
-    host_close(&host);
+    host_close(host);
 }
 
 static void cancel(struct tcpm_session *session, void *user, void *argument)
@@ -137,12 +130,10 @@ static void cancel(struct tcpm_session *session, void *user, void *argument)
 static void test_D06_a_lookup_can_be_cancelled(void **state)
 {
     enum { LOOKUPS = 12 };
-    struct host host;
+    struct host *host = *state;
     struct track tracks[LOOKUPS] = {{.hook = NULL}};
 
-    (void) state;
-    host_open(&host, NULL);
-    struct tcpm_session *session = track_session(&host, NULL);
+    struct tcpm_session *session = track_session(host, NULL);
     for (size_t i = 0; i < LOOKUPS; i++) {
         track_connect_with(&tracks[i], session,
                            (struct tcpm_connect_options){.address = "slow.invalid", .port = 1});
@@ -154,11 +145,11 @@ static void test_D06_a_lookup_can_be_cancelled(void **state)
                 0);
     }
     for (int turn = 0; turn < 3; turn++)
-        uv_run(&host.loop, UV_RUN_NOWAIT);
+        uv_run(&host->loop, UV_RUN_NOWAIT);
     for (size_t i = 0; i < LOOKUPS; i++)
         assert_log(&tracks[i], "initialize disconnected(shutdown)");
-    host_run(&host);
-    host_close(&host);
+    host_run(host);
+    host_close(host);
 }
 
 static void talk(struct track *track, enum event event)
@@ -172,36 +163,32 @@ static void talk(struct track *track, enum event event)
 /* BEHAVIOUR R1: another connection's events keep flowing. */
 static void test_R1_a_bad_name_delays_nobody(void **state)
 {
-    struct host host;
+    struct host *host = *state;
     struct track lost = {.hook = NULL}, busy = {.hook = talk};
 
-    (void) state;
-    host_open(&host, NULL);
-    struct peer *peer = peer_start("echo", NULL);
-    struct tcpm_session *session = track_session(&host, NULL);
-    track_connect_with(&lost, session,
-                       (struct tcpm_connect_options){.address = "no-such-host.invalid", .port = 1});
+    struct peer *peer = host_peer(host, "echo", NULL);
+    struct tcpm_session *session = track_session(host, NULL);
+    track_connect_with(
+        &lost, session,
+        (struct tcpm_connect_options){.address = "no-such-host->invalid", .port = 1});
     track_connect(&busy, session, peer_port(peer));
-    host_run(&host);
+    host_run(host);
     assert_int_equal(busy.count[EVENT_INPUT], 50);
     assert_int_equal(lost.op, TCPM_OP_RESOLVE);
     assert_int_equal(lost.count[EVENT_FAILURE], 1);
-    peer_stop(peer);
-    host_close(&host);
+    host_close(host);
 }
 
 /* Services by name and number; BEHAVIOUR R7. */
 static void test_services_and_binds(void **state)
 {
     char decimal[8];
-    struct host host;
+    struct host *host = *state;
     struct track by_number = {.hook = NULL}, by_name = {.hook = NULL}, bound = {.hook = NULL};
     struct tcpm_endpoints endpoints;
 
-    (void) state;
-    host_open(&host, NULL);
-    struct peer *peer = peer_start("recv all", NULL);
-    struct tcpm_session *session = track_session(&host, NULL);
+    struct peer *peer = host_peer(host, "recv all", NULL);
+    struct tcpm_session *session = track_session(host, NULL);
     snprintf(decimal, sizeof decimal, "%d", peer_port(peer));
     track_connect_with(&by_number, session, (struct tcpm_connect_options){.service = decimal});
     track_connect_with(&by_name, session, (struct tcpm_connect_options){.service = "http"});
@@ -210,8 +197,8 @@ static void test_services_and_binds(void **state)
         &bound, session,
         (struct tcpm_connect_options){.port = peer_port(peer), .bind_address = "127.0.0.5"});
     assert_string_equal(track_endpoints(&bound).peer, "");
-    host_run_until(&host, track_open, &by_number);
-    host_run_until(&host, track_open, &bound);
+    host_run_until(host, track_open, &by_number);
+    host_run_until(host, track_open, &bound);
     endpoints = track_endpoints(&bound);
     assert_string_equal(endpoints.local, "127.0.0.5");
     assert_string_equal(endpoints.peer, "127.0.0.1");
@@ -223,9 +210,8 @@ static void test_services_and_binds(void **state)
             endpoints.local_port = 0;
     assert_int_equal(endpoints.local_port, 0); /* one of the peer's two clients */
     assert_int_equal(tcpm_die(session), 0);
-    host_run(&host);
-    peer_stop(peer);
-    host_close(&host);
+    host_run(host);
+    host_close(host);
 }
 
 /* A port that was free a moment ago; somebody else may take it before we do. */
@@ -248,11 +234,9 @@ static bool is_decided(void *argument)
 static void test_a_bind_to_a_port_alone(void **state)
 {
     static char *const addresses[] = {"127.0.0.1", "::1"};
-    struct host host;
+    struct host *host = *state;
 
-    (void) state;
-    host_open(&host, NULL);
-    struct tcpm_session *session = track_session(&host, NULL);
+    struct tcpm_session *session = track_session(host, NULL);
     for (size_t i = 0; i < COUNT(addresses); i++) {
         struct track track;
         int port = 0, attempts = 0;
@@ -264,16 +248,16 @@ static void test_a_bind_to_a_port_alone(void **state)
                                (struct tcpm_connect_options){.address = addresses[i],
                                                              .port = peer_port(peer),
                                                              .bind_port = port});
-            host_run_until(&host, is_decided, &track);
+            host_run_until(host, is_decided, &track);
         } while (!track_open(&track) && track.code == -EADDRINUSE && ++attempts < 50);
         assert_log(&track, "initialize success");
         assert_string_equal(track_endpoints(&track).local, addresses[i]);
         assert_int_equal(track_endpoints(&track).local_port, port);
         assert_int_equal(tcpm_shutdown(session, track.id), 0);
-        host_run(&host);
+        host_run(host);
         peer_stop(peer);
     }
-    host_close(&host);
+    host_close(host);
 }
 
 static void read_info(struct track *track, enum event event)
@@ -335,13 +319,13 @@ static void test_a_refused_target_is_a_connection_that_fails(void **state)
 
 static const struct CMUnitTest tests[] = {
     cmocka_unit_test(test_a_refused_target_is_a_connection_that_fails),
-    cmocka_unit_test(test_a_bind_to_a_port_alone),
-    cmocka_unit_test(test_R5_R6_forms_of_an_address),
-    cmocka_unit_test(test_C16_what_cannot_be_resolved_fails),
-    cmocka_unit_test(test_C17_odd_numbers_are_not_guessed),
-    cmocka_unit_test(test_D06_a_lookup_can_be_cancelled),
-    cmocka_unit_test(test_R1_a_bad_name_delays_nobody),
-    cmocka_unit_test(test_services_and_binds),
+    HOST_TEST(test_a_bind_to_a_port_alone),
+    HOST_TEST(test_R5_R6_forms_of_an_address),
+    HOST_TEST(test_C16_what_cannot_be_resolved_fails),
+    HOST_TEST(test_C17_odd_numbers_are_not_guessed),
+    HOST_TEST(test_D06_a_lookup_can_be_cancelled),
+    HOST_TEST(test_R1_a_bad_name_delays_nobody),
+    HOST_TEST(test_services_and_binds),
 };
 
 RUN_TESTS(tests)

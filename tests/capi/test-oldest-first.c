@@ -201,14 +201,12 @@ static void test_sessions_with_rates_take_turns(void **state)
 /* A rate that allows one now and then holds up nobody else. */
 static void test_a_slow_session_is_not_in_the_way(void **state)
 {
-    struct host host;
+    struct host *host = *state;
     struct track slow[3] = {{.hook = NULL}}, quick[20] = {{.hook = NULL}};
     const struct tcpm_session_options rate = {.connect_interval_ns = 10 * INT64_C(1000000000)};
 
-    (void) state;
-    host_open(&host, NULL);
-    struct peer *peer = peer_start("close", NULL);
-    struct tcpm_session *one = track_session(&host, &rate), *other = track_session(&host, NULL);
+    struct peer *peer = host_peer(host, "close", NULL);
+    struct tcpm_session *one = track_session(host, &rate), *other = track_session(host, NULL);
     for (size_t i = 0; i < COUNT(slow); i++)
         track_connect(&slow[i], one, peer_port(peer));
     assert_int_equal(tcpm_has_room(one), 0);
@@ -217,20 +215,19 @@ static void test_a_slow_session_is_not_in_the_way(void **state)
         track_connect(&quick[i], other, peer_port(peer));
     }
     for (size_t i = 0; i < COUNT(quick); i++)
-        host_run_until(&host, track_ended, &quick[i]);
-    host_run_until(&host, track_ended, &slow[0]);
+        host_run_until(host, track_ended, &quick[i]);
+    host_run_until(host, track_ended, &slow[0]);
     assert_log(&slow[1], "initialize");
     assert_int_equal(tcpm_die(one), 0);
-    host_run(&host);
+    host_run(host);
     assert_log(&slow[1], "initialize disconnected(die)");
-    peer_stop(peer);
-    host_close(&host);
+    host_close(host);
 }
 
 static const struct CMUnitTest tests[] = {
     cmocka_unit_test(test_the_oldest_that_may_start_does),
     cmocka_unit_test(test_sessions_with_rates_take_turns),
-    cmocka_unit_test(test_a_slow_session_is_not_in_the_way),
+    HOST_TEST(test_a_slow_session_is_not_in_the_way),
 };
 
 RUN_TESTS(tests)

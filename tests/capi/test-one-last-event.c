@@ -3,7 +3,7 @@
  * The promise one-last-event: for each connect that returned 0, disconnected comes once, and last;
  * after a negative result nothing comes. The grammar itself is checked by every track.
  */
-#include "host.h"
+#include "refused.h"
 
 /* BEHAVIOUR E16: many connections of random fate at once. */
 enum fate { ECHOED, CLOSED, RESET, GREETED, REFUSED, SILENT, LOST, FATES };
@@ -215,7 +215,7 @@ static void test_every_reason_and_what_comes_before_it(void **state)
 
 static void test_after_a_negative_result_nothing_comes(void **state)
 {
-    struct host host;
+    struct host *host = *state;
     struct track track = {.hook = NULL};
     const struct tcpm_connect_options rows[] = {
         {.address = NULL, .port = 1},
@@ -237,18 +237,8 @@ static void test_after_a_negative_result_nothing_comes(void **state)
         {.address = "127.0.0.1", .port = 1, .deadline_ms = INT64_MAX},
     };
 
-    (void) state;
-    host_open(&host, NULL);
-    struct tcpm_session *session = track_session(&host, NULL);
-    for (size_t i = 0; i < COUNT(rows); i++) {
-        struct tcpm_connect_options options = rows[i];
-        struct tcpm_id id = {99};
-        options.size = sizeof options;
-        options.heap = &track;
-        int result = tcpm_connect(session, &options, &id);
-        if (result != -EINVAL || id.n != 99)
-            fail_msg("row %zu: %d", i, result);
-    }
+    struct tcpm_session *session = track_session(host, NULL);
+    assert_no_connection(session, rows, COUNT(rows), &track);
     char longest[255];
     memset(longest, 'a', sizeof longest - 1);
     longest[254] = '\0';
@@ -258,12 +248,12 @@ static void test_after_a_negative_result_nothing_comes(void **state)
     assert_int_equal(tcpm_connect(session, NULL, NULL), -EINVAL);
     options.size = 3;
     assert_int_equal(tcpm_connect(session, &options, NULL), -EINVAL);
-    host_run(&host);
+    host_run(host);
     assert_int_equal(track.last, 0);
     struct tcpm_stats stats = {.size = sizeof stats};
     assert_int_equal(tcpm_stats_get(session, &stats), 0);
     assert_int_equal(stats.waiting + stats.connecting + stats.open + stats.shutting, 0);
-    host_close(&host);
+    host_close(host);
 }
 
 struct again {
@@ -288,36 +278,31 @@ static void connect_again(struct track *track, enum event event)
 /* BEHAVIOUR L10, FAULTS C22. */
 static void test_a_connect_from_disconnected_begins_a_life_of_its_own(void **state)
 {
-    struct host host;
+    struct host *host = *state;
     struct again again = {.next = 1};
     struct tcpm_session_options options = {.max_connections = 1};
 
-    (void) state;
-    host_open(&host, NULL);
-    struct peer *peer = peer_start("close", NULL);
+    struct peer *peer = host_peer(host, "close", NULL);
     again.port = peer_port(peer);
     again.tracks[0].hook = connect_again;
     again.tracks[0].user = &again;
-    track_connect(&again.tracks[0], track_session(&host, &options), again.port);
-    host_run(&host);
+    track_connect(&again.tracks[0], track_session(host, &options), again.port);
+    host_run(host);
     for (size_t i = 0; i < COUNT(again.tracks); i++)
         assert_log(&again.tracks[i], "initialize success error(read,EOF) disconnected(eof)");
-    peer_stop(peer);
-    host_close(&host);
+    host_close(host);
 }
 
 static void test_missing_handlers_are_not_called(void **state)
 {
     static const struct tcpm_events none = {.size = sizeof none};
     struct tcpm_session_options options = {.events = &none, .input_timeout_ms = 30};
-    struct host host;
+    struct host *host = *state;
 
-    (void) state;
-    host_open(&host, NULL);
-    struct peer *greeter = peer_start("send \"hello\\nand\"; close", NULL);
-    struct peer *silent = peer_start("freeze", NULL);
-    struct peer *refused = peer_start("", &(struct peer_options){.refuse = 1});
-    struct tcpm_session *session = track_session(&host, &options);
+    struct peer *greeter = host_peer(host, "send \"hello\\nand\"; close", NULL);
+    struct peer *silent = host_peer(host, "freeze", NULL);
+    struct peer *refused = host_peer(host, "", &(struct peer_options){.refuse = 1});
+    struct tcpm_session *session = track_session(host, &options);
     const int ports[] = {peer_port(greeter), peer_port(silent), peer_port(refused)};
     for (size_t i = 0; i < COUNT(ports); i++) {
         struct tcpm_connect_options target = {
@@ -326,21 +311,18 @@ static void test_missing_handlers_are_not_called(void **state)
         assert_int_equal(tcpm_connect(session, &target, &id), 0);
         assert_int_equal(tcpm_send(session, id, "x", 1), 0);
     }
-    host_run(&host);
+    host_run(host);
     assert_int_equal(tcpm_next(session, (struct tcpm_id){0}).n, 0);
-    peer_stop(refused);
-    peer_stop(silent);
-    peer_stop(greeter);
-    host_close(&host);
+    host_close(host);
 }
 
 static const struct CMUnitTest tests[] = {
     cmocka_unit_test(test_many_connections_of_random_fate),
     cmocka_unit_test(test_many_half_open_connections_of_random_fate),
     cmocka_unit_test(test_every_reason_and_what_comes_before_it),
-    cmocka_unit_test(test_after_a_negative_result_nothing_comes),
-    cmocka_unit_test(test_a_connect_from_disconnected_begins_a_life_of_its_own),
-    cmocka_unit_test(test_missing_handlers_are_not_called),
+    HOST_TEST(test_after_a_negative_result_nothing_comes),
+    HOST_TEST(test_a_connect_from_disconnected_begins_a_life_of_its_own),
+    HOST_TEST(test_missing_handlers_are_not_called),
 };
 
 RUN_TESTS(tests)

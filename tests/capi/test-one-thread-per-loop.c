@@ -48,7 +48,8 @@ static void send_line(struct client *client, struct tcpm_session *session, struc
         complain(client->worker, "a send was refused");
 }
 
-static void on_success(TCPM_ON, int fd, const char *addr, unsigned port)
+static void on_success(void *heap, struct tcpm_session *session, struct tcpm_id id, int fd,
+                       const char *addr, unsigned port)
 {
     (void) fd;
     (void) addr;
@@ -56,7 +57,8 @@ static void on_success(TCPM_ON, int fd, const char *addr, unsigned port)
     send_line(check(heap), session, id);
 }
 
-static void on_input(TCPM_ON, const void *record, size_t length)
+static void on_input(void *heap, struct tcpm_session *session, struct tcpm_id id,
+                     const void *record, size_t length)
 {
     struct client *client = check(heap);
     char expected[40];
@@ -71,7 +73,8 @@ static void on_input(TCPM_ON, const void *record, size_t length)
         complain(client->worker, "a shutdown was refused");
 }
 
-static void on_disconnected(TCPM_ON, enum tcpm_reason reason)
+static void on_disconnected(void *heap, struct tcpm_session *session, struct tcpm_id id,
+                            enum tcpm_reason reason)
 {
     struct client *client = check(heap);
 

@@ -7,21 +7,23 @@
 
 static unsigned own_inputs, own_ends, own_flushed;
 
-static void on_own_input(TCPM_ON, const void *record, size_t length)
+static void on_own_input(void *heap, struct tcpm_session *session, struct tcpm_id id,
+                         const void *record, size_t length)
 {
     own_inputs++;
     assert_int_equal(tcpm_send(session, id, "thanks", 6), 0);
     track_events()->input(heap, session, id, record, length);
 }
 
-static void on_own_flushed(TCPM_ON)
+static void on_own_flushed(void *heap, struct tcpm_session *session, struct tcpm_id id)
 {
     own_flushed++;
     track_events()->flushed(heap, session, id);
     assert_int_equal(tcpm_shutdown(session, id), 0);
 }
 
-static void on_own_end(TCPM_ON, enum tcpm_reason reason)
+static void on_own_end(void *heap, struct tcpm_session *session, struct tcpm_id id,
+                       enum tcpm_reason reason)
 {
     own_ends++;
     track_events()->disconnected(heap, session, id, reason);
@@ -47,21 +49,19 @@ static void end_at_input(struct track *track, enum event event)
 
 static void test_they_replace_the_sessions_event_by_event(void **state)
 {
-    struct host host;
+    struct host *host = *state;
     struct track own = {.hook = NULL}, other = {.hook = end_at_input};
     struct tcpm_events quiet = *track_events();
     struct peer_connection seen;
 
-    (void) state;
-    host_open(&host, NULL);
     quiet.flushed = NULL;
     struct tcpm_session_options options = {.events = &quiet};
-    struct peer *peer = peer_start("send \"hello\\n\"; recv all", NULL);
-    struct tcpm_session *session = track_session(&host, &options);
+    struct peer *peer = host_peer(host, "send \"hello\\n\"; recv all", NULL);
+    struct tcpm_session *session = track_session(host, &options);
     connect_with_own(&own, session, peer_port(peer));
-    host_run(&host);
+    host_run(host);
     track_connect(&other, session, peer_port(peer));
-    host_run(&host);
+    host_run(host);
     assert_log(&own, "initialize success input(hello) disconnected(shutdown)");
     assert_log(&other, "initialize success input(hello) disconnected(shutdown)");
     assert_int_equal(own_inputs, 1);
@@ -71,8 +71,7 @@ static void test_they_replace_the_sessions_event_by_event(void **state)
     assert_int_equal(peer_wait_ended(peer, 2, 20), 0);
     assert_int_equal(peer_connection(peer, 0, &seen), 0);
     assert_memory_equal(seen.content, "thanks\r\n", 8);
-    peer_stop(peer);
-    host_close(&host);
+    host_close(host);
 }
 
 /* An address in its own words, and what the kernel connected to, are told as without handlers. */
@@ -90,17 +89,14 @@ static void check_addresses(struct track *track, enum event event)
 
 static void test_a_dotted_quad_with_handlers_is_told_as_any_other(void **state)
 {
-    struct host host;
+    struct host *host = *state;
     struct track track = {.hook = check_addresses};
 
-    (void) state;
-    host_open(&host, NULL);
-    struct peer *peer = peer_start("recv all", NULL);
-    connect_with_own(&track, track_session(&host, NULL), peer_port(peer));
-    host_run(&host);
+    struct peer *peer = host_peer(host, "recv all", NULL);
+    connect_with_own(&track, track_session(host, NULL), peer_port(peer));
+    host_run(host);
     assert_log(&track, "initialize success disconnected(shutdown)");
-    peer_stop(peer);
-    host_close(&host);
+    host_close(host);
 }
 
 static void on_room(struct tcpm_session *session, void *user)
@@ -120,23 +116,21 @@ static void test_tables_that_cannot_be_are_refused(void **state)
         {{.size = 1}, -EINVAL},
         {{.size = SIZE_MAX}, -EINVAL},
     };
-    struct host host;
+    struct host *host = *state;
 
-    (void) state;
-    host_open(&host, NULL);
-    struct tcpm_session *session = track_session(&host, NULL);
+    struct tcpm_session *session = track_session(host, NULL);
     for (size_t i = 0; i < COUNT(rows); i++) {
         const struct tcpm_connect_options options = {
             .size = sizeof options, .address = "127.0.0.1", .port = 1, .events = &rows[i].events};
         assert_int_equal(tcpm_connect(session, &options, NULL), rows[i].result);
     }
-    host_close(&host);
+    host_close(host);
 }
 
 static const struct CMUnitTest tests[] = {
-    cmocka_unit_test(test_they_replace_the_sessions_event_by_event),
-    cmocka_unit_test(test_a_dotted_quad_with_handlers_is_told_as_any_other),
-    cmocka_unit_test(test_tables_that_cannot_be_are_refused),
+    HOST_TEST(test_they_replace_the_sessions_event_by_event),
+    HOST_TEST(test_a_dotted_quad_with_handlers_is_told_as_any_other),
+    HOST_TEST(test_tables_that_cannot_be_are_refused),
 };
 
 RUN_TESTS(tests)

@@ -3,24 +3,7 @@
  * What comes in: records whole and in order, also when the handler pauses, changes the filter, or
  * puts bytes back; what is not yet a record stays readable to the end.
  */
-#include "host.h"
-
-static const void *pending_of(struct track *track, size_t *length)
-{
-    const void *bytes = NULL;
-
-    assert_int_equal(tcpm_pending(track->session, track->id, &bytes, length), 0);
-    return bytes;
-}
-
-static void assert_pending(struct track *track, const char *expected)
-{
-    size_t length = 0;
-    const void *bytes = pending_of(track, &length);
-
-    assert_int_equal(length, strlen(expected));
-    assert_memory_equal(bytes, expected, length);
-}
+#include "refilter.h"
 
 /* ---- pause ---- */
 
@@ -47,20 +30,15 @@ static void pause_each(struct track *track, enum event event)
 /* From initialize on, one record per pause, the EOF behind the last; FAULTS I27. */
 static void test_pause_holds_the_next_record_and_the_end(void **state)
 {
-    struct host host;
+    struct host *host = *state;
     struct track track = {.hook = pause_each};
     int64_t started = tcpm_now_ns();
 
-    (void) state;
-    host_open(&host, NULL);
-    struct peer *peer = peer_start("send \"1\\n2\\n3\\nrest\"; close", NULL);
-    track_connect(&track, track_session(&host, NULL), peer_port(peer));
-    host_run(&host);
+    track_run(host, &track, NULL, "send \"1\\n2\\n3\\nrest\"; close");
     assert_log(&track, "initialize success input(1) input(2) input(3) error(read,EOF) "
                        "disconnected(eof)");
     assert_true(tcpm_now_ns() - started >= INT64_C(60) * 1000000);
-    peer_stop(peer);
-    host_close(&host);
+    host_close(host);
 }
 
 static void pause_and_resume(struct track *track, enum event event)
@@ -74,18 +52,13 @@ static void pause_and_resume(struct track *track, enum event event)
 /* Cheap enough for a pair per record. */
 static void test_a_pause_and_resume_for_each_of_many_records(void **state)
 {
-    struct host host;
+    struct host *host = *state;
     struct track track = {.hook = pause_and_resume};
 
-    (void) state;
-    host_open(&host, NULL);
-    struct peer *peer = peer_start("loop 2500; send \"x\\n\"; end; close", NULL);
-    track_connect(&track, track_session(&host, NULL), peer_port(peer));
-    host_run(&host);
+    track_run(host, &track, NULL, "loop 2500; send \"x\\n\"; end; close");
     assert_int_equal(track.count[EVENT_INPUT], 2500);
     assert_int_equal(track.reason, TCPM_REASON_EOF);
-    peer_stop(peer);
-    host_close(&host);
+    host_close(host);
 }
 
 static void pause_for_good(struct track *track, enum event event)
@@ -97,43 +70,25 @@ static void pause_for_good(struct track *track, enum event event)
 /* The input timeout stands still, the deadline runs, and memory stays flat. */
 static void test_while_paused_only_the_deadline_runs(void **state)
 {
-    struct host host;
+    struct host *host = *state;
     struct track track = {.hook = pause_for_good};
     struct tcpm_session_options options = {.input_timeout_ms = 20, .deadline_ms = 150};
     struct tcpm_stats stats = {.size = sizeof stats};
 
-    (void) state;
-    host_open(&host, NULL);
-    struct peer *peer = peer_start("blast 0", NULL);
-    struct tcpm_session *session = track_session(&host, &options);
+    struct peer *peer = host_peer(host, "blast 0", NULL);
+    struct tcpm_session *session = track_session(host, &options);
     track_connect(&track, session, peer_port(peer));
     while (track.count[EVENT_TIMEOUT] == 0) {
-        uv_run(&host.loop, UV_RUN_ONCE);
+        uv_run(&host->loop, UV_RUN_ONCE);
         assert_int_equal(tcpm_stats_get(session, &stats), 0);
         assert_true(stats.held <= 512 * 1024);
     }
-    host_run(&host);
+    host_run(host);
     assert_log(&track, "initialize success timeout(deadline) disconnected(timeout)");
-    peer_stop(peer);
-    host_close(&host);
+    host_close(host);
 }
 
 /* ---- filters ---- */
-
-static void set_input(struct track *track, struct tcpm_filter *filter)
-{
-    assert_int_equal(tcpm_filter_set(track->session, track->id, filter, NULL), 0);
-    tcpm_filter_free(filter);
-}
-
-static struct tcpm_filter *block_filter(int64_t size)
-{
-    struct tcpm_block_options options = {.size = sizeof options, .block_size = size};
-    struct tcpm_filter *filter = NULL;
-
-    assert_int_equal(tcpm_filter_block(&options, &filter), 0);
-    return filter;
-}
 
 static void switch_filters(struct track *track, enum event event)
 {
@@ -141,11 +96,11 @@ static void switch_filters(struct track *track, enum event event)
         return;
     if (track->count[EVENT_INPUT] == 1) {
         assert_pending(track, "ABCD1234WXYZ5678rest");
-        set_input(track, block_filter(4));
+        set_input(track, block_of(4));
         assert_int_equal(track->count[EVENT_INPUT], 1); /* not inside the call */
     }
     if (track->count[EVENT_INPUT] == 4)
-        set_input(track, block_filter(2));
+        set_input(track, block_of(2));
     if (track->count[EVENT_INPUT] == 5)
         set_input(track, stream_filter());
 }
@@ -153,18 +108,13 @@ static void switch_filters(struct track *track, enum event event)
 /* BEHAVIOUR X10, X11. */
 static void test_X11_line_block_stream_inside_one_read(void **state)
 {
-    struct host host;
+    struct host *host = *state;
     struct track track = {.hook = switch_filters};
 
-    (void) state;
-    host_open(&host, NULL);
-    struct peer *peer = peer_start("send \"GO\\r\\nABCD1234WXYZ5678rest\"; close", NULL);
-    track_connect(&track, track_session(&host, NULL), peer_port(peer));
-    host_run(&host);
+    track_run(host, &track, NULL, "send \"GO\\r\\nABCD1234WXYZ5678rest\"; close");
     assert_log(&track, "initialize success input(GO) input(ABCD) input(1234) input(WXYZ) input(56) "
                        "input(78rest) error(read,EOF) disconnected(eof)");
-    peer_stop(peer);
-    host_close(&host);
+    host_close(host);
 }
 
 static void switch_after_cr(struct track *track, enum event event)
@@ -178,19 +128,16 @@ static void switch_after_cr(struct track *track, enum event event)
 /* The LF of a CR LF cut in two is dropped by the connection, also across a change of filter. */
 static void test_the_lf_of_a_cut_crlf_is_dropped_across_filters(void **state)
 {
-    struct host host;
+    struct host *host = *state;
     struct track track = {.hook = switch_after_cr};
 
-    (void) state;
-    host_open(&host, NULL);
-    struct peer *peer = peer_start("send \"line\\r\"; wait cr; send \"\\n\\nX\"; close", NULL);
+    struct peer *peer = host_peer(host, "send \"line\\r\"; wait cr; send \"\\n\\nX\"; close", NULL);
     track.user = peer;
-    track_connect(&track, track_session(&host, NULL), peer_port(peer));
-    host_run(&host);
+    track_connect(&track, track_session(host, NULL), peer_port(peer));
+    host_run(host);
     assert_log(&track, "initialize success input(line) input(\nX) error(read,EOF) "
                        "disconnected(eof)");
-    peer_stop(peer);
-    host_close(&host);
+    host_close(host);
 }
 
 static void put_back(struct track *track, enum event event)
@@ -215,18 +162,13 @@ static void check_rest(struct track *track, enum event event)
 
 static void test_unread_puts_bytes_in_front(void **state)
 {
-    struct host host;
+    struct host *host = *state;
     struct track track = {.hook = check_rest};
 
-    (void) state;
-    host_open(&host, NULL);
-    struct peer *peer = peer_start("send \"a\\nb\\nrest\"; close", NULL);
-    track_connect(&track, track_session(&host, NULL), peer_port(peer));
-    host_run(&host);
+    track_run(host, &track, NULL, "send \"a\\nb\\nrest\"; close");
     assert_log(&track, "initialize success input(zero) input(a) input(one) input(two) input(b) "
                        "error(read,EOF) disconnected(eof)");
-    peer_stop(peer);
-    host_close(&host);
+    host_close(host);
 }
 
 /* ---- what a filter does not like ---- */
@@ -234,30 +176,27 @@ static void test_unread_puts_bytes_in_front(void **state)
 /* BEHAVIOUR X8, X9, X17: that connection alone. */
 static void test_a_filters_error_ends_that_connection_alone(void **state)
 {
-    struct host host;
+    struct host *host = *state;
     struct track wordy = {.hook = NULL}, fine = {.hook = NULL};
     struct tcpm_line_options three = {.size = sizeof three, .max_length = 3};
     struct tcpm_session_options options = {.size = 0};
 
-    (void) state;
-    host_open(&host, NULL);
-    struct peer *long_line = peer_start("send \"abc\\nabcd\"; recv all", NULL);
-    struct peer *short_lines = peer_start("send \"abc\\n\"; wait go; send \"def\\n\"; close", NULL);
+    struct peer *long_line = host_peer(host, "send \"abc\\nabcd\"; recv all", NULL);
+    struct peer *short_lines =
+        host_peer(host, "send \"abc\\n\"; wait go; send \"def\\n\"; close", NULL);
     assert_int_equal(tcpm_filter_line(&three, &options.input_filter), 0);
-    struct tcpm_session *session = track_session(&host, &options);
+    struct tcpm_session *session = track_session(host, &options);
     tcpm_filter_free(options.input_filter);
     track_connect(&fine, session, peer_port(short_lines));
     track_connect(&wordy, session, peer_port(long_line));
-    host_run_until(&host, track_ended, &wordy);
+    host_run_until(host, track_ended, &wordy);
     assert_log(&wordy, "initialize success input(abc) error(filter,ETOOLONG) disconnected(error)");
     assert_string_equal(wordy.message, "a line is longer than 3 bytes");
     peer_go(short_lines, "go");
-    host_run(&host);
+    host_run(host);
     assert_log(&fine, "initialize success input(abc) input(def) error(read,EOF) "
                       "disconnected(eof)");
-    peer_stop(short_lines);
-    peer_stop(long_line);
-    host_close(&host);
+    host_close(host);
 }
 
 static void shut_at_second(struct track *track, enum event event)
@@ -269,17 +208,12 @@ static void shut_at_second(struct track *track, enum event event)
 /* BEHAVIOUR E8: five lines in one read, shutdown in the second. */
 static void test_E8_no_input_after_shutdown(void **state)
 {
-    struct host host;
+    struct host *host = *state;
     struct track track = {.hook = shut_at_second};
 
-    (void) state;
-    host_open(&host, NULL);
-    struct peer *peer = peer_start("send \"1\\n2\\n3\\n4\\n5\\n\"; recv all", NULL);
-    track_connect(&track, track_session(&host, NULL), peer_port(peer));
-    host_run(&host);
+    track_run(host, &track, NULL, "send \"1\\n2\\n3\\n4\\n5\\n\"; recv all");
     assert_log(&track, "initialize success input(1) input(2) disconnected(shutdown)");
-    peer_stop(peer);
-    host_close(&host);
+    host_close(host);
 }
 
 /* ---- what a filter has seen, and what memory allows ---- */
@@ -333,36 +267,35 @@ static void test_what_a_filter_has_not_seen_is_not_seen(void **state)
 {
     static const struct tcpm_filter_kind kind = {
         .size = sizeof kind, .name = "late", .get_one = get_late, .put = put_nothing};
-    struct host host;
+    struct host *host = *state;
     struct track track = {.hook = NULL};
     struct tcpm_session_options options = {.size = 0};
 
-    (void) state;
     assert_int_equal(tcpm_filter_custom(&kind, NULL, &options.input_filter), 0);
-    host_open(&host, NULL);
-    struct peer *peer = peer_start("send \"0123456789\"; wait second; send \"01234567890123\\n\"; "
-                                   "wait third; sendn 100 \"x\"; close",
-                                   NULL);
-    track_connect(&track, track_session(&host, &options), peer_port(peer));
+    struct peer *peer = host_peer(host,
+                                  "send \"0123456789\"; wait second; send \"01234567890123\\n\"; "
+                                  "wait third; sendn 100 \"x\"; close",
+                                  NULL);
+    track_connect(&track, track_session(host, &options), peer_port(peer));
     tcpm_filter_free(options.input_filter);
-    run_until_received(&host, &track, 10);
+    run_until_received(host, &track, 10);
     peer_go(peer, "second");
-    run_until_received(&host, &track, 25);
+    run_until_received(host, &track, 25);
     peer_go(peer, "third");
-    host_run(&host);
+    host_run(host);
     assert_log(&track, "initialize success input(012345678901234567890123) error(read,EOF) "
                        "disconnected(eof)");
-    peer_stop(peer);
-    host_close(&host);
+    host_close(host);
 }
 
 static void look_at_pending(struct track *track, enum event event)
 {
+    const void *bytes = NULL;
     size_t length = 0;
 
     if (event != EVENT_ERROR)
         return;
-    pending_of(track, &length);
+    assert_int_equal(tcpm_pending(track->session, track->id, &bytes, &length), 0);
     assert_true(length >= 30000);
 }
 
@@ -389,182 +322,58 @@ static void test_what_is_held_outlives_want_of_memory(void **state)
     host_close(&host);
 }
 
-/* ---- several records in one event ---- */
-
-static int next_record(struct track *track, char *text, size_t size)
-{
-    const void *record = NULL;
-    size_t length = 0;
-    int result = tcpm_input_next(track->session, track->id, &record, &length);
-
-    if (result == 1)
-        assert_true(snprintf(text, size, "%.*s", (int) length, (const char *) record) > 0);
-    else
-        assert_null(record);
-    return result;
-}
-
-static void take_all(struct track *track, enum event event)
-{
-    char text[16];
-
-    if (event != EVENT_INPUT) {
-        assert_true(next_record(track, text, sizeof text) <= 0);
-        return;
-    }
-    assert_int_equal(tcpm_input_next(track->session, track->id, NULL, NULL), -EINVAL);
-    for (int i = 2; i <= 4; i++) {
-        assert_int_equal(next_record(track, text, sizeof text), 1);
-        assert_int_equal(text[0], '0' + i);
-    }
-    assert_int_equal(next_record(track, text, sizeof text), 0);
-    assert_int_equal(next_record(track, text, sizeof text), 0);
-    assert_pending(track, "rest");
-}
-
-static void test_a_handler_takes_all_that_is_there(void **state)
-{
-    struct host host;
-    struct track track = {.hook = take_all};
-
-    (void) state;
-    host_open(&host, NULL);
-    struct peer *peer = peer_start("send \"1\\n2\\n3\\n4\\nrest\"; close", NULL);
-    track_connect(&track, track_session(&host, NULL), peer_port(peer));
-    host_run(&host);
-    assert_log(&track, "initialize success input(1) error(read,EOF) disconnected(eof)");
-    peer_stop(peer);
-    host_close(&host);
-}
-
-struct posted {
-    struct track *track;
-    bool ran;
-};
-
-/* It runs between two records, and gets none. */
-static void take_none(struct tcpm_session *session, void *user, void *argument)
-{
-    struct posted *posted = argument;
-    char text[16];
-
-    (void) session;
-    (void) user;
-    assert_int_equal(next_record(posted->track, text, sizeof text), 0);
-    posted->ran = true;
-}
-
-/* What was posted comes before the next record, and nothing comes past a pause, another filter or a
-   shutdown. */
-static void take_under_conditions(struct track *track, enum event event)
-{
-    static struct posted posted;
-    struct tcpm_task task = {.run = take_none, .argument = &posted};
-    char text[16];
-
-    if (event != EVENT_INPUT)
-        return;
-    switch (track->count[EVENT_INPUT]) {
-    case 1:
-        posted = (struct posted){.track = track};
-        assert_int_equal(tcpm_post(track->session, task), 0);
-        break;
-    case 2:
-        assert_true(posted.ran);
-        assert_int_equal(tcpm_pause(track->session, track->id), 0);
-        assert_int_equal(tcpm_resume(track->session, track->id), 0);
-        break;
-    case 3: {
-        struct tcpm_filter *filter = stream_filter();
-        assert_int_equal(tcpm_filter_set(track->session, track->id, filter, NULL), 0);
-        tcpm_filter_free(filter);
-        break;
-    }
-    default:
-        assert_int_equal(tcpm_unread(track->session, track->id, "more", 4), 0);
-        assert_int_equal(tcpm_shutdown(track->session, track->id), 0);
-    }
-    assert_int_equal(next_record(track, text, sizeof text), 0);
-}
-
-static void test_a_handler_takes_no_more_than_may_come(void **state)
-{
-    struct host host;
-    struct track track = {.hook = take_under_conditions};
-
-    (void) state;
-    host_open(&host, NULL);
-    struct peer *peer = peer_start("send \"1\\n2\\n3\\n4\\n5\"; recv all", NULL);
-    track_connect(&track, track_session(&host, NULL), peer_port(peer));
-    host_run(&host);
-    assert_log(&track, "initialize success input(1) input(2) input(3) input(4\n5) "
-                       "disconnected(shutdown)");
-    peer_stop(peer);
-    host_close(&host);
-}
-
 /* BEHAVIOUR X19: all byte values, 5 MB. */
 static void test_X19_five_megabytes_by_stream(void **state)
 {
-    struct host host;
+    struct host *host = *state;
     struct track track = {.hook = NULL};
     struct tcpm_session_options options = {.input_filter = stream_filter()};
     uint64_t seed = 4711, checksum = PEER_CHECKSUM;
     char *bytes = malloc(5000000);
 
-    (void) state;
     assert_non_null(bytes);
     peer_prng(&seed, bytes, 5000000);
     checksum = peer_checksum(checksum, bytes, 5000000);
     free(bytes);
-    host_open(&host, NULL);
-    struct peer *peer = peer_start("prng 4711 5000000; close", NULL);
-    struct tcpm_session *session = track_session(&host, &options);
+    struct peer *peer = host_peer(host, "prng 4711 5000000; close", NULL);
+    struct tcpm_session *session = track_session(host, &options);
     tcpm_filter_free(options.input_filter);
     track_connect(&track, session, peer_port(peer));
-    host_run(&host);
+    host_run(host);
     assert_int_equal(track.received, 5000000);
     assert_true(track.checksum == checksum);
     struct tcpm_stats stats = {.size = sizeof stats};
     assert_int_equal(tcpm_stats_get(session, &stats), 0);
     assert_int_equal(stats.received, 5000000);
     assert_int_equal(stats.held, 0);
-    peer_stop(peer);
-    host_close(&host);
+    host_close(host);
 }
 
 /* FAULTS I19: one byte at a time. */
 static void test_I19_lines_that_come_byte_by_byte(void **state)
 {
-    struct host host;
+    struct host *host = *state;
     struct track track = {.hook = NULL};
 
-    (void) state;
-    host_open(&host, NULL);
-    struct peer *peer = peer_start("loop 100; dribble \"abc\\r\\nd\\re\\n\" 20; end; close", NULL);
-    track_connect(&track, track_session(&host, NULL), peer_port(peer));
-    host_run(&host);
+    track_run(host, &track, NULL, "loop 100; dribble \"abc\\r\\nd\\re\\n\" 20; end; close");
     assert_int_equal(track.count[EVENT_INPUT], 300);
     assert_int_equal(track.received, 500);
-    peer_stop(peer);
-    host_close(&host);
+    host_close(host);
 }
 
 static const struct CMUnitTest tests[] = {
-    cmocka_unit_test(test_pause_holds_the_next_record_and_the_end),
-    cmocka_unit_test(test_a_pause_and_resume_for_each_of_many_records),
-    cmocka_unit_test(test_while_paused_only_the_deadline_runs),
-    cmocka_unit_test(test_X11_line_block_stream_inside_one_read),
-    cmocka_unit_test(test_the_lf_of_a_cut_crlf_is_dropped_across_filters),
-    cmocka_unit_test(test_unread_puts_bytes_in_front),
-    cmocka_unit_test(test_a_filters_error_ends_that_connection_alone),
-    cmocka_unit_test(test_E8_no_input_after_shutdown),
-    cmocka_unit_test(test_what_a_filter_has_not_seen_is_not_seen),
+    HOST_TEST(test_pause_holds_the_next_record_and_the_end),
+    HOST_TEST(test_a_pause_and_resume_for_each_of_many_records),
+    HOST_TEST(test_while_paused_only_the_deadline_runs),
+    HOST_TEST(test_X11_line_block_stream_inside_one_read),
+    HOST_TEST(test_the_lf_of_a_cut_crlf_is_dropped_across_filters),
+    HOST_TEST(test_unread_puts_bytes_in_front),
+    HOST_TEST(test_a_filters_error_ends_that_connection_alone),
+    HOST_TEST(test_E8_no_input_after_shutdown),
+    HOST_TEST(test_what_a_filter_has_not_seen_is_not_seen),
     cmocka_unit_test(test_what_is_held_outlives_want_of_memory),
-    cmocka_unit_test(test_a_handler_takes_all_that_is_there),
-    cmocka_unit_test(test_a_handler_takes_no_more_than_may_come),
-    cmocka_unit_test(test_X19_five_megabytes_by_stream),
-    cmocka_unit_test(test_I19_lines_that_come_byte_by_byte),
+    HOST_TEST(test_X19_five_megabytes_by_stream),
+    HOST_TEST(test_I19_lines_that_come_byte_by_byte),
 };
 
 RUN_TESTS(tests)

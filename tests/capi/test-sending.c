@@ -22,19 +22,17 @@ static void send_more(struct track *track, enum event event)
 /* BEHAVIOUR S4. */
 static void test_S4_sends_before_success_come_first_and_in_order(void **state)
 {
-    struct host host;
+    struct host *host = *state;
     struct track track = {.hook = send_more};
     struct peer_connection seen;
     static const char expected[] =
         "in initialize\r\n\r\nwhile connecting\r\nin success\r\nin flushed\r\n";
 
-    (void) state;
-    host_open(&host, NULL);
-    struct peer *peer = peer_start("recv all; close", NULL);
-    struct tcpm_session *session = track_session(&host, NULL);
+    struct peer *peer = host_peer(host, "recv all; close", NULL);
+    struct tcpm_session *session = track_session(host, NULL);
     track_connect(&track, session, peer_port(peer));
     assert_int_equal(tcpm_send(session, track.id, "while connecting", 16), 0);
-    host_run(&host);
+    host_run(host);
     assert_log(&track, "initialize success disconnected(shutdown)");
     assert_int_equal(track.count[EVENT_FLUSHED], 2);
     assert_int_equal(peer_wait_ended(peer, 1, 20), 0);
@@ -42,8 +40,7 @@ static void test_S4_sends_before_success_come_first_and_in_order(void **state)
     assert_int_equal(seen.content_length, sizeof expected - 1);
     assert_memory_equal(seen.content, expected, sizeof expected - 1);
     assert_int_equal(seen.end, PEER_EOF);
-    peer_stop(peer);
-    host_close(&host);
+    host_close(host);
 }
 
 static void check_lost(struct track *track, enum event event)
@@ -60,24 +57,21 @@ static void check_lost(struct track *track, enum event event)
 
 static void test_what_was_queued_for_a_failure_is_counted(void **state)
 {
-    struct host host;
+    struct host *host = *state;
     struct track refused = {.hook = check_lost}, cancelled = {.hook = check_lost};
 
-    (void) state;
-    host_open(&host, NULL);
-    struct peer *none = peer_start("", &(struct peer_options){.refuse = 1});
-    struct tcpm_session *session = track_session(&host, NULL);
+    struct peer *none = host_peer(host, "", &(struct peer_options){.refuse = 1});
+    struct tcpm_session *session = track_session(host, NULL);
     track_connect(&refused, session, peer_port(none));
     assert_int_equal(tcpm_send(session, refused.id, "hello", 5), 0);
     track_connect(&cancelled, session, peer_port(none));
     assert_int_equal(tcpm_send(session, cancelled.id, "hello", 5), 0);
     assert_int_equal(tcpm_shutdown(session, cancelled.id), 0);
-    host_run(&host);
+    host_run(host);
     assert_log(&refused, "initialize failure(connect,ECONNREFUSED) disconnected(failure)");
     assert_log(&cancelled, "initialize disconnected(shutdown)");
     assert_int_equal(refused.count[EVENT_FLUSHED], 0);
-    peer_stop(none);
-    host_close(&host);
+    host_close(host);
 }
 
 static int put_if_small(void *self, const void *record, size_t length, struct tcpm_out *out)
@@ -101,16 +95,14 @@ static void test_many_records_are_all_or_none(void **state)
         .size = sizeof kind, .name = "small", .get_one = get_all, .put = put_if_small};
     static const struct tcpm_record good[] = {{"a", 1}, {"", 0}, {"bcd", 3}, {NULL, 0}};
     static const struct tcpm_record bad[] = {{"x", 1}, {"too long", 8}, {"y", 1}};
-    struct host host;
+    struct host *host = *state;
     struct track track = {.hook = NULL};
     struct tcpm_session_options options = {.max_queued = 10};
     struct peer_connection seen;
 
-    (void) state;
-    host_open(&host, NULL);
-    struct peer *peer = peer_start("recv all; close", NULL);
+    struct peer *peer = host_peer(host, "recv all; close", NULL);
     assert_int_equal(tcpm_filter_custom(&kind, NULL, &options.output_filter), 0);
-    struct tcpm_session *session = track_session(&host, &options);
+    struct tcpm_session *session = track_session(host, &options);
     tcpm_filter_free(options.output_filter);
     track_connect(&track, session, peer_port(peer));
     assert_int_equal(tcpm_send_many(session, track.id, good, COUNT(good)), 0);
@@ -122,15 +114,14 @@ static void test_many_records_are_all_or_none(void **state)
     assert_int_equal(tcpm_send_many(session, track.id, good, COUNT(good)), -ENOBUFS);
     assert_int_equal(tcpm_send(session, track.id, "6", 1), 0);
     assert_int_equal(tcpm_send(session, track.id, "7", 1), -ENOBUFS);
-    host_run_until(&host, track_open, &track);
+    host_run_until(host, track_open, &track);
     assert_int_equal(tcpm_shutdown(session, track.id), 0);
-    host_run(&host);
+    host_run(host);
     assert_int_equal(peer_wait_ended(peer, 1, 20), 0);
     assert_int_equal(peer_connection(peer, 0, &seen), 0);
     assert_int_equal(seen.content_length, 10);
     assert_memory_equal(seen.content, "abcd123456", 10);
-    peer_stop(peer);
-    host_close(&host);
+    host_close(host);
 }
 
 struct marks {
@@ -180,18 +171,16 @@ static void watch_marks(struct track *track, enum event event)
 /* BEHAVIOUR S14: "full", and one flushed on falling to low_mark. */
 static void test_S14_full_and_flushed_on_falling_to_the_low_mark(void **state)
 {
-    struct host host;
+    struct host *host = *state;
     struct marks marks = {.peer = NULL};
     struct track track = {.hook = watch_marks, .user = &marks};
     struct tcpm_session_options options = {.high_mark = 2000000, .low_mark = 200000};
     struct peer_report report;
 
-    (void) state;
-    host_open(&host, NULL);
-    struct peer *peer = peer_start("wait full; count", NULL);
+    struct peer *peer = host_peer(host, "wait full; count", NULL);
     marks.peer = peer;
-    track_connect(&track, stream_session(&host, options), peer_port(peer));
-    host_run(&host);
+    track_connect(&track, stream_session(host, options), peer_port(peer));
+    host_run(host);
     assert_log(&track, "initialize success disconnected(shutdown)");
     assert_int_equal(marks.full, 4);
     /* one for each time that it was full, and one when all was gone, which may be the same */
@@ -201,8 +190,7 @@ static void test_S14_full_and_flushed_on_falling_to_the_low_mark(void **state)
     assert_int_equal(peer_wait_ended(peer, 1, 20), 0);
     peer_report(peer, &report);
     assert_int_equal(report.received, marks.sent_in_full);
-    peer_stop(peer);
-    host_close(&host);
+    host_close(host);
 }
 
 static void count_to_twenty_thousand(struct track *track, enum event event)
@@ -233,19 +221,14 @@ static void check_order(struct track *track, enum event event)
 /* BEHAVIOUR S15, X3, E19: one flushed for all of it. */
 static void test_S15_twenty_thousand_lines_in_one_handler(void **state)
 {
-    struct host host;
+    struct host *host = *state;
     struct track track = {.hook = check_order};
 
-    (void) state;
-    host_open(&host, NULL);
-    struct peer *peer = peer_start("echo", NULL);
-    track_connect(&track, track_session(&host, NULL), peer_port(peer));
-    host_run(&host);
+    track_run(host, &track, NULL, "echo");
     assert_int_equal(track.count[EVENT_INPUT], 20000);
     assert_int_equal(track.count[EVENT_FLUSHED], 1);
     assert_int_equal(track.reason, TCPM_REASON_SHUTDOWN);
-    peer_stop(peer);
-    host_close(&host);
+    host_close(host);
 }
 
 static void say_then_shut_output(struct track *track, enum event event)
@@ -262,20 +245,17 @@ static void say_then_shut_output(struct track *track, enum event event)
 /* Before success: what was queued and then FIN are sent after success. A plain one may follow. */
 static void test_shutdown_of_the_output_before_success(void **state)
 {
-    struct host host;
+    struct host *host = *state;
     struct track track = {.hook = say_then_shut_output};
     struct peer_report report;
 
-    (void) state;
-    host_open(&host, NULL);
-    struct peer *peer = peer_start("recv all; send \"1\\n2\\n3\\n4\\n\"; recv all", NULL);
-    track_connect(&track, track_session(&host, NULL), peer_port(peer));
-    host_run(&host);
+    struct peer *peer = host_peer(host, "recv all; send \"1\\n2\\n3\\n4\\n\"; recv all", NULL);
+    track_connect(&track, track_session(host, NULL), peer_port(peer));
+    host_run(host);
     assert_log(&track, "initialize success input(1) input(2) input(3) disconnected(shutdown)");
     peer_report(peer, &report);
     assert_int_equal(report.received, 19);
-    peer_stop(peer);
-    host_close(&host);
+    host_close(host);
 }
 
 static void greet_back(struct track *track, enum event event)
@@ -291,18 +271,15 @@ static void greet_back(struct track *track, enum event event)
 /* Success and the greeting are one event of the kernel's; what success sent was sent before. */
 static void test_what_success_sent_is_flushed_before_the_greeting(void **state)
 {
-    struct host host;
+    struct host *host = *state;
     struct track track = {.hook = greet_back};
 
-    (void) state;
-    host_open(&host, NULL);
-    struct peer *peer = peer_start("send \"welcome\\n\"; mark greeted; recv all", NULL);
-    track_connect(&track, track_session(&host, NULL), peer_port(peer));
+    struct peer *peer = host_peer(host, "send \"welcome\\n\"; mark greeted; recv all", NULL);
+    track_connect(&track, track_session(host, NULL), peer_port(peer));
     assert_int_equal(peer_wait_mark(peer, "greeted", 1, 20), 0);
-    host_run(&host);
+    host_run(host);
     assert_log(&track, "initialize success input(welcome) disconnected(shutdown)");
-    peer_stop(peer);
-    host_close(&host);
+    host_close(host);
 }
 
 static void reply_to_eof(struct track *track, enum event event)
@@ -316,21 +293,18 @@ static void reply_to_eof(struct track *track, enum event event)
 /* BEHAVIOUR S13: a reply sent in input arrives though the FIN came in the same read. */
 static void test_S13_a_reply_to_a_peer_that_has_half_closed(void **state)
 {
-    struct host host;
+    struct host *host = *state;
     struct track track = {.hook = reply_to_eof};
     struct peer_connection seen;
 
-    (void) state;
-    host_open(&host, NULL);
-    struct peer *peer = peer_start("more \"request\\n\"; shutwr; recv all; close", NULL);
-    track_connect(&track, track_session(&host, NULL), peer_port(peer));
-    host_run(&host);
+    struct peer *peer = host_peer(host, "more \"request\\n\"; shutwr; recv all; close", NULL);
+    track_connect(&track, track_session(host, NULL), peer_port(peer));
+    host_run(host);
     assert_log(&track, "initialize success input(request) error(read,EOF) disconnected(eof)");
     assert_int_equal(peer_wait_ended(peer, 1, 20), 0);
     assert_int_equal(peer_connection(peer, 0, &seen), 0);
     assert_memory_equal(seen.content, "the reply\r\n", 11);
-    peer_stop(peer);
-    host_close(&host);
+    host_close(host);
 }
 
 static void send_much_after_eof(struct track *track, enum event event)
@@ -355,22 +329,19 @@ static void send_much_after_eof(struct track *track, enum event event)
    seen between that and empty, so flushed comes once. */
 static void test_eof_waits_for_the_queue(void **state)
 {
-    struct host host;
+    struct host *host = *state;
     struct track track = {.hook = send_much_after_eof};
     struct peer_report report;
 
-    (void) state;
-    host_open(&host, NULL);
-    struct peer *peer = peer_start("send \"x\"; shutwr; sleep 30; count", NULL);
-    track_connect(&track, stream_session(&host, (struct tcpm_session_options){.low_mark = 1}),
+    struct peer *peer = host_peer(host, "send \"x\"; shutwr; sleep 30; count", NULL);
+    track_connect(&track, stream_session(host, (struct tcpm_session_options){.low_mark = 1}),
                   peer_port(peer));
-    host_run(&host);
+    host_run(host);
     assert_log(&track, "initialize success input(x) error(read,EOF) disconnected(eof)");
     assert_int_equal(peer_wait_ended(peer, 1, 20), 0);
     peer_report(peer, &report);
     assert_int_equal(report.received, 9000000);
-    peer_stop(peer);
-    host_close(&host);
+    host_close(host);
 }
 
 static bool is_shutting(void *argument)
@@ -385,44 +356,41 @@ static bool is_shutting(void *argument)
 /* A write error while the EOF waits takes its place. */
 static void test_a_write_error_takes_the_place_of_the_eof(void **state)
 {
-    struct host host;
+    struct host *host = *state;
     struct track track = {.hook = NULL};
     char *large = calloc(1, 9000000);
 
-    (void) state;
     assert_non_null(large);
-    host_open(&host, NULL);
-    struct peer *peer = peer_start("send \"x\"; shutwr; wait go; rst", NULL);
-    track_connect(&track, stream_session(&host, (struct tcpm_session_options){.size = 0}),
+    struct peer *peer = host_peer(host, "send \"x\"; shutwr; wait go; rst", NULL);
+    track_connect(&track, stream_session(host, (struct tcpm_session_options){.size = 0}),
                   peer_port(peer));
     assert_int_equal(tcpm_send(track.session, track.id, large, 9000000), 1);
     free(large);
-    host_run_until(&host, is_shutting, &track);
+    host_run_until(host, is_shutting, &track);
     for (int turn = 0; turn < 3; turn++)
-        uv_run(&host.loop, UV_RUN_NOWAIT);
+        uv_run(&host->loop, UV_RUN_NOWAIT);
     assert_log(&track, "initialize success input(x)"); /* the EOF is not reported yet */
     assert_true(is_shutting(&track));
     peer_go(peer, "go");
-    host_run(&host);
+    host_run(host);
     assert_int_equal(track.count[EVENT_ERROR], 1);
     if (track.code != -ECONNRESET && track.code != -EPIPE)
         fail_msg("%s", track.log);
     assert_int_equal(track.reason, TCPM_REASON_ERROR);
-    peer_stop(peer);
-    host_close(&host);
+    host_close(host);
 }
 
 static const struct CMUnitTest tests[] = {
-    cmocka_unit_test(test_S4_sends_before_success_come_first_and_in_order),
-    cmocka_unit_test(test_what_was_queued_for_a_failure_is_counted),
-    cmocka_unit_test(test_many_records_are_all_or_none),
-    cmocka_unit_test(test_S14_full_and_flushed_on_falling_to_the_low_mark),
-    cmocka_unit_test(test_S15_twenty_thousand_lines_in_one_handler),
-    cmocka_unit_test(test_shutdown_of_the_output_before_success),
-    cmocka_unit_test(test_what_success_sent_is_flushed_before_the_greeting),
-    cmocka_unit_test(test_S13_a_reply_to_a_peer_that_has_half_closed),
-    cmocka_unit_test(test_eof_waits_for_the_queue),
-    cmocka_unit_test(test_a_write_error_takes_the_place_of_the_eof),
+    HOST_TEST(test_S4_sends_before_success_come_first_and_in_order),
+    HOST_TEST(test_what_was_queued_for_a_failure_is_counted),
+    HOST_TEST(test_many_records_are_all_or_none),
+    HOST_TEST(test_S14_full_and_flushed_on_falling_to_the_low_mark),
+    HOST_TEST(test_S15_twenty_thousand_lines_in_one_handler),
+    HOST_TEST(test_shutdown_of_the_output_before_success),
+    HOST_TEST(test_what_success_sent_is_flushed_before_the_greeting),
+    HOST_TEST(test_S13_a_reply_to_a_peer_that_has_half_closed),
+    HOST_TEST(test_eof_waits_for_the_queue),
+    HOST_TEST(test_a_write_error_takes_the_place_of_the_eof),
 };
 
 RUN_TESTS(tests)

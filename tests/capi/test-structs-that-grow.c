@@ -19,6 +19,10 @@ union grown {
     struct tcpm_stats stats;
     struct tcpm_info info;
     struct tcpm_endpoints endpoints;
+    struct tcpm_names_options names;
+    struct tcpm_names_stats names_stats;
+    struct tcpm_times times;
+    struct tcpm_tried tried;
     char bytes[1024];
 };
 
@@ -67,6 +71,11 @@ static int try_connect(struct place *place, union grown *grown)
     if (result == 0)
         assert_int_equal(tcpm_shutdown(place->session, id), 0);
     return result;
+}
+
+static int try_names(struct place *place, union grown *grown)
+{
+    return tcpm_names_set(place->host->engine, &grown->names);
 }
 
 static int try_line(struct place *place, union grown *grown)
@@ -166,6 +175,11 @@ static void test_structs_that_are_read(void **state)
          {.connect = {.address = "127.0.0.1", .port = 1}},
          sizeof(struct tcpm_connect_options),
          offsetof(struct tcpm_connect_options, bind_address)},
+        {"names options",
+         try_names,
+         {.names = {.timeout_ms = 1000}},
+         sizeof(struct tcpm_names_options),
+         sizeof(size_t)},
         {"line options",
          try_line,
          {.line = {.size = 0}},
@@ -180,18 +194,16 @@ static void test_structs_that_are_read(void **state)
          try_kind,
          {.kind = {.name = "nothing", .get_one = get_nothing, .put = put_nothing}},
          sizeof(struct tcpm_filter_kind),
-         sizeof(struct tcpm_filter_kind)},
+         offsetof(struct tcpm_filter_kind, finish)},
     };
-    struct host host;
+    struct host *host = *state;
     struct tcpm_events events = {.size = sizeof events};
     struct tcpm_session_options silent = {.events = &events};
 
-    (void) state;
-    host_open(&host, NULL);
-    struct place place = {&host, track_session(&host, &silent)};
+    struct place place = {host, track_session(host, &silent)};
     for (size_t i = 0; i < COUNT(rows); i++)
         check_row(&place, &rows[i]);
-    host_close(&host);
+    host_close(host);
 }
 
 /* A struct that is filled: as far as the caller's reaches, and not a byte more. */
@@ -234,32 +246,47 @@ static int fill_stats(struct place *place, struct tcpm_id id, union grown *grown
     return tcpm_stats_get(place->session, &grown->stats);
 }
 
+static int fill_times(struct place *place, struct tcpm_id id, union grown *grown)
+{
+    return tcpm_times_get(place->session, id, &grown->times);
+}
+
+static int fill_names_stats(struct place *place, struct tcpm_id id, union grown *grown)
+{
+    (void) id;
+    return tcpm_names_stats_get(place->host->engine, &grown->names_stats);
+}
+
 static void test_structs_that_are_filled(void **state)
 {
-    struct host host;
+    struct host *host = *state;
     struct track track = {.hook = NULL};
 
-    (void) state;
-    host_open(&host, NULL);
-    struct peer *peer = peer_start("recv all", NULL);
-    struct place place = {&host, track_session(&host, NULL)};
+    struct peer *peer = host_peer(host, "recv all", NULL);
+    const struct tcpm_session_options timed = {.times = 1};
+    struct place place = {host, track_session(host, &timed)};
     track_connect(&track, place.session, peer_port(peer));
-    host_run_until(&host, track_open, &track);
+    host_run_until(host, track_open, &track);
     check_filled(&place, track.id, sizeof(struct tcpm_info), fill_info);
     check_filled(&place, track.id, sizeof(struct tcpm_endpoints), fill_endpoints);
     check_filled(&place, track.id, sizeof(struct tcpm_stats), fill_stats);
+    check_filled(&place, track.id, sizeof(struct tcpm_times), fill_times);
+    check_filled(&place, track.id, sizeof(struct tcpm_names_stats), fill_names_stats);
     assert_int_equal(tcpm_info_get(place.session, track.id, NULL), -EINVAL);
     assert_int_equal(tcpm_endpoints_get(place.session, track.id, NULL), -EINVAL);
     assert_int_equal(tcpm_stats_get(place.session, NULL), -EINVAL);
+    assert_int_equal(tcpm_times_get(place.session, track.id, NULL), -EINVAL);
+    assert_int_equal(tcpm_tried_get(place.session, track.id, 0, NULL), -EINVAL);
+    assert_int_equal(tcpm_names_stats_get(host->engine, NULL), -EINVAL);
+    assert_int_equal(tcpm_names_stats_get(NULL, &(struct tcpm_names_stats){.size = 64}), -EINVAL);
     assert_int_equal(tcpm_shutdown(place.session, track.id), 0);
-    host_run(&host);
-    peer_stop(peer);
-    host_close(&host);
+    host_run(host);
+    host_close(host);
 }
 
 static const struct CMUnitTest tests[] = {
-    cmocka_unit_test(test_structs_that_are_read),
-    cmocka_unit_test(test_structs_that_are_filled),
+    HOST_TEST(test_structs_that_are_read),
+    HOST_TEST(test_structs_that_are_filled),
 };
 
 RUN_TESTS(tests)

@@ -4,8 +4,19 @@
  */
 #include "refilter.h"
 
+static void assert_record_of(const struct track *track, const char *expected)
+{
+    const char *record = NULL, *output = NULL;
+
+    assert_int_equal(tcpm_filter_names(track->session, track->id, &record, &output), 0);
+    assert_string_equal(record, expected);
+    assert_string_equal(output, "line");
+}
+
 static void take_seven(struct track *track, enum event event)
 {
+    if (event == EVENT_INPUT)
+        assert_record_of(track, track->length == 7 ? "" : "line");
     if (event == EVENT_INPUT && track->length == 5) {
         take(track, 7);
         assert_int_equal(track->count[EVENT_INPUT] % 2, 1); /* not inside the call */

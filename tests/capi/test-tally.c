@@ -44,43 +44,37 @@ static void test_ends_of_a_kind_are_one_entry_whatever_their_texts(void **state)
         {TCPM_REASON_SHUTDOWN, 0, 0, 0, 1, ""},
     };
     static char *const texts[] = {"first", "second", "third", NULL};
-    struct host host;
+    struct host *host = *state;
     struct track tracks[6] = {{.hook = NULL}};
 
-    (void) state;
-    host_open(&host, NULL);
-    struct peer *peer = peer_start("recv all", NULL);
-    struct peer *none = peer_start("", &(struct peer_options){.refuse = 1});
-    struct tcpm_session *session = track_session(&host, NULL);
+    struct peer *peer = host_peer(host, "recv all", NULL);
+    struct peer *none = host_peer(host, "", &(struct peer_options){.refuse = 1});
+    struct tcpm_session *session = track_session(host, NULL);
     assert_tally(session, NULL, 0);
     for (size_t i = 0; i < COUNT(tracks); i++) {
         tracks[i] = (struct track){.hook = end_it, .user = i < 4 ? texts[i] : NULL};
         track_connect(&tracks[i], session, peer_port(i < 4 ? peer : none));
-        host_run(&host);
+        host_run(host);
     }
     assert_tally(session, rows, COUNT(rows));
-    peer_stop(peer);
-    peer_stop(none);
-    host_close(&host);
+    host_close(host);
 }
 
 static void test_calls_that_cannot_be(void **state)
 {
-    struct host host;
+    struct host *host = *state;
     struct tcpm_tally_entry entry = {.size = sizeof entry};
 
-    (void) state;
-    host_open(&host, NULL);
-    struct tcpm_session *session = track_session(&host, NULL);
+    struct tcpm_session *session = track_session(host, NULL);
     assert_int_equal(tcpm_tally(NULL, 0, &entry), -EINVAL);
     assert_int_equal(tcpm_tally(session, 0, NULL), -EINVAL);
     assert_int_equal(tcpm_tally(session, SIZE_MAX, &entry), 0);
-    host_close(&host);
+    host_close(host);
 }
 
 static const struct CMUnitTest tests[] = {
-    cmocka_unit_test(test_ends_of_a_kind_are_one_entry_whatever_their_texts),
-    cmocka_unit_test(test_calls_that_cannot_be),
+    HOST_TEST(test_ends_of_a_kind_are_one_entry_whatever_their_texts),
+    HOST_TEST(test_calls_that_cannot_be),
 };
 
 RUN_TESTS(tests)

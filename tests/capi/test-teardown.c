@@ -184,36 +184,33 @@ static bool both_stopped(void *argument)
 /* The graceful way that the header names: die for each session, wait for stopped, close. */
 static void test_a_graceful_end_delivers_what_was_sent(void **state)
 {
-    struct host host;
+    struct host *host = *state;
     struct track tracks[20] = {{.hook = NULL}};
     struct graceful graceful = {0};
     struct tcpm_events events = *track_events();
     struct tcpm_session_options options = {.events = &events, .user = &graceful};
 
-    (void) state;
     events.stopped = on_stopped;
-    host_open(&host, NULL);
-    struct peer *peer = peer_start("recv all", NULL);
-    struct tcpm_session *sessions[2] = {track_session(&host, &options),
-                                        track_session(&host, &options)};
+    struct peer *peer = host_peer(host, "recv all", NULL);
+    struct tcpm_session *sessions[2] = {track_session(host, &options),
+                                        track_session(host, &options)};
     for (size_t i = 0; i < COUNT(tracks); i++) {
         tracks[i].hook = die_in_turn;
         track_connect(&tracks[i], sessions[i % 2], peer_port(peer));
     }
     for (size_t i = 0; i < COUNT(tracks); i++)
-        host_run_until(&host, track_open, &tracks[i]);
+        host_run_until(host, track_open, &tracks[i]);
     assert_int_equal(tcpm_die(sessions[0]), 0);
     assert_int_equal(tcpm_die(sessions[0]), -ESHUTDOWN);
     assert_int_equal(tcpm_die(sessions[1]), 0);
-    host_run_until(&host, both_stopped, &graceful);
+    host_run_until(host, both_stopped, &graceful);
     assert_int_equal(peer_wait_ended(peer, COUNT(tracks), 20), 0);
     struct peer_report report;
     peer_report(peer, &report);
     assert_int_equal(report.received, 15 * COUNT(tracks));
     for (size_t i = 0; i < COUNT(tracks); i++)
         assert_log(&tracks[i], "initialize success disconnected(die)");
-    peer_stop(peer);
-    host_close(&host);
+    host_close(host);
 }
 
 static void test_close_now_delivers_all_last_events_inside_the_call(void **state)
@@ -239,19 +236,14 @@ static void close_now_in_a_handler(struct track *track, enum event event)
 
 static void test_close_now_is_refused_in_a_handler(void **state)
 {
-    struct host host;
+    struct host *host = *state;
     struct track track = {.hook = close_now_in_a_handler};
 
-    (void) state;
-    host_open(&host, NULL);
-    track.user = host.engine;
-    struct peer *peer = peer_start("recv all", NULL);
-    track_connect(&track, track_session(&host, NULL), peer_port(peer));
-    host_run(&host);
+    track.user = host->engine;
+    track_run(host, &track, NULL, "recv all");
     assert_log(&track, "initialize success disconnected(shutdown)");
     assert_int_equal(tcpm_engine_close_now(NULL), -EINVAL);
-    peer_stop(peer);
-    host_close(&host);
+    host_close(host);
 }
 
 static void close_now_in_a_drop(void *argument)
@@ -272,13 +264,11 @@ static void run_not(struct tcpm_session *session, void *user, void *argument)
 /* Tasks are dropped inside of calls, which go on behind that. */
 static void test_close_now_is_refused_while_a_task_is_dropped(void **state)
 {
-    struct host host;
-    struct tcpm_task task = {.run = run_not, .drop = close_now_in_a_drop, .argument = &host};
+    struct host *host = *state;
+    struct tcpm_task task = {.run = run_not, .drop = close_now_in_a_drop, .argument = host};
     struct tcpm_alarm alarm = {0};
 
-    (void) state;
-    host_open(&host, NULL);
-    struct tcpm_session *session = track_session(&host, NULL);
+    struct tcpm_session *session = track_session(host, NULL);
     assert_int_equal(tcpm_delay(session, (struct tcpm_id){0}, 1000, task, &alarm), 0);
     assert_int_equal(tcpm_alarm_remove(session, alarm), 0);
     assert_int_equal(tcpm_sig(session, SIGUSR2, task), 0);
@@ -286,17 +276,17 @@ static void test_close_now_is_refused_while_a_task_is_dropped(void **state)
     assert_int_equal(tcpm_post(session, task), 0);
     assert_int_equal(tcpm_delay(session, (struct tcpm_id){0}, 1000, task, NULL), 0);
     assert_int_equal(tcpm_die(session), 0);
-    host_close(&host);
+    host_close(host);
 }
 
 static const struct CMUnitTest tests[] = {
     cmocka_unit_test(test_teardown_after_any_number_of_turns),
     cmocka_unit_test(test_teardown_after_any_number_of_events),
-    cmocka_unit_test(test_a_graceful_end_delivers_what_was_sent),
+    HOST_TEST(test_a_graceful_end_delivers_what_was_sent),
     cmocka_unit_test(test_close_now_delivers_all_last_events_inside_the_call),
     cmocka_unit_test(test_close_now_after_a_loop_that_was_closed_with_all_its_handles),
-    cmocka_unit_test(test_close_now_is_refused_in_a_handler),
-    cmocka_unit_test(test_close_now_is_refused_while_a_task_is_dropped),
+    HOST_TEST(test_close_now_is_refused_in_a_handler),
+    HOST_TEST(test_close_now_is_refused_while_a_task_is_dropped),
 };
 
 RUN_TESTS(tests)

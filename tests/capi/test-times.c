@@ -125,20 +125,15 @@ static void start_sending(struct track *track, enum event event)
 /* BEHAVIOUR T19: sending is no input. */
 static void test_T19_sending_does_not_restart_it(void **state)
 {
-    struct host host;
+    struct host *host = *state;
     struct watch watch = {0};
     struct track track = {.hook = start_sending, .user = &watch};
     struct tcpm_session_options options = {.input_timeout_ms = 80};
 
-    (void) state;
-    host_open(&host, NULL);
-    struct peer *peer = peer_start("discard", NULL);
-    track_connect(&track, track_session(&host, &options), peer_port(peer));
-    host_run(&host);
+    track_run(host, &track, &options, "discard");
     assert_log(&track, "initialize success timeout(input) disconnected(timeout)");
     assert_true(ms_between(watch.started_ns, watch.ended_ns) < 80 + LATE_MS);
-    peer_stop(peer);
-    host_close(&host);
+    host_close(host);
 }
 
 static void upload_and_send_on(struct track *track, enum event event)
@@ -163,21 +158,18 @@ static void upload_and_send_on(struct track *track, enum event event)
 /* What the kernel takes at once is no part of the upload before it. */
 static void test_T19_sending_does_not_make_an_upload_longer(void **state)
 {
-    struct host host;
+    struct host *host = *state;
     struct watch watch = {0};
     struct track track = {.hook = upload_and_send_on, .user = &watch};
 
-    (void) state;
-    host_open(&host, NULL);
-    struct peer *peer = peer_start("discard", NULL);
+    struct peer *peer = host_peer(host, "discard", NULL);
     track_connect(&track,
-                  stream_session(&host, (struct tcpm_session_options){.input_timeout_ms = 1000}),
+                  stream_session(host, (struct tcpm_session_options){.input_timeout_ms = 1000}),
                   peer_port(peer));
-    host_run(&host);
+    host_run(host);
     assert_log(&track, "initialize success timeout(input) disconnected(timeout)");
     assert_in_range(ms_between(watch.started_ns, watch.ended_ns), 900, 1700);
-    peer_stop(peer);
-    host_close(&host);
+    host_close(host);
 }
 
 static void upload_in_a_pause(struct track *track, enum event event)
@@ -204,21 +196,18 @@ static void upload_in_a_pause(struct track *track, enum event event)
 
 static void test_T19_an_upload_in_a_pause_takes_nothing_of_the_time(void **state)
 {
-    struct host host;
+    struct host *host = *state;
     struct watch watch = {0};
     struct track track = {.hook = upload_in_a_pause, .user = &watch};
 
-    (void) state;
-    host_open(&host, NULL);
-    struct peer *peer = peer_start("discard", NULL);
+    struct peer *peer = host_peer(host, "discard", NULL);
     track_connect(&track,
-                  stream_session(&host, (struct tcpm_session_options){.input_timeout_ms = 200}),
+                  stream_session(host, (struct tcpm_session_options){.input_timeout_ms = 200}),
                   peer_port(peer));
-    host_run(&host);
+    host_run(host);
     assert_log(&track, "initialize success timeout(input) disconnected(timeout)");
     assert_true(ms_between(watch.started_ns, watch.ended_ns) >= 150);
-    peer_stop(peer);
-    host_close(&host);
+    host_close(host);
 }
 
 static void switch_off(struct track *track, enum event event)
@@ -233,21 +222,16 @@ static void switch_off(struct track *track, enum event event)
 /* BEHAVIOUR T11: none for the connect, the session's for the input, and what a handler sets. */
 static void test_T11_each_phase_has_its_own(void **state)
 {
-    struct host host;
+    struct host *host = *state;
     struct watch watch = {0};
     struct track track = {.hook = switch_off, .user = &watch};
     struct tcpm_session_options options = {.input_timeout_ms = 5000};
 
-    (void) state;
-    host_open(&host, NULL);
-    struct peer *peer = peer_start("send \"x\\n\"; freeze", NULL);
-    track_connect(&track, track_session(&host, &options), peer_port(peer));
-    host_run(&host);
+    track_run(host, &track, &options, "send \"x\\n\"; freeze");
     assert_log(&track, "initialize success input(x) timeout(input) disconnected(timeout)");
     assert_true(ms_between(watch.last_input_ns, watch.ended_ns) >= 29);
     assert_true(ms_between(watch.last_input_ns, watch.ended_ns) < 30 + LATE_MS);
-    peer_stop(peer);
-    host_close(&host);
+    host_close(host);
 }
 
 static void send_and_shut(struct track *track, enum event event)
@@ -266,24 +250,21 @@ static void send_and_shut(struct track *track, enum event event)
 /* Rule 4: the timeout of a shutdown is the time without progress, not the whole of it. */
 static void test_a_flush_that_makes_progress_goes_on(void **state)
 {
-    struct host host;
+    struct host *host = *state;
     struct track track = {.hook = send_and_shut};
     struct tcpm_session_options options = {.shutdown_timeout_ms = 700};
     struct peer_report report;
     int64_t started = tcpm_now_ns();
 
-    (void) state;
-    host_open(&host, NULL);
-    struct peer *peer = peer_start("loop 12; recv 1000000; sleep 100; end; recv all", NULL);
-    track_connect(&track, track_session(&host, &options), peer_port(peer));
-    host_run(&host);
+    struct peer *peer = host_peer(host, "loop 12; recv 1000000; sleep 100; end; recv all", NULL);
+    track_connect(&track, track_session(host, &options), peer_port(peer));
+    host_run(host);
     assert_log(&track, "initialize success disconnected(shutdown)");
     assert_int_equal(peer_wait_ended(peer, 1, 20), 0);
     peer_report(peer, &report);
     assert_int_equal(report.received, 12000002);
     assert_true(ms_between(started, tcpm_now_ns()) > 700);
-    peer_stop(peer);
-    host_close(&host);
+    host_close(host);
 }
 
 /* BEHAVIOUR T21. */
@@ -318,11 +299,11 @@ static const struct CMUnitTest tests[] = {
     cmocka_unit_test(test_T3_each_byte_restarts_it),
     cmocka_unit_test(test_T12_no_input_moves_the_deadline),
     cmocka_unit_test(test_the_deadline_includes_the_connect),
-    cmocka_unit_test(test_T19_sending_does_not_restart_it),
-    cmocka_unit_test(test_T19_sending_does_not_make_an_upload_longer),
-    cmocka_unit_test(test_T19_an_upload_in_a_pause_takes_nothing_of_the_time),
-    cmocka_unit_test(test_T11_each_phase_has_its_own),
-    cmocka_unit_test(test_a_flush_that_makes_progress_goes_on),
+    HOST_TEST(test_T19_sending_does_not_restart_it),
+    HOST_TEST(test_T19_sending_does_not_make_an_upload_longer),
+    HOST_TEST(test_T19_an_upload_in_a_pause_takes_nothing_of_the_time),
+    HOST_TEST(test_T11_each_phase_has_its_own),
+    HOST_TEST(test_a_flush_that_makes_progress_goes_on),
     cmocka_unit_test(test_T21_three_hundred_connects_into_the_dark),
 };
 

@@ -45,25 +45,22 @@ static void count_bytes(struct track *track, enum event event)
 /* FAULTS F01. */
 static void test_F01_one_connection_takes_at_most_256_kib_per_turn(void **state)
 {
-    struct host host;
+    struct host *host = *state;
     struct turns turns = {.most = 0};
     struct track track = {.hook = count_bytes, .user = &turns};
 
-    (void) state;
-    host_open(&host, NULL);
-    struct peer *peer = peer_start("wait go; blast 40m; close", NULL);
-    track_connect(&track, stream_session(&host, (struct tcpm_session_options){0}), peer_port(peer));
-    host_run_until(&host, track_open, &track);
+    struct peer *peer = host_peer(host, "wait go; blast 40m; close", NULL);
+    track_connect(&track, stream_session(host, (struct tcpm_session_options){0}), peer_port(peer));
+    host_run_until(host, track_open, &track);
     peer_go(peer, "go");
     wait_readable(track.fd, 2 * PER_TURN);
-    count_turns(&turns, &host.loop);
-    host_run(&host);
+    count_turns(&turns, &host->loop);
+    host_run(host);
     assert_int_equal(track.received, BLAST);
     assert_true(turns.most <= PER_TURN);
     assert_true(turns.most > PER_TURN / 2); /* and there was more to take */
     uv_close((uv_handle_t *) &turns.prepare, NULL);
-    peer_stop(peer);
-    host_close(&host);
+    host_close(host);
 }
 
 struct firehose {
@@ -240,8 +237,50 @@ static void test_deadlines_are_looked_at_within_a_long_dispatch(void **state)
     free(crowd.tracks);
 }
 
+/* What the busy connection has read makes the other send; its flushed ends the busy one. */
+static void send_by_the_other(struct track *busy, enum event event)
+{
+    struct track *other = busy->user;
+
+    if (event == EVENT_SUCCESS)
+        enlarge_buffer(busy->fd);
+    if (event == EVENT_INPUT && busy->received > PER_TURN / 2)
+        assert_int_equal(tcpm_send(other->session, other->id, "now", 3), 0);
+}
+
+static void reset_the_busy_one(struct track *other, enum event event)
+{
+    const struct track *busy = other->user;
+
+    if (event == EVENT_FLUSHED)
+        assert_int_equal(tcpm_reset(busy->session, busy->id), 0);
+}
+
+/* The engine's check of itself, in builds that have it, looks at the end of this ready pass. */
+static void test_who_waits_for_more_reads_may_be_ended_by_another(void **state)
+{
+    struct host *host = *state;
+    struct track busy = {.hook = send_by_the_other}, other = {.hook = reset_the_busy_one};
+
+    busy.user = &other, other.user = &busy;
+    struct peer *peer = host_peer(host, "wait go; blast 40m; close", NULL);
+    struct tcpm_session *session = stream_session(host, (struct tcpm_session_options){0});
+    track_connect(&busy, session, peer_port(peer));
+    track_connect(&other, session, peer_port(host_peer(host, "recv all", NULL)));
+    host_run_until(host, track_open, &busy);
+    host_run_until(host, track_open, &other);
+    peer_go(peer, "go");
+    wait_readable(busy.fd, 2 * PER_TURN);
+    host_run_until(host, track_ended, &busy);
+    assert_true(busy.received < BLAST && other.count[EVENT_FLUSHED] > 0);
+    assert_int_equal(tcpm_die(session), 0);
+    host_run(host);
+    host_close(host);
+}
+
 static const struct CMUnitTest tests[] = {
-    cmocka_unit_test(test_F01_one_connection_takes_at_most_256_kib_per_turn),
+    HOST_TEST(test_who_waits_for_more_reads_may_be_ended_by_another),
+    HOST_TEST(test_F01_one_connection_takes_at_most_256_kib_per_turn),
     cmocka_unit_test(test_plain_libuv_takes_what_it_can_get),
     cmocka_unit_test(test_deadlines_are_looked_at_within_a_long_dispatch),
 };

@@ -14,24 +14,21 @@
 /* FAULTS I05. */
 static void test_I05_what_it_said_comes_before_the_error(void **state)
 {
-    struct host host;
+    struct host *host = *state;
     struct track track = {.hook = NULL};
 
-    (void) state;
-    host_open(&host, NULL);
-    struct peer *peer = peer_start(BUSY, NULL);
-    track_connect(&track, track_session(&host, NULL), peer_port(peer));
-    host_run_until(&host, track_open, &track);
+    struct peer *peer = host_peer(host, BUSY, NULL);
+    track_connect(&track, track_session(host, NULL), peer_port(peer));
+    host_run_until(host, track_open, &track);
     assert_int_equal(tcpm_send(track.session, track.id, "hello", 5), 0);
     peer_go(peer, "sent");
     assert_int_equal(peer_wait_ended(peer, 1, 20), 0);
     assert_int_equal(tcpm_send(track.session, track.id, "more", 4), 0); /* meets the reset */
     assert_int_equal(tcpm_send(track.session, track.id, "and more", 8), 0);
-    host_run(&host);
+    host_run(host);
     assert_log(&track, "initialize success input(421 busy) error(write,ECONNRESET) "
                        "disconnected(error)");
-    peer_stop(peer);
-    host_close(&host);
+    host_close(host);
 }
 
 static void send_at_input(struct track *track, enum event event)
@@ -43,24 +40,22 @@ static void send_at_input(struct track *track, enum event event)
 /* Several records behind the failed write, one of them held half before it. */
 static void test_every_record_before_the_end_comes(void **state)
 {
-    struct host host;
+    struct host *host = *state;
     struct track track = {.hook = send_at_input};
 
-    (void) state;
-    host_open(&host, NULL);
     struct peer *peer =
         peer_start("wait sent; send \"one\\ntwo\\nthree\\npart\"; close_unread", NULL);
-    track_connect(&track, track_session(&host, NULL), peer_port(peer));
-    host_run_until(&host, track_open, &track);
+    track_connect(&track, track_session(host, NULL), peer_port(peer));
+    host_run_until(host, track_open, &track);
     assert_int_equal(tcpm_send(track.session, track.id, "hello", 5), 0);
     peer_go(peer, "sent");
     assert_int_equal(peer_wait_ended(peer, 1, 20), 0);
     assert_int_equal(tcpm_send(track.session, track.id, "more", 4), 0);
-    host_run(&host);
+    host_run(host);
     assert_log(&track, "initialize success input(one) input(two) input(three) "
                        "error(write,ECONNRESET) disconnected(error)");
     peer_stop(peer);
-    host_close(&host);
+    host_close(host);
 }
 
 static void take_much(struct track *track, enum event event)
@@ -74,28 +69,25 @@ static void take_much(struct track *track, enum event event)
 /* More than one turn may take: it is all read, over several turns, before the error is told. */
 static void test_a_long_farewell_is_read_to_its_end(void **state)
 {
-    struct host host;
+    struct host *host = *state;
     struct track track = {.hook = take_much};
     struct tcpm_session_options options = {.input_filter = stream_filter()};
     int farewell = 0;
 
-    (void) state;
-    host_open(&host, NULL);
-    struct peer *peer = peer_start("wait sent; sendn 1500000 \"y\"; close_unread", NULL);
-    track_connect(&track, track_session(&host, &options), peer_port(peer));
+    struct peer *peer = host_peer(host, "wait sent; sendn 1500000 \"y\"; close_unread", NULL);
+    track_connect(&track, track_session(host, &options), peer_port(peer));
     tcpm_filter_free(options.input_filter);
-    host_run_until(&host, track_open, &track);
+    host_run_until(host, track_open, &track);
     assert_int_equal(tcpm_send(track.session, track.id, "hello", 5), 0);
     peer_go(peer, "sent");
     assert_int_equal(peer_wait_ended(peer, 1, 20), 0);
     assert_int_equal(ioctl(track.fd, FIONREAD, &farewell), 0);
     assert_true(farewell > 300000);
     assert_int_equal(tcpm_send(track.session, track.id, "more", 4), 0);
-    host_run(&host);
+    host_run(host);
     assert_int_equal(track.received, farewell);
     assert_non_null(strstr(track.log, " error(write,ECONNRESET) disconnected(error)"));
-    peer_stop(peer);
-    host_close(&host);
+    host_close(host);
 }
 
 static void test_plain_libuv_forgets_the_reason(void **state)
@@ -123,9 +115,9 @@ static void test_plain_libuv_forgets_the_reason(void **state)
 }
 
 static const struct CMUnitTest tests[] = {
-    cmocka_unit_test(test_I05_what_it_said_comes_before_the_error),
-    cmocka_unit_test(test_every_record_before_the_end_comes),
-    cmocka_unit_test(test_a_long_farewell_is_read_to_its_end),
+    HOST_TEST(test_I05_what_it_said_comes_before_the_error),
+    HOST_TEST(test_every_record_before_the_end_comes),
+    HOST_TEST(test_a_long_farewell_is_read_to_its_end),
     cmocka_unit_test(test_plain_libuv_forgets_the_reason),
 };
 

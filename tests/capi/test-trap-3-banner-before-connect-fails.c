@@ -44,24 +44,21 @@ static void test_C19_a_reset_without_a_word_is_never_an_end_of_file(void **state
 /* With FIN instead of RST nothing is lost anywhere, and what was queued before is sent first. */
 static void test_a_greeting_and_fin_before_the_loop_looks(void **state)
 {
-    struct host host;
+    struct host *host = *state;
     struct track track = {.hook = NULL};
 
-    (void) state;
-    host_open(&host, NULL);
-    struct peer *peer = peer_start("send \"bye\\n\"; shutwr; recv all; close", NULL);
-    struct tcpm_session *session = track_session(&host, NULL);
+    struct peer *peer = host_peer(host, "send \"bye\\n\"; shutwr; recv all; close", NULL);
+    struct tcpm_session *session = track_session(host, NULL);
     track_connect(&track, session, peer_port(peer));
     assert_int_equal(tcpm_send(session, track.id, "early", 5), 0);
     assert_int_equal(peer_wait_accepted(peer, 1, 20), 0);
-    host_run(&host);
+    host_run(host);
     assert_log(&track, "initialize success input(bye) error(read,EOF) disconnected(eof)");
     assert_int_equal(peer_wait_ended(peer, 1, 20), 0);
     struct peer_report report;
     peer_report(peer, &report);
     assert_int_equal(report.received, 7);
-    peer_stop(peer);
-    host_close(&host);
+    host_close(host);
 }
 
 static void test_plain_libuv_fails_with_the_greeting_unread(void **state)
@@ -94,7 +91,7 @@ static void test_plain_libuv_fails_with_the_greeting_unread(void **state)
 static const struct CMUnitTest tests[] = {
     cmocka_unit_test(test_C18_the_greeting_is_heard),
     cmocka_unit_test(test_C19_a_reset_without_a_word_is_never_an_end_of_file),
-    cmocka_unit_test(test_a_greeting_and_fin_before_the_loop_looks),
+    HOST_TEST(test_a_greeting_and_fin_before_the_loop_looks),
     cmocka_unit_test(test_plain_libuv_fails_with_the_greeting_unread),
 };
 

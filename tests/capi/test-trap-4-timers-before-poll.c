@@ -50,39 +50,33 @@ static void shut_at_success(struct track *track, enum event event)
 /* The same for a connect: it stands in the kernel when its time is over. */
 static void test_a_connection_that_stands_wins(void **state)
 {
-    struct host host;
+    struct host *host = *state;
     struct track track = {.hook = shut_at_success};
     struct tcpm_session_options options = {.connect_timeout_ms = TIMEOUT_MS};
 
-    (void) state;
-    host_open(&host, NULL);
-    struct peer *peer = peer_start("recv all", NULL);
-    track_connect(&track, track_session(&host, &options), peer_port(peer));
+    struct peer *peer = host_peer(host, "recv all", NULL);
+    track_connect(&track, track_session(host, &options), peer_port(peer));
     assert_int_equal(peer_wait_accepted(peer, 1, 20), 0);
     stall_ms(STALL_MS);
-    host_run(&host);
+    host_run(host);
     assert_log(&track, "initialize success disconnected(shutdown)");
-    peer_stop(peer);
-    host_close(&host);
+    host_close(host);
 }
 
 /* Without anything in the kernel the timeout comes, once, and not for want of patience. */
 static void test_nothing_has_come_is_a_timeout(void **state)
 {
-    struct host host;
+    struct host *host = *state;
     struct track track = {.hook = NULL};
     struct tcpm_session_options options = {.input_timeout_ms = TIMEOUT_MS};
 
-    (void) state;
-    host_open(&host, NULL);
-    struct peer *peer = peer_start("freeze", NULL);
-    track_connect(&track, track_session(&host, &options), peer_port(peer));
-    host_run_until(&host, track_open, &track);
+    struct peer *peer = host_peer(host, "freeze", NULL);
+    track_connect(&track, track_session(host, &options), peer_port(peer));
+    host_run_until(host, track_open, &track);
     stall_ms(STALL_MS);
-    host_run(&host);
+    host_run(host);
     assert_log(&track, "initialize success timeout(input) disconnected(timeout)");
-    peer_stop(peer);
-    host_close(&host);
+    host_close(host);
 }
 
 struct slow {
@@ -118,20 +112,15 @@ static void stall_then_set(struct track *track, enum event event)
 /* BEHAVIOUR T17; FAULTS T08: at least as long as it was set for, from when it was set. */
 static void test_T17_a_time_set_in_a_slow_handler_is_not_shorter(void **state)
 {
-    struct host host;
+    struct host *host = *state;
     struct slow slow = {0};
     struct track track = {.hook = stall_then_set, .user = &slow};
 
-    (void) state;
-    host_open(&host, NULL);
-    struct peer *peer = peer_start("freeze", NULL);
-    track_connect(&track, track_session(&host, NULL), peer_port(peer));
-    host_run(&host);
+    track_run(host, &track, NULL, "freeze");
     assert_log(&track, "initialize success timeout(input) disconnected(timeout)");
     assert_int_equal(slow.alarms, 1);
     assert_true(slow.fired_ns - slow.set_ns >= INT64_C(100) * 1000000);
-    peer_stop(peer);
-    host_close(&host);
+    host_close(host);
 }
 
 struct race {
@@ -182,9 +171,9 @@ static void test_plain_libuv_times_out_before_it_looks(void **state)
 
 static const struct CMUnitTest tests[] = {
     cmocka_unit_test(test_T16_data_that_has_come_wins),
-    cmocka_unit_test(test_a_connection_that_stands_wins),
-    cmocka_unit_test(test_nothing_has_come_is_a_timeout),
-    cmocka_unit_test(test_T17_a_time_set_in_a_slow_handler_is_not_shorter),
+    HOST_TEST(test_a_connection_that_stands_wins),
+    HOST_TEST(test_nothing_has_come_is_a_timeout),
+    HOST_TEST(test_T17_a_time_set_in_a_slow_handler_is_not_shorter),
     cmocka_unit_test(test_plain_libuv_times_out_before_it_looks),
 };
 

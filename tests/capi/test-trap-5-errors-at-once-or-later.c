@@ -4,10 +4,8 @@
  * expect both. Here: each is a failure event, later, after initialize. Where it may, the program
  * moves into a network namespace of its own, with routes that the kernel refuses at once.
  */
-#include "plain.h"
+#include "namespace.h"
 
-#include <fcntl.h>
-#include <sched.h>
 #include <sys/socket.h>
 
 struct refusal {
@@ -58,12 +56,10 @@ static void test_E2_each_becomes_a_failure_later(void **state)
 /* BEHAVIOUR R14, FAULTS C09: the kernel connects it to itself, and nobody else is there. */
 static void test_R14_a_connection_to_itself_is_refused(void **state)
 {
-    struct host host;
+    struct host *host = *state;
     struct track track = {.hook = NULL};
 
-    (void) state;
-    host_open(&host, NULL);
-    struct tcpm_session *session = track_session(&host, NULL);
+    struct tcpm_session *session = track_session(host, NULL);
     int attempts = 0;
     do { /* somebody else may take the port before we do */
         struct peer *holder = peer_start("", &(struct peer_options){.refuse = 1});
@@ -73,11 +69,11 @@ static void test_R14_a_connection_to_itself_is_refused(void **state)
         track_connect_with(&track, session,
                            (struct tcpm_connect_options){
                                .port = port, .bind_address = "127.0.0.1", .bind_port = port});
-        host_run(&host);
+        host_run(host);
     } while (track.code == -EADDRINUSE && ++attempts < 50);
     assert_log(&track, refused_log);
     assert_non_null(strstr(track.message, "itself"));
-    host_close(&host);
+    host_close(host);
 }
 
 struct many {
@@ -104,59 +100,21 @@ static void try_again(struct track *track, enum event event)
 
 static void test_C22_failing_again_and_again_does_not_nest(void **state)
 {
-    struct host host;
+    struct host *host = *state;
     struct many many = {.initialized = 0};
 
-    (void) state;
-    host_open(&host, NULL);
     many.tracks[0].hook = try_again;
     many.tracks[0].user = &many;
-    track_connect_with(&many.tracks[0], track_session(&host, NULL),
+    track_connect_with(&many.tracks[0], track_session(host, NULL),
                        (struct tcpm_connect_options){.port = 1, .bind_address = "203.0.113.9"});
-    host_run(&host);
+    host_run(host);
     for (size_t i = 0; i < COUNT(many.tracks); i++)
         assert_log(&many.tracks[i], "initialize failure(bind,EADDRNOTAVAIL) disconnected(failure)");
-    host_close(&host);
+    host_close(host);
 }
 
 /* ---- in a namespace of its own ---- */
 
-static bool write_file(const char *path, const char *text)
-{
-    int file = open(path, O_WRONLY | O_CLOEXEC);
-    bool written = file >= 0 && write(file, text, strlen(text)) == (ssize_t) strlen(text);
-
-    if (file >= 0)
-        close(file);
-    return written;
-}
-
-/* Who is not root is so in a user namespace. */
-static bool unshare_network(void)
-{
-    char map[32];
-
-    if (unshare(CLONE_NEWNET) == 0)
-        return true;
-    snprintf(map, sizeof map, "0 %u 1", geteuid());
-    return unshare(CLONE_NEWUSER | CLONE_NEWNET) == 0 && write_file("/proc/self/uid_map", map);
-}
-
-static bool enter_namespace(void)
-{
-    static const char *const commands[] = {
-        "ip link set lo up", "ip route add unreachable 198.51.100.1",
-        "ip route add prohibit 198.51.100.2", "ip route add blackhole 198.51.100.3"};
-
-    if (!unshare_network())
-        return false;
-    for (size_t i = 0; i < COUNT(commands); i++)
-        if (system(commands[i]) != 0)
-            return false;
-    return write_file("/proc/sys/net/ipv4/ip_local_port_range", "42000 42003");
-}
-
-/* In the child: 77 is a skip. */
 static void refuse_in_namespace(void *argument)
 {
     static const struct refusal rows[] = {
@@ -168,8 +126,9 @@ static void refuse_in_namespace(void *argument)
     };
 
     (void) argument;
-    if (!enter_namespace())
-        _exit(77);
+    namespace_run("ip route add unreachable 198.51.100.1");
+    namespace_run("ip route add prohibit 198.51.100.2");
+    namespace_run("ip route add blackhole 198.51.100.3");
     for (size_t i = 0; i < COUNT(rows); i++)
         check_refusal(&rows[i], 80);
 }
@@ -177,11 +136,7 @@ static void refuse_in_namespace(void *argument)
 static void test_C05_errors_that_the_kernel_reports_at_once(void **state)
 {
     (void) state;
-    int status = in_child(refuse_in_namespace, NULL);
-    if (status == 77)
-        print_message("# left out: it takes a network namespace, which we may not make\n");
-    else
-        assert_int_equal(status, 0);
+    in_namespace(refuse_in_namespace, NULL);
 }
 
 struct ports {
@@ -208,8 +163,7 @@ static void use_up_ports(void *argument)
     struct ports ports = {.open = 0};
 
     (void) argument;
-    if (!enter_namespace())
-        _exit(77);
+    namespace_set("/proc/sys/net/ipv4/ip_local_port_range", "42000 42003");
     host_open(&host, NULL);
     struct peer *peer = peer_start("recv all", &(struct peer_options){.port = 9000});
     struct tcpm_session *session = track_session(&host, NULL);
@@ -231,11 +185,7 @@ static void use_up_ports(void *argument)
 static void test_C08_no_port_left(void **state)
 {
     (void) state;
-    int status = in_child(use_up_ports, NULL);
-    if (status == 77)
-        print_message("# left out: it takes a network namespace, which we may not make\n");
-    else
-        assert_int_equal(status, 0);
+    in_namespace(use_up_ports, NULL);
 }
 
 /* ---- plain ---- */
@@ -291,8 +241,8 @@ static void test_plain_libuv_does_it_both_ways(void **state)
 
 static const struct CMUnitTest tests[] = {
     cmocka_unit_test(test_E2_each_becomes_a_failure_later),
-    cmocka_unit_test(test_R14_a_connection_to_itself_is_refused),
-    cmocka_unit_test(test_C22_failing_again_and_again_does_not_nest),
+    HOST_TEST(test_R14_a_connection_to_itself_is_refused),
+    HOST_TEST(test_C22_failing_again_and_again_does_not_nest),
     cmocka_unit_test(test_C05_errors_that_the_kernel_reports_at_once),
     cmocka_unit_test(test_C08_no_port_left),
     cmocka_unit_test(test_plain_libuv_does_it_both_ways),

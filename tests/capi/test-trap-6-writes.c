@@ -107,34 +107,31 @@ static bool has_flushed(void *argument)
 /* FAULTS I15: queued before success, sent in a few turns. */
 static void test_I15_thousands_of_small_records_take_a_few_turns(void **state)
 {
-    struct host host;
+    struct host *host = *state;
     struct track track = {.hook = NULL};
     uv_prepare_t prepare;
     int turns = 0;
 
-    (void) state;
-    host_open(&host, NULL);
-    struct peer *peer = peer_start("recv all; close", NULL);
-    track_connect(&track, track_session(&host, NULL), peer_port(peer));
+    struct peer *peer = host_peer(host, "recv all; close", NULL);
+    track_connect(&track, track_session(host, NULL), peer_port(peer));
     for (int i = 0; i < RECORDS; i++)
         assert_int_equal(tcpm_send(track.session, track.id, "a small record", 14), 0);
-    host_run_until(&host, track_open, &track);
-    uv_prepare_init(&host.loop, &prepare);
+    host_run_until(host, track_open, &track);
+    uv_prepare_init(&host->loop, &prepare);
     prepare.data = &turns;
     uv_prepare_start(&prepare, count_turn);
-    host_run_until(&host, has_flushed, &track);
+    host_run_until(host, has_flushed, &track);
     print_message("# flushed after %d more turns\n", turns);
     assert_true(turns <= 5);
     assert_int_equal(track.count[EVENT_FLUSHED], 1);
     uv_close((uv_handle_t *) &prepare, NULL);
     assert_int_equal(tcpm_shutdown(track.session, track.id), 0);
-    host_run(&host);
+    host_run(host);
     assert_int_equal(peer_wait_ended(peer, 1, 20), 0);
     struct peer_report report;
     peer_report(peer, &report);
     assert_int_equal(report.received, RECORDS * 16);
-    peer_stop(peer);
-    host_close(&host);
+    host_close(host);
 }
 
 static void count_write(uv_write_t *request, int status)
@@ -258,7 +255,7 @@ static void test_plain_libuv_waits_for_ever_for_a_write_it_refused(void **state)
 static const struct CMUnitTest tests[] = {
     cmocka_unit_test(test_a_send_to_a_reset_peer_raises_no_signal),
     cmocka_unit_test(test_plain_libuv_raises_sigpipe),
-    cmocka_unit_test(test_I15_thousands_of_small_records_take_a_few_turns),
+    HOST_TEST(test_I15_thousands_of_small_records_take_a_few_turns),
     cmocka_unit_test(test_plain_libuv_takes_a_turn_for_ten),
     cmocka_unit_test(test_many_records_without_memory_are_refused_as_one),
     cmocka_unit_test(test_plain_libuv_waits_for_ever_for_a_write_it_refused),
@@ -268,6 +265,5 @@ int main(void)
 {
     if (uv_replace_allocator(uv_malloc, uv_realloc, uv_calloc, free) < 0)
         return 1;
-    cmocka_set_message_output(CM_OUTPUT_TAP);
-    return cmocka_run_group_tests(tests, NULL, NULL);
+    return host_run_tests(tests, COUNT(tests), LEFT_OUT);
 }

@@ -83,28 +83,25 @@ static void shut_amid_a_flood(struct track *track, enum event event)
 /* With more unread in the kernel than one turn may take: all of it is thrown away first. */
 static void test_a_peer_that_floods_gets_every_byte(void **state)
 {
-    struct host host;
+    struct host *host = *state;
     struct track track = {.hook = shut_amid_a_flood};
     struct peer_connection seen;
 
-    (void) state;
-    host_open(&host, NULL);
-    struct peer *peer = peer_start("wait go; sendn 1500000 \"f\"; mark flood; count", NULL);
-    struct tcpm_session *session = stream_session(&host, (struct tcpm_session_options){0});
+    struct peer *peer = host_peer(host, "wait go; sendn 1500000 \"f\"; mark flood; count", NULL);
+    struct tcpm_session *session = stream_session(host, (struct tcpm_session_options){0});
     track_connect(&track, session, peer_port(peer));
-    host_run_until(&host, track_open, &track);
+    host_run_until(host, track_open, &track);
     peer_go(peer, "go");
     assert_int_equal(peer_wait_mark(peer, "flood", 1, 20), 0);
     assert_int_equal(tcpm_send(session, track.id, "the last word", 13), 0);
     assert_int_equal(tcpm_shutdown(session, track.id), 0);
-    host_run(&host);
+    host_run(host);
     assert_log(&track, "initialize success disconnected(shutdown)");
     assert_int_equal(peer_wait_ended(peer, 1, 20), 0);
     assert_int_equal(peer_connection(peer, 0, &seen), 0);
     assert_int_equal(seen.received, 13);
     assert_int_equal(seen.end, PEER_EOF);
-    peer_stop(peer);
-    host_close(&host);
+    host_close(host);
 }
 
 static void test_a_peer_that_half_closes_gets_every_byte(void **state)
@@ -125,26 +122,24 @@ static bool some_turns_have_passed(void *turns)
 static void test_a_fin_and_a_reset_together_end_a_flush(void **state)
 {
     static const char much[20000];
-    struct host host;
+    struct host *host = *state;
     struct track track = {.session = NULL};
     int turns = 0;
 
-    (void) state;
-    host_open(&host, NULL);
     struct peer *peer =
         peer_start("wait over; shutwr; rst", &(struct peer_options){.rcvbuf = 4096});
-    struct tcpm_session *session = stream_session(&host, (struct tcpm_session_options){0});
+    struct tcpm_session *session = stream_session(host, (struct tcpm_session_options){0});
     track_connect(&track, session, peer_port(peer));
-    host_run_until(&host, track_open, &track);
+    host_run_until(host, track_open, &track);
     assert_int_equal(tcpm_send(session, track.id, much, sizeof much), 0);
     assert_int_equal(tcpm_shutdown(session, track.id), 0);
-    host_run_until(&host, some_turns_have_passed, &turns);
+    host_run_until(host, some_turns_have_passed, &turns);
     peer_go(peer, "over");
     assert_int_equal(peer_wait_ended(peer, 1, 20), 0);
-    host_run(&host);
+    host_run(host);
     assert_log(&track, "initialize success error(write,ECONNRESET) disconnected(error)");
     peer_stop(peer);
-    host_close(&host);
+    host_close(host);
 }
 
 static void run_cut(void (*hook)(struct track *track, enum event event), const char *log)
@@ -240,29 +235,26 @@ static void test_T20_a_cut_stream_ends_in_a_reset(void **state)
 /* FAULTS I11: also when the FIN has been sent already. */
 static void test_I11_reset_after_fin(void **state)
 {
-    struct host host;
+    struct host *host = *state;
     struct track track = {.hook = NULL};
     struct peer_connection seen;
 
-    (void) state;
-    host_open(&host, NULL);
-    struct peer *peer = peer_start("recvuntil \"x\"; mark got; wait over; count", NULL);
-    track_connect(&track, stream_session(&host, (struct tcpm_session_options){0}), peer_port(peer));
-    host_run_until(&host, track_open, &track);
+    struct peer *peer = host_peer(host, "recvuntil \"x\"; mark got; wait over; count", NULL);
+    track_connect(&track, stream_session(host, (struct tcpm_session_options){0}), peer_port(peer));
+    host_run_until(host, track_open, &track);
     assert_int_equal(tcpm_send(track.session, track.id, "x", 1), 0);
     assert_int_equal(tcpm_shutdown_output(track.session, track.id), 0);
     while (peer_marks(peer, "got") == 0)
-        uv_run(&host.loop, UV_RUN_NOWAIT);
+        uv_run(&host->loop, UV_RUN_NOWAIT);
     for (int turn = 0; turn < 5; turn++)
-        uv_run(&host.loop, UV_RUN_NOWAIT); /* the FIN is out */
+        uv_run(&host->loop, UV_RUN_NOWAIT); /* the FIN is out */
     assert_int_equal(tcpm_reset(track.session, track.id), 0);
-    host_run(&host);
+    host_run(host);
     peer_go(peer, "over");
     assert_int_equal(peer_wait_ended(peer, 1, 20), 0);
     assert_int_equal(peer_connection(peer, 0, &seen), 0);
     assert_log(&track, "initialize success disconnected(shutdown)");
-    peer_stop(peer);
-    host_close(&host);
+    host_close(host);
 }
 
 /* ---- plain ---- */
@@ -325,42 +317,40 @@ static void test_plain_libuv_destroys_what_it_has_written(void **state)
 static void test_however_many_turns_later_input_is_seen(void **state)
 {
     enum { TURNS = 65535 };
-    struct host host;
+    struct host *host = *state;
     struct track track = {.hook = NULL};
     struct peer_connection seen;
 
-    (void) state;
-    host_open(&host, NULL);
     struct peer *peer =
         peer_start("send \"early\\n\"; wait go; send \"late\\n\"; mark sent; count", NULL);
-    track_connect(&track, track_session(&host, NULL), peer_port(peer));
+    track_connect(&track, track_session(host, NULL), peer_port(peer));
     while (track.count[EVENT_INPUT] == 0)
-        uv_run(&host.loop, UV_RUN_NOWAIT);
+        uv_run(&host->loop, UV_RUN_NOWAIT);
     assert_int_equal(tcpm_send(track.session, track.id, "hello", 5), 0);
     for (int turn = 1; turn < TURNS; turn++)
-        uv_run(&host.loop, UV_RUN_NOWAIT);
+        uv_run(&host->loop, UV_RUN_NOWAIT);
     peer_go(peer, "go");
     assert_int_equal(peer_wait_mark(peer, "sent", 1, 20), 0);
     wait_readable(track.fd, 5);
     assert_int_equal(tcpm_shutdown(track.session, track.id), 0);
-    host_run(&host);
+    host_run(host);
     assert_int_equal(peer_wait_ended(peer, 1, 20), 0);
     assert_int_equal(peer_connection(peer, 0, &seen), 0);
     assert_string_equal(peer_end_name(seen.end), peer_end_name(PEER_EOF));
     assert_int_equal(seen.received, 7);
     peer_stop(peer);
-    host_close(&host);
+    host_close(host);
 }
 
 static const struct CMUnitTest tests[] = {
     cmocka_unit_test(test_a_slow_reader_gets_every_byte),
     cmocka_unit_test(test_a_chatty_peer_gets_every_byte),
-    cmocka_unit_test(test_a_peer_that_floods_gets_every_byte),
+    HOST_TEST(test_a_peer_that_floods_gets_every_byte),
     cmocka_unit_test(test_a_peer_that_half_closes_gets_every_byte),
-    cmocka_unit_test(test_a_fin_and_a_reset_together_end_a_flush),
+    HOST_TEST(test_a_fin_and_a_reset_together_end_a_flush),
     cmocka_unit_test(test_T20_a_cut_stream_ends_in_a_reset),
-    cmocka_unit_test(test_I11_reset_after_fin),
-    cmocka_unit_test(test_however_many_turns_later_input_is_seen),
+    HOST_TEST(test_I11_reset_after_fin),
+    HOST_TEST(test_however_many_turns_later_input_is_seen),
     cmocka_unit_test(test_plain_libuv_destroys_what_it_has_written),
 };
 

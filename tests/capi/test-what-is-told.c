@@ -4,22 +4,20 @@
 
 static void test_stats_count_phases_and_bytes(void **state)
 {
-    struct host host;
+    struct host *host = *state;
     struct track talker = {.hook = NULL}, dark = {.hook = NULL}, waiter = {.hook = NULL};
     struct tcpm_session_options options = {.max_connections = 2};
     struct tcpm_stats stats = {.size = sizeof stats};
 
-    (void) state;
-    host_open(&host, NULL);
-    struct peer *peer = peer_start("send \"line\\npart\"; recv 7; mark got; recv all", NULL);
-    struct peer *silent = peer_start("", &(struct peer_options){.blackhole = 1});
-    struct tcpm_session *session = track_session(&host, &options);
+    struct peer *peer = host_peer(host, "send \"line\\npart\"; recv 7; mark got; recv all", NULL);
+    struct peer *silent = host_peer(host, "", &(struct peer_options){.blackhole = 1});
+    struct tcpm_session *session = track_session(host, &options);
     track_connect(&talker, session, peer_port(peer));
     track_connect(&dark, session, peer_port(silent));
     track_connect(&waiter, session, peer_port(peer));
     assert_int_equal(tcpm_send(session, dark.id, "queued", 6), 0);
     while (talker.count[EVENT_INPUT] == 0)
-        uv_run(&host.loop, UV_RUN_ONCE);
+        uv_run(&host->loop, UV_RUN_ONCE);
     assert_int_equal(tcpm_send(session, talker.id, "hello", 5), 0);
     assert_int_equal(tcpm_stats_get(session, &stats), 0);
     assert_int_equal(stats.waiting, 1);
@@ -36,14 +34,12 @@ static void test_stats_count_phases_and_bytes(void **state)
     assert_int_equal(stats.shutting, 1);
     assert_int_equal(tcpm_shutdown(session, dark.id), 0);
     assert_int_equal(tcpm_shutdown(session, waiter.id), 0);
-    host_run(&host);
+    host_run(host);
     assert_int_equal(tcpm_stats_get(session, &stats), 0);
     assert_int_equal(stats.waiting + stats.connecting + stats.open + stats.shutting, 0);
     assert_int_equal(stats.queued + stats.held, 0); /* of those that live */
     assert_int_equal(stats.sent, 7);
-    peer_stop(silent);
-    peer_stop(peer);
-    host_close(&host);
+    host_close(host);
 }
 
 static struct tcpm_info info_of(struct track *track)
@@ -103,27 +99,22 @@ static void check_info(struct track *track, enum event event)
 
 static void test_info_in_every_event(void **state)
 {
-    struct host host;
+    struct host *host = *state;
     struct track tracks[3] = {{.hook = NULL}};
 
-    (void) state;
-    host_open(&host, NULL);
-    struct peer *peer = peer_start("send \"a\\n\"; close", NULL);
-    struct peer *hasty = peer_start("rst", NULL);
-    struct peer *refused = peer_start("", &(struct peer_options){.refuse = 1});
-    struct tcpm_session *session = track_session(&host, NULL);
+    struct peer *peer = host_peer(host, "send \"a\\n\"; close", NULL);
+    struct peer *hasty = host_peer(host, "rst", NULL);
+    struct peer *refused = host_peer(host, "", &(struct peer_options){.refuse = 1});
+    struct tcpm_session *session = track_session(host, NULL);
     const int ports[] = {peer_port(peer), peer_port(hasty), peer_port(refused)};
     for (size_t i = 0; i < COUNT(tracks); i++) {
         tracks[i].hook = check_info;
         track_connect(&tracks[i], session, ports[i]);
     }
-    host_run(&host);
+    host_run(host);
     for (size_t i = 0; i < COUNT(tracks); i++)
         assert_int_equal(tracks[i].count[EVENT_DISCONNECTED], 1);
-    peer_stop(refused);
-    peer_stop(hasty);
-    peer_stop(peer);
-    host_close(&host);
+    host_close(host);
 }
 
 struct log {
@@ -255,20 +246,17 @@ static void change_heap(struct track *track, enum event event)
 
 static void test_the_heap_may_be_another_one(void **state)
 {
-    struct host host;
+    struct host *host = *state;
     struct pair pair = {.first = {.hook = change_heap}};
 
-    (void) state;
     pair.first.user = &pair;
-    host_open(&host, NULL);
-    struct peer *peer = peer_start("send \"a\\nb\\n\"; close", NULL);
-    track_connect(&pair.first, track_session(&host, NULL), peer_port(peer));
-    host_run(&host);
+    struct peer *peer = host_peer(host, "send \"a\\nb\\n\"; close", NULL);
+    track_connect(&pair.first, track_session(host, NULL), peer_port(peer));
+    host_run(host);
     assert_log(&pair.first, "initialize success input(a)");
     assert_log(&pair.second,
                "initialize success input(a) input(b) error(read,EOF) disconnected(eof)");
-    peer_stop(peer);
-    host_close(&host);
+    host_close(host);
 }
 
 static void test_words_and_codes_fit_each_other(void **state)
@@ -312,42 +300,39 @@ static void keep_heap(struct track *track, enum event event)
 
 static void test_who_belongs_to_whom(void **state)
 {
-    struct host host;
+    struct host *host = *state;
     struct track track = {.hook = keep_heap};
-    void *heap = &host;
+    void *heap = host;
     int mine = 0;
 
-    (void) state;
-    host_open(&host, NULL);
-    struct peer *peer = peer_start("close", NULL);
+    struct peer *peer = host_peer(host, "close", NULL);
     struct tcpm_session *session =
-        track_session(&host, &(struct tcpm_session_options){.user = &mine});
+        track_session(host, &(struct tcpm_session_options){.user = &mine});
     assert_ptr_equal(tcpm_session_user(session), &mine);
-    assert_ptr_equal(tcpm_session_engine(session), host.engine);
-    assert_ptr_equal(tcpm_engine_loop(host.engine), &host.loop);
+    assert_ptr_equal(tcpm_session_engine(session), host->engine);
+    assert_ptr_equal(tcpm_engine_loop(host->engine), &host->loop);
     assert_null(tcpm_session_user(NULL));
     assert_null(tcpm_session_engine(NULL));
     assert_null(tcpm_engine_loop(NULL));
     track_connect(&track, session, peer_port(peer));
-    host_run(&host);
+    host_run(host);
     assert_int_equal(track.count[EVENT_DISCONNECTED], 1);
     assert_int_equal(tcpm_heap_get(session, track.id, &heap), -ESTALE);
     assert_int_equal(tcpm_heap_get(NULL, track.id, &heap), -ESTALE);
-    assert_ptr_equal(heap, &host);
-    peer_stop(peer);
-    host_close(&host);
+    assert_ptr_equal(heap, host);
+    host_close(host);
 }
 
 static const struct CMUnitTest tests[] = {
-    cmocka_unit_test(test_stats_count_phases_and_bytes),
-    cmocka_unit_test(test_info_in_every_event),
+    HOST_TEST(test_stats_count_phases_and_bytes),
+    HOST_TEST(test_info_in_every_event),
     cmocka_unit_test(test_the_trace_is_a_line_for_each_change_of_phase),
     cmocka_unit_test(test_the_trace_tells_failed_attempts_and_how_it_ended),
     cmocka_unit_test(test_the_trace_is_printable_whatever_the_name),
-    cmocka_unit_test(test_the_heap_may_be_another_one),
+    HOST_TEST(test_the_heap_may_be_another_one),
     cmocka_unit_test(test_words_and_codes_fit_each_other),
     cmocka_unit_test(test_the_version_is_the_same_everywhere),
-    cmocka_unit_test(test_who_belongs_to_whom),
+    HOST_TEST(test_who_belongs_to_whom),
 };
 
 RUN_TESTS(tests)

@@ -132,17 +132,12 @@ static void check_shut(struct track *track, enum event event)
 
 static void test_after_shutdown(void **state)
 {
-    struct host host;
+    struct host *host = *state;
     struct track track = {.hook = check_shut};
 
-    (void) state;
-    host_open(&host, NULL);
-    struct peer *peer = peer_start("echo", NULL);
-    track_connect(&track, track_session(&host, NULL), peer_port(peer));
-    host_run(&host);
+    track_run(host, &track, NULL, "echo");
     assert_log(&track, "initialize success disconnected(shutdown)");
-    peer_stop(peer);
-    host_close(&host);
+    host_close(host);
 }
 
 static void shut_output(struct track *track, enum event event)
@@ -164,31 +159,24 @@ static void shut_output(struct track *track, enum event event)
 /* The phase stays open; the peer answers after our FIN. */
 static void test_after_shutdown_output(void **state)
 {
-    struct host host;
+    struct host *host = *state;
     struct track track = {.hook = shut_output};
 
-    (void) state;
-    host_open(&host, NULL);
-    struct peer *peer = peer_start("recv all; send \"answer\\n\"; close", NULL);
-    track_connect(&track, track_session(&host, NULL), peer_port(peer));
-    host_run(&host);
+    track_run(host, &track, NULL, "recv all; send \"answer\\n\"; close");
     assert_log(&track, "initialize success input(answer) error(read,EOF) disconnected(eof)");
-    peer_stop(peer);
-    host_close(&host);
+    host_close(host);
 }
 
 static void test_while_it_waits_for_a_place(void **state)
 {
-    struct host host;
+    struct host *host = *state;
     struct track first = {.hook = NULL}, second = {.hook = NULL};
     struct tcpm_session_options options = {.max_connections = 1};
 
-    (void) state;
-    host_open(&host, NULL);
-    struct peer *peer = peer_start("recv all; close", NULL);
-    struct tcpm_session *session = track_session(&host, &options);
+    struct peer *peer = host_peer(host, "recv all; close", NULL);
+    struct tcpm_session *session = track_session(host, &options);
     track_connect(&first, session, peer_port(peer));
-    host_run_until(&host, track_open, &first);
+    host_run_until(host, track_open, &first);
     track_connect(&second, session, peer_port(peer));
     struct tcpm_info info = {.size = sizeof info};
     assert_int_equal(tcpm_info_get(session, second.id, &info), 0);
@@ -196,19 +184,18 @@ static void test_while_it_waits_for_a_place(void **state)
     check_all(&second, when_waiting, count_harmless());
     assert_int_equal(tcpm_deadline(session, second.id, 0), 0);
     assert_int_equal(tcpm_shutdown(session, first.id), 0);
-    host_run_until(&host, track_open, &second);
+    host_run_until(host, track_open, &second);
     assert_int_equal(tcpm_shutdown(session, second.id), 0);
-    host_run(&host);
-    peer_stop(peer);
-    host_close(&host);
+    host_run(host);
+    host_close(host);
 }
 
 static const struct CMUnitTest tests[] = {
     cmocka_unit_test(test_in_every_event_of_a_connection_that_succeeds),
     cmocka_unit_test(test_in_every_event_of_a_connection_that_fails),
-    cmocka_unit_test(test_after_shutdown),
-    cmocka_unit_test(test_after_shutdown_output),
-    cmocka_unit_test(test_while_it_waits_for_a_place),
+    HOST_TEST(test_after_shutdown),
+    HOST_TEST(test_after_shutdown_output),
+    HOST_TEST(test_while_it_waits_for_a_place),
 };
 
 RUN_TESTS(tests)

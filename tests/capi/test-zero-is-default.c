@@ -3,7 +3,7 @@
  * The promise zero-is-default: zero in an options struct is the default that the header names, and
  * TCPM_NONE is no timeout, or no limit. And what cannot be is -EINVAL before anything has changed.
  */
-#include "host.h"
+#include "refused.h"
 
 #include <netinet/in.h>
 #include <netinet/tcp.h>
@@ -86,21 +86,18 @@ static void test_times(void **state)
          0,
          0},
     };
-    struct host host;
+    struct host *host = *state;
 
-    (void) state;
-    host_open(&host, NULL);
-    struct peer *peer = peer_start("recv all", NULL);
+    struct peer *peer = host_peer(host, "recv all", NULL);
     for (size_t i = 0; i < COUNT(rows); i++) {
         struct track track = {.hook = check_times, .user = (void *) (uintptr_t) &rows[i]};
         struct tcpm_connect_options target = rows[i].connect;
         target.port = peer_port(peer);
-        track_connect_with(&track, track_session(&host, &rows[i].session), target);
-        host_run(&host);
+        track_connect_with(&track, track_session(host, &rows[i].session), target);
+        host_run(host);
         assert_log(&track, "initialize success disconnected(shutdown)");
     }
-    peer_stop(peer);
-    host_close(&host);
+    host_close(host);
 }
 
 /* Zero in a call that sets a time is none, the longest one is 2^32 - 2. */
@@ -131,17 +128,12 @@ static void set_times(struct track *track, enum event event)
 
 static void test_times_set_by_a_call(void **state)
 {
-    struct host host;
+    struct host *host = *state;
     struct track track = {.hook = set_times};
 
-    (void) state;
-    host_open(&host, NULL);
-    struct peer *peer = peer_start("recv all", NULL);
-    track_connect(&track, track_session(&host, NULL), peer_port(peer));
-    host_run(&host);
+    track_run(host, &track, NULL, "recv all");
     assert_log(&track, "initialize success disconnected(shutdown)");
-    peer_stop(peer);
-    host_close(&host);
+    host_close(host);
 }
 
 /* The default filter is line, for both directions. */
@@ -153,21 +145,19 @@ static void say_hello(struct track *track, enum event event)
 
 static void test_the_default_filter_is_line(void **state)
 {
-    struct host host;
+    struct host *host = *state;
     struct track track = {.hook = say_hello};
 
-    (void) state;
-    host_open(&host, NULL);
-    struct peer *peer = peer_start("expect \"hello\\r\\n\"; send \"a\\nb\\r\\nc\\r\"; close", NULL);
-    track_connect(&track, track_session(&host, NULL), peer_port(peer));
-    host_run(&host);
+    struct peer *peer =
+        host_peer(host, "expect \"hello\\r\\n\"; send \"a\\nb\\r\\nc\\r\"; close", NULL);
+    track_connect(&track, track_session(host, NULL), peer_port(peer));
+    host_run(host);
     assert_log(&track, "initialize success input(a) input(b) input(c) error(read,EOF) "
                        "disconnected(eof)");
     struct peer_report report;
     peer_report(peer, &report);
     assert_int_equal(report.failures, 0);
-    peer_stop(peer);
-    host_close(&host);
+    host_close(host);
 }
 
 struct marks {
@@ -215,23 +205,20 @@ static void test_marks_of_the_queue(void **state)
         {{.size = 0}, {1 << 20, 64 << 20}},
         {{.high_mark = 5 << 20, .max_queued = 9 << 20}, {5 << 20, 9 << 20}},
     };
-    struct host host;
+    struct host *host = *state;
 
-    (void) state;
-    host_open(&host, NULL);
-    struct peer *peer = peer_start("freeze", &(struct peer_options){.rcvbuf = 4096});
+    struct peer *peer = host_peer(host, "freeze", &(struct peer_options){.rcvbuf = 4096});
     for (size_t i = 0; i < COUNT(rows); i++) {
         struct tcpm_session_options options = rows[i].options;
         struct marks marks = rows[i].marks;
         struct track track = {.hook = probe_marks, .user = &marks};
         options.output_filter = stream_filter();
-        track_connect(&track, track_session(&host, &options), peer_port(peer));
+        track_connect(&track, track_session(host, &options), peer_port(peer));
         tcpm_filter_free(options.output_filter);
-        host_run(&host);
+        host_run(host);
         assert_log(&track, "initialize success disconnected(shutdown)");
     }
-    peer_stop(peer);
-    host_close(&host);
+    host_close(host);
 }
 
 struct sockopts {
@@ -270,19 +257,16 @@ static void test_options_of_the_socket(void **state)
         {{.no_nodelay = 1}, 0, 0, 0},
         {{.keepalive_s = 77}, 1, 1, 77},
     };
-    struct host host;
+    struct host *host = *state;
 
-    (void) state;
-    host_open(&host, NULL);
-    struct peer *peer = peer_start("recv all", NULL);
+    struct peer *peer = host_peer(host, "recv all", NULL);
     for (size_t i = 0; i < COUNT(rows); i++) {
         struct track track = {.hook = check_options, .user = (void *) (uintptr_t) &rows[i]};
-        track_connect(&track, track_session(&host, &rows[i].options), peer_port(peer));
-        host_run(&host);
+        track_connect(&track, track_session(host, &rows[i].options), peer_port(peer));
+        host_run(host);
         assert_log(&track, "initialize success disconnected(shutdown)");
     }
-    peer_stop(peer);
-    host_close(&host);
+    host_close(host);
 }
 
 static void test_session_options_that_cannot_be(void **state)
@@ -296,6 +280,7 @@ static void test_session_options_that_cannot_be(void **state)
         {.events = track_events(), .domain = 5},
         {.events = track_events(), .domain = -1},
         {.events = track_events(), .max_connections = -2},
+        {.events = track_events(), .max_per_address = -2},
         {.events = track_events(), .connect_rate = -2},
         {.events = track_events(), .high_mark = -2},
         {.events = track_events(), .low_mark = -7},
@@ -306,32 +291,27 @@ static void test_session_options_that_cannot_be(void **state)
         {.events = track_events(), .connect_interval_ns = INT64_MAX},
         {.events = track_events(), .connect_interval_ns = 1000, .connect_rate = 1},
     };
-    struct host host;
+    struct host *host = *state;
     struct tcpm_session *session = NULL;
     struct tcpm_engine *engine = NULL;
 
-    (void) state;
-    host_open(&host, NULL);
-    for (size_t i = 0; i < COUNT(rows); i++) {
-        struct tcpm_session_options options = rows[i];
-        options.size = sizeof options;
-        int result = tcpm_session_create(host.engine, &options, &session);
-        if (result != -EINVAL || session != NULL)
-            fail_msg("row %zu: %d", i, result);
-    }
+    assert_no_session(host, rows, COUNT(rows), NULL);
     struct tcpm_session_options good = {.size = sizeof good, .events = track_events()};
     assert_int_equal(tcpm_session_create(NULL, &good, &session), -EINVAL);
-    assert_int_equal(tcpm_session_create(host.engine, &good, NULL), -EINVAL);
-    assert_int_equal(tcpm_session_create(host.engine, NULL, &session), -EINVAL);
+    assert_int_equal(tcpm_session_create(host->engine, &good, NULL), -EINVAL);
+    assert_int_equal(tcpm_session_create(host->engine, NULL, &session), -EINVAL);
     struct tcpm_engine_options engine_options = {.size = sizeof engine_options,
                                                  .max_connections = -2};
-    assert_int_equal(tcpm_engine_create(&host.loop, &engine_options, &engine), -EINVAL);
+    assert_int_equal(tcpm_engine_create(&host->loop, &engine_options, &engine), -EINVAL);
     engine_options = (struct tcpm_engine_options){.size = sizeof engine_options, .max_memory = -5};
-    assert_int_equal(tcpm_engine_create(&host.loop, &engine_options, &engine), -EINVAL);
+    assert_int_equal(tcpm_engine_create(&host->loop, &engine_options, &engine), -EINVAL);
+    engine_options =
+        (struct tcpm_engine_options){.size = sizeof engine_options, .max_handshakes = -2};
+    assert_int_equal(tcpm_engine_create(&host->loop, &engine_options, &engine), -EINVAL);
     assert_int_equal(tcpm_engine_create(NULL, NULL, &engine), -EINVAL);
-    assert_int_equal(tcpm_engine_create(&host.loop, NULL, NULL), -EINVAL);
+    assert_int_equal(tcpm_engine_create(&host->loop, NULL, NULL), -EINVAL);
     assert_null(engine);
-    host_close(&host);
+    host_close(host);
 }
 
 static void ignore_stop(struct tcpm_session *session, void *user)
@@ -371,21 +351,11 @@ static void test_connect_options_that_cannot_be(void **state)
         {SOMEWHERE, .half_open = -2},
         {SOMEWHERE, .events = &stopped},
     };
-    struct host host;
-    struct tcpm_id id = {7};
+    struct host *host = *state;
 
-    (void) state;
     memset(long_address, 'a', sizeof long_address - 1);
-    host_open(&host, NULL);
-    struct tcpm_session *session = track_session(&host, NULL);
-    for (size_t i = 0; i < COUNT(rows); i++) {
-        struct tcpm_connect_options options = rows[i];
-        options.size = sizeof options;
-        int result = tcpm_connect(session, &options, &id);
-        if (result != -EINVAL || id.n != 7)
-            fail_msg("row %zu: %d", i, result);
-    }
-    host_close(&host);
+    assert_no_connection(track_session(host, NULL), rows, COUNT(rows), NULL);
+    host_close(host);
 }
 
 static void test_filter_options_that_cannot_be(void **state)
@@ -433,16 +403,20 @@ static void test_filter_options_that_cannot_be(void **state)
             fail_msg("block, row %zu", i);
     }
     assert_int_equal(tcpm_filter_netstring(-2, &filter), -EINVAL);
+    struct tcpm_resp_options values = {.size = sizeof values, .max_length = -2};
+    assert_int_equal(tcpm_filter_resp(&values, &filter), -EINVAL);
+    values = (struct tcpm_resp_options){.size = sizeof values, .max_elements = -2};
+    assert_int_equal(tcpm_filter_resp(&values, &filter), -EINVAL);
 }
 
 static const struct CMUnitTest tests[] = {
-    cmocka_unit_test(test_times),
-    cmocka_unit_test(test_times_set_by_a_call),
-    cmocka_unit_test(test_the_default_filter_is_line),
-    cmocka_unit_test(test_marks_of_the_queue),
-    cmocka_unit_test(test_options_of_the_socket),
-    cmocka_unit_test(test_session_options_that_cannot_be),
-    cmocka_unit_test(test_connect_options_that_cannot_be),
+    HOST_TEST(test_times),
+    HOST_TEST(test_times_set_by_a_call),
+    HOST_TEST(test_the_default_filter_is_line),
+    HOST_TEST(test_marks_of_the_queue),
+    HOST_TEST(test_options_of_the_socket),
+    HOST_TEST(test_session_options_that_cannot_be),
+    HOST_TEST(test_connect_options_that_cannot_be),
     cmocka_unit_test(test_filter_options_that_cannot_be),
 };
 

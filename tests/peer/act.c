@@ -6,6 +6,8 @@
  */
 #include "internal.h"
 
+#include "secure.h"
+
 #include <errno.h>
 #include <poll.h>
 #include <stdlib.h>
@@ -50,12 +52,24 @@ static enum outcome end_by_errno(struct peer_link *link)
     return STEP_END;
 }
 
+/* The step cannot be done, or what came is not what was expected. */
+static void note_failure(struct peer_link *link, const char *text)
+{
+    struct peer_report *report = &link->peer->report;
+
+    pthread_mutex_lock(&link->peer->lock);
+    if (report->failures++ == 0) {
+        (void) snprintf(report->failure, sizeof report->failure, "%s", text);
+    }
+    pthread_mutex_unlock(&link->peer->lock);
+}
+
 /* ---- out ---- */
 
 static enum outcome send_flags(struct peer_link *link, const char *bytes, size_t length, int flags)
 {
     while (length > 0) {
-        ssize_t sent = send(link->fd, bytes, length, MSG_NOSIGNAL | flags);
+        ssize_t sent = wire_send(&link->wire, bytes, length, MSG_NOSIGNAL | flags);
 
         if (sent < 0 && errno == EINTR) {
             continue;
@@ -166,18 +180,22 @@ static void keep_content(struct peer_link *link, const char *bytes, size_t lengt
 
     if (needed > link->content_capacity) {
         size_t capacity = needed * 2 < link->peer->keep ? needed * 2 : link->peer->keep;
-        char *content = realloc(link->content, capacity);
+        struct peer_kept *kept = malloc(sizeof *kept + capacity);
 
-        if (content == NULL) {
+        if (kept == NULL) {
             return;
         }
-        link->content = content;
+        if (link->kept != NULL) {
+            memcpy(kept->bytes, link->kept->bytes, link->seen.content_length);
+        }
+        kept->before = link->kept;
+        link->kept = kept;
         link->content_capacity = capacity;
     }
     if (wanted > 0) {
-        memcpy(link->content + link->seen.content_length, bytes, wanted);
+        memcpy(link->kept->bytes + link->seen.content_length, bytes, wanted);
         link->seen.content_length += wanted;
-        link->seen.content = link->content;
+        link->seen.content = link->kept->bytes;
     }
 }
 
@@ -201,7 +219,7 @@ static ssize_t receive(struct peer_link *link, char *bytes, size_t size, int fla
     ssize_t length;
 
     do {
-        length = recv(link->fd, bytes, size, flags);
+        length = wire_receive(&link->wire, bytes, size, flags);
     } while (length < 0 && errno == EINTR);
     if (length == 0) {
         note_end(link, PEER_EOF);
@@ -258,22 +276,9 @@ static enum outcome receive_until(struct peer_link *link, const char *mark, size
     return STEP_ON;
 }
 
-static void note_failure(struct peer_link *link, const struct peer_step *step, const char *got,
-                         size_t length)
-{
-    struct peer_report *report = &link->peer->report;
-
-    pthread_mutex_lock(&link->peer->lock);
-    if (report->failures++ == 0) {
-        (void) snprintf(report->failure, sizeof report->failure, "expected \"%.60s\", got \"%.*s\"",
-                        step->bytes, length < 60 ? (int) length : 60, got);
-    }
-    pthread_mutex_unlock(&link->peer->lock);
-}
-
 static enum outcome step_expect(struct peer_link *link, const struct peer_step *step)
 {
-    char *got = malloc(step->length + 1);
+    char *got = malloc(step->length + 1), text[160];
     size_t have = 0;
 
     while (got != NULL && have < step->length) {
@@ -286,7 +291,9 @@ static enum outcome step_expect(struct peer_link *link, const struct peer_step *
         have += (size_t) length;
     }
     if (got == NULL || have < step->length || memcmp(got, step->bytes, have) != 0) {
-        note_failure(link, step, got == NULL ? "" : got, have);
+        (void) snprintf(text, sizeof text, "expected \"%.60s\", got \"%.*s\"", step->bytes,
+                        have < 60 ? (int) have : 60, got == NULL ? "" : got);
+        note_failure(link, text);
     }
     free(got);
     return have < step->length ? STEP_END : STEP_ON;
@@ -331,7 +338,19 @@ static void drain(struct peer_link *link)
 
 static enum outcome step_close(struct peer_link *link)
 {
+    (void) wire_await_greeting(&link->wire);
     drain(link);
+    wire_finish(&link->wire);
+    peer_link_close(link, PEER_CLOSED);
+    return STEP_END;
+}
+
+static enum outcome step_rst(struct peer_link *link)
+{
+    struct linger now = {1, 0};
+
+    (void) wire_await_greeting(&link->wire);
+    (void) setsockopt(link->fd, SOL_SOCKET, SO_LINGER, &now, sizeof now);
     peer_link_close(link, PEER_CLOSED);
     return STEP_END;
 }
@@ -341,18 +360,105 @@ static enum outcome step_close_unread(struct peer_link *link)
 {
     struct pollfd readable = {link->fd, POLLIN, 0};
 
+    (void) wire_await_greeting(&link->wire);
+    if (WIRE_HAS_TLS && link->wire.secure != NULL && secure_has_text(link->wire.secure)) {
+        return step_rst(link); /* the kernel does not have the bytes any more */
+    }
     while (poll(&readable, 1, -1) < 0 && errno == EINTR) {
     }
     peer_link_close(link, PEER_CLOSED);
     return STEP_END;
 }
 
-static enum outcome step_rst(struct peer_link *link)
+/* FIN without the mark, and no mark later. */
+static enum outcome step_fin(struct peer_link *link)
 {
-    struct linger now = {1, 0};
+    link->wire.finished = true;
+    return shutdown(link->fd, SHUT_WR) == 0 ? STEP_ON : end_by_errno(link);
+}
 
-    (void) setsockopt(link->fd, SOL_SOCKET, SO_LINGER, &now, sizeof now);
-    peer_link_close(link, PEER_CLOSED);
+/* ---- TLS ---- */
+
+/* Notes how far TLS has come, for the test to see. */
+static void describe(struct peer_link *link)
+{
+    struct peer_secured seen;
+
+    if (!WIRE_HAS_TLS || link->wire.secure == NULL) {
+        return;
+    }
+    secure_describe(link->wire.secure, &seen);
+    pthread_mutex_lock(&link->peer->lock);
+    link->seen.tls = seen;
+    pthread_cond_broadcast(&link->peer->changed);
+    pthread_mutex_unlock(&link->peer->lock);
+}
+
+static enum outcome step_starttls(struct peer_link *link)
+{
+    if (wire_begin_tls(&link->wire, link->peer->tls) != 0) {
+        note_failure(link, "starttls: there are no options for TLS, or it is on");
+        return STEP_END;
+    }
+    if (wire_await_greeting(&link->wire) != 0) {
+        return end_by_errno(link);
+    }
+    describe(link);
+    return STEP_ON;
+}
+
+static enum outcome send_raw(struct peer_link *link, const char *bytes, size_t length)
+{
+    while (length > 0) {
+        ssize_t sent = send(link->fd, bytes, length, MSG_NOSIGNAL);
+
+        if (sent < 0 && errno == EINTR) {
+            continue;
+        }
+        if (sent < 0) {
+            return end_by_errno(link);
+        }
+        bytes += sent;
+        length -= (size_t) sent;
+    }
+    return STEP_ON;
+}
+
+static enum outcome step_raw(struct peer_link *link, const struct peer_step *step)
+{
+    return send_raw(link, step->bytes, step->length);
+}
+
+static enum outcome step_garbage(struct peer_link *link, const struct peer_step *step)
+{
+    char piece[PIECE];
+    uint64_t state = 1;
+    enum outcome outcome = STEP_ON;
+
+    for (int64_t left = step->numbers[0]; left > 0 && outcome == STEP_ON;) {
+        size_t length = piece_of(left);
+
+        peer_prng(&state, piece, length);
+        outcome = send_raw(link, piece, length);
+        left -= (int64_t) length;
+    }
+    return outcome;
+}
+
+static enum outcome step_tls(struct peer_link *link, const struct peer_step *step)
+{
+    char text[96];
+
+    errno = EOPNOTSUPP;
+    if (WIRE_HAS_TLS && peer_do_tls(link, step) == 0) {
+        return STEP_ON;
+    }
+    (void) end_by_errno(link);
+    if (errno == EOPNOTSUPP) {
+        (void) snprintf(text, sizeof text, "%s: this connection cannot do it",
+                        peer_verb_name(step->verb));
+        note_failure(link, text);
+    }
     return STEP_END;
 }
 
@@ -439,6 +545,7 @@ static enum outcome do_step(struct run *run, const struct peer_step *step)
     case VERB_SLEEP:
         return nap(link, (double) step->numbers[0] / 1e3);
     case VERB_SHUTWR:
+        wire_finish(&link->wire);
         return shutdown(link->fd, SHUT_WR) == 0 ? STEP_ON : end_by_errno(link);
     case VERB_SHUTRD:
         return shutdown(link->fd, SHUT_RD) == 0 ? STEP_ON : end_by_errno(link);
@@ -459,6 +566,28 @@ static enum outcome do_step(struct run *run, const struct peer_step *step)
         return wait_gate(link, step->bytes);
     case VERB_MARK:
         return step_mark(link, step);
+    case VERB_PLAIN:
+        return STEP_ON;
+    case VERB_STARTTLS:
+        return step_starttls(link);
+    case VERB_RAW:
+    case VERB_RAWHEX:
+        return step_raw(link, step);
+    case VERB_GARBAGE:
+        return step_garbage(link, step);
+    case VERB_CLOSE_NOTIFY:
+        wire_finish(&link->wire);
+        return STEP_ON;
+    case VERB_FIN:
+        return step_fin(link);
+    case VERB_TRUNCATE:
+    case VERB_ALERT:
+    case VERB_KEYUPDATE:
+    case VERB_TICKETS:
+    case VERB_EMPTY:
+    case VERB_RENEGOTIATE:
+    case VERB_ONEBYTE:
+        return step_tls(link, step);
     case VERB_NEXT:
     case VERB_TOTAL:
     default:
@@ -466,18 +595,38 @@ static enum outcome do_step(struct run *run, const struct peer_step *step)
     }
 }
 
+static bool begins_with_tls(const struct peer_link *link)
+{
+    if (link->peer->tls == NULL) {
+        return false;
+    }
+    for (size_t i = 0; i < link->program->count; i++) {
+        enum peer_verb verb = link->program->steps[i].verb;
+
+        if (verb == VERB_STARTTLS || verb == VERB_PLAIN) {
+            return false;
+        }
+    }
+    return true;
+}
+
 void peer_act(struct peer_link *link)
 {
     const struct peer_program *program = link->program;
     struct run run = {link, 0, calloc(program->count + 1, sizeof(int64_t))};
+    enum outcome outcome = run.rounds != NULL ? STEP_ON : STEP_END;
 
-    for (; run.rounds != NULL && run.at < program->count; run.at++) {
-        if (do_step(&run, &program->steps[run.at]) == STEP_END) {
-            break;
-        }
+    wire_open(&link->wire, link->fd);
+    if (outcome == STEP_ON && begins_with_tls(link)) {
+        outcome = step_starttls(link);
+    }
+    for (; outcome == STEP_ON && run.at < program->count; run.at++) {
+        outcome = do_step(&run, &program->steps[run.at]);
     }
     free(run.rounds);
+    describe(link);
     if (link->fd >= 0) {
         (void) step_close(link);
     }
+    wire_free(&link->wire);
 }

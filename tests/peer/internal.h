@@ -8,6 +8,7 @@
 
 #include "peer.h"
 #include "program.h"
+#include "wire.h"
 
 #include <pthread.h>
 #include <stdbool.h>
@@ -18,13 +19,21 @@ struct peer_name { /* of a mark, a gate or both */
     bool open;
 };
 
+/* A copy of what was received. A larger one takes its place, and it stays until the peer stops: the
+   test may be reading it. */
+struct peer_kept {
+    struct peer_kept *before;
+    char bytes[];
+};
+
 struct peer_link { /* one connection, for as long as its peer lives */
     struct peer *peer;
     const struct peer_program *program;
     pthread_t thread;
     int fd; /* -1: closed */
+    struct wire wire;
     bool finished, joined;
-    char *content;
+    struct peer_kept *kept; /* the bytes of seen.content, and earlier copies of them */
     size_t content_capacity;
     struct peer_connection seen;
 };
@@ -33,6 +42,7 @@ struct peer {
     pthread_mutex_t lock;
     pthread_cond_t changed; /* anything below */
     struct peer_script script;
+    struct secure_context *tls; /* NULL: no TLS */
     size_t keep;
     int rcvbuf;
     int listen_fd, wake_fd; /* wake_fd: an eventfd that ends the accept thread */
@@ -50,6 +60,9 @@ struct peer {
 
 /* Runs the program of a connection to its end and closes the connection. */
 void peer_act(struct peer_link *link);
+
+/* Does a step that only TLS has. 0, or -1 with errno. */
+int peer_do_tls(struct peer_link *link, const struct peer_step *step);
 
 /* The entry of a name, made if there is none; NULL without memory. Under the lock. */
 struct peer_name *peer_name_find(struct peer *peer, const char *name);

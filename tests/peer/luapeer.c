@@ -7,19 +7,20 @@
  *   peer.start(program [, options]) -> peer    peer:port() :addr() :go(name) :marks(name) :stop()
  *     :await(name [, count [, seconds]])  :accepted(count [, seconds])  :ended(count [, seconds])
  *     :report() -> { accepted, ended, received, sent, failures, failure }
- *     :connection(n) -> { stop, port, received, sent, checksum, content } from 1, or nil
+ *     :connection(n) -> { stop, port, received, sent, checksum, content, tls } from 1, or nil
+ *   The option tls is true, or { chain, key, min_version, max_version, alpn, ciphers, ciphersuites,
+ *     client = "requested"|"required", client_root, tickets }, as in peer.h; in the result it is
+ *     { version, resumed, notified, cipher, server_name, alpn, client, reason }, or nil.
  *   peer.swarm(mode [, addresses [, backlog]]) -> swarm
  *     :port() :stats() -> { accepted, ended, most, received } :kill() :stop()
  *   peer.checksum(bytes [, checksum]), peer.prng(seed, length), peer.block(seconds),
  *   peer.descriptors(), peer.resident() (bytes), peer.cpu() (seconds), peer.sockname(fd),
  *   peer.watchdog(seconds, text) (0 ends it), peer.kill(signum)
  */
+#include "luatype.h"
 #include "peer.h"
 #include "process.h"
 #include "swarm.h"
-
-#include <lauxlib.h>
-#include <lua.h>
 
 #define SECONDS 10.0 /* the limit of waiting, if none is given */
 
@@ -30,10 +31,7 @@ static const char swarm_type[] = "tcpmulti test swarm";
 
 static struct peer *check_peer(lua_State *L)
 {
-    struct peer **peer = luaL_checkudata(L, 1, peer_type);
-
-    luaL_argcheck(L, *peer != NULL, 1, "this peer has been stopped");
-    return *peer;
+    return luatype_check(L, peer_type, "this peer has been stopped");
 }
 
 static int integer_option(lua_State *L, const char *name)
@@ -46,12 +44,63 @@ static int integer_option(lua_State *L, const char *name)
     return value;
 }
 
+/* The text stays in the table of options, and that on the stack, as long as it is used. */
+static const char *text_field(lua_State *L, const char *name)
+{
+    const char *text;
+
+    lua_getfield(L, -1, name);
+    text = lua_tostring(L, -1);
+    lua_pop(L, 1);
+    return text;
+}
+
+static int integer_field(lua_State *L, const char *name)
+{
+    int value;
+
+    lua_getfield(L, -1, name);
+    value = (int) lua_tointeger(L, -1);
+    lua_pop(L, 1);
+    return value;
+}
+
+static enum peer_client client_field(lua_State *L)
+{
+    static const char *const words[] = {"none", "requested", "required", NULL};
+    int word;
+
+    lua_getfield(L, -1, "client");
+    word = luaL_checkoption(L, -1, words[0], words);
+    lua_pop(L, 1);
+    return (enum peer_client) word;
+}
+
+/* The option tls, which stays on the stack. NULL: it is not there. */
+static const struct peer_tls *read_tls(lua_State *L, struct peer_tls *tls)
+{
+    lua_getfield(L, 2, "tls");
+    if (lua_istable(L, -1)) {
+        tls->chain = text_field(L, "chain");
+        tls->key = text_field(L, "key");
+        tls->min_version = integer_field(L, "min_version");
+        tls->max_version = integer_field(L, "max_version");
+        tls->alpn = text_field(L, "alpn");
+        tls->ciphers = text_field(L, "ciphers");
+        tls->ciphersuites = text_field(L, "ciphersuites");
+        tls->client = client_field(L);
+        tls->client_root = text_field(L, "client_root");
+        tls->tickets = integer_field(L, "tickets");
+    }
+    return lua_toboolean(L, -1) ? tls : NULL;
+}
+
 static int start_peer(lua_State *L)
 {
     const char *program = luaL_checkstring(L, 1);
     char message[160];
     struct peer_options options = {.message = message, .message_size = sizeof message};
-    struct peer **peer;
+    struct peer_tls tls = {0};
 
     if (!lua_isnoneornil(L, 2)) {
         luaL_checktype(L, 2, LUA_TTABLE);
@@ -62,20 +111,18 @@ static int start_peer(lua_State *L)
         options.blackhole = integer_option(L, "blackhole");
         options.refuse = integer_option(L, "refuse");
         options.keep = (size_t) integer_option(L, "keep");
+        options.tls = read_tls(L, &tls);
         lua_getfield(L, 2, "address");
         options.address = lua_tostring(L, -1); /* stays on the stack as long as it is used */
     }
-    peer = lua_newuserdata(L, sizeof(struct peer *));
-    *peer = NULL;
-    luaL_getmetatable(L, peer_type);
-    lua_setmetatable(L, -2);
+    void **peer = luatype_push(L, peer_type);
     *peer = peer_start(program, &options);
     return *peer != NULL ? 1 : luaL_error(L, "%s", message);
 }
 
 static int stop_peer(lua_State *L)
 {
-    struct peer **peer = luaL_checkudata(L, 1, peer_type);
+    void **peer = luaL_checkudata(L, 1, peer_type);
 
     peer_stop(*peer);
     *peer = NULL;
@@ -154,6 +201,35 @@ static int report(lua_State *L)
     return 1;
 }
 
+static void set_text(lua_State *L, const char *name, const char *text)
+{
+    lua_pushstring(L, text);
+    lua_setfield(L, -2, name);
+}
+
+static void set_flag(lua_State *L, const char *name, int is_set)
+{
+    lua_pushboolean(L, is_set);
+    lua_setfield(L, -2, name);
+}
+
+/* The field tls of a connection; of one that never had TLS there is none. */
+static void set_tls(lua_State *L, const struct peer_secured *tls)
+{
+    if (tls->version == 0 && tls->reason[0] == '\0')
+        return;
+    lua_createtable(L, 0, 8);
+    set_number(L, "version", (uint64_t) tls->version);
+    set_flag(L, "resumed", tls->is_resumed);
+    set_flag(L, "notified", tls->is_notified);
+    set_text(L, "cipher", tls->cipher);
+    set_text(L, "server_name", tls->server_name);
+    set_text(L, "alpn", tls->alpn);
+    set_text(L, "client", tls->client);
+    set_text(L, "reason", tls->reason);
+    lua_setfield(L, -2, "tls");
+}
+
 static int connection(lua_State *L)
 {
     struct peer_connection seen;
@@ -173,6 +249,7 @@ static int connection(lua_State *L)
     lua_setfield(L, -2, "checksum");
     lua_pushlstring(L, seen.content == NULL ? "" : seen.content, seen.content_length);
     lua_setfield(L, -2, "content");
+    set_tls(L, &seen.tls);
     return 1;
 }
 
@@ -180,28 +257,22 @@ static int connection(lua_State *L)
 
 static struct swarm *check_swarm(lua_State *L)
 {
-    struct swarm **swarm = luaL_checkudata(L, 1, swarm_type);
-
-    luaL_argcheck(L, *swarm != NULL, 1, "this swarm has been stopped");
-    return *swarm;
+    return luatype_check(L, swarm_type, "this swarm has been stopped");
 }
 
 static int start_swarm(lua_State *L)
 {
     const char *mode = luaL_checkstring(L, 1);
     int addresses = (int) luaL_optinteger(L, 2, 1), backlog = (int) luaL_optinteger(L, 3, 0);
-    struct swarm **swarm = lua_newuserdata(L, sizeof(struct swarm *));
+    void **swarm = luatype_push(L, swarm_type);
 
-    *swarm = NULL;
-    luaL_getmetatable(L, swarm_type);
-    lua_setmetatable(L, -2);
     *swarm = swarm_start(mode, addresses, backlog);
     return *swarm != NULL ? 1 : luaL_error(L, "swarm \"%s\" did not start", mode);
 }
 
 static int stop_swarm(lua_State *L)
 {
-    struct swarm **swarm = luaL_checkudata(L, 1, swarm_type);
+    void **swarm = luaL_checkudata(L, 1, swarm_type);
 
     swarm_stop(*swarm);
     *swarm = NULL;
@@ -235,15 +306,6 @@ static int stats_of_swarm(lua_State *L)
 
 /* ---- the module ---- */
 
-static void new_type(lua_State *L, const char *name, const luaL_Reg *methods)
-{
-    luaL_newmetatable(L, name);
-    luaL_register(L, NULL, methods);
-    lua_pushvalue(L, -1);
-    lua_setfield(L, -2, "__index");
-    lua_pop(L, 1);
-}
-
 int luaopen_peer(lua_State *L);
 int luaopen_peer(lua_State *L)
 {
@@ -271,8 +333,8 @@ int luaopen_peer(lua_State *L)
         {NULL, NULL},
     };
 
-    new_type(L, peer_type, peer_methods);
-    new_type(L, swarm_type, swarm_methods);
+    luatype_register(L, peer_type, peer_methods);
+    luatype_register(L, swarm_type, swarm_methods);
     lua_newtable(L);
     luaL_register(L, NULL, functions);
     peer_process_register(L);

@@ -6,6 +6,8 @@
  */
 #include "internal.h"
 
+#include "secure.h"
+
 #include <arpa/inet.h>
 #include <errno.h>
 #include <netinet/in.h>
@@ -467,6 +469,20 @@ static void say_why(const struct peer_options *options, const char *what, const 
     }
 }
 
+/* 0, or -1 with what is wrong in message. */
+static int open_tls(struct peer *peer, const struct peer_options *options, char *message,
+                    size_t size)
+{
+    if (options->tls == NULL && !WIRE_ALWAYS_TLS) {
+        return 0;
+    }
+    (void) snprintf(message, size, "built without OpenSSL");
+    if (WIRE_HAS_TLS) {
+        peer->tls = secure_context_open(options->tls, message, size);
+    }
+    return peer->tls != NULL ? 0 : -1;
+}
+
 struct peer *peer_start(const char *program, const struct peer_options *options_or_null)
 {
     const struct peer_options none = {0};
@@ -476,6 +492,11 @@ struct peer *peer_start(const char *program, const struct peer_options *options_
 
     if (peer == NULL || peer_script_parse(program, &peer->script, message, sizeof message) != 0) {
         say_why(options, peer == NULL ? "peer: out of memory" : message, "");
+        peer_stop(peer);
+        return NULL;
+    }
+    if (open_tls(peer, options, message, sizeof message) != 0) {
+        say_why(options, "peer: tls: ", message);
         peer_stop(peer);
         return NULL;
     }
@@ -525,6 +546,16 @@ static void close_if_open(int fd)
     }
 }
 
+static void free_kept(struct peer_kept *kept)
+{
+    while (kept != NULL) {
+        struct peer_kept *before = kept->before;
+
+        free(kept);
+        kept = before;
+    }
+}
+
 void peer_stop(struct peer *peer)
 {
     if (peer == NULL) {
@@ -532,7 +563,7 @@ void peer_stop(struct peer *peer)
     }
     end_threads(peer);
     for (size_t i = 0; i < peer->link_count; i++) {
-        free(peer->links[i]->content);
+        free_kept(peer->links[i]->kept);
         free(peer->links[i]);
     }
     for (size_t i = 0; i < peer->name_count; i++) {
@@ -545,6 +576,9 @@ void peer_stop(struct peer *peer)
     free(peer->names);
     close_if_open(peer->listen_fd);
     close_if_open(peer->wake_fd);
+    if (WIRE_HAS_TLS) {
+        secure_context_close(peer->tls);
+    }
     peer_script_free(&peer->script);
     pthread_cond_destroy(&peer->changed);
     pthread_mutex_destroy(&peer->lock);

@@ -24,6 +24,11 @@ struct verb_form {
 static const struct verb_form verb_forms[] = {PEER_VERBS(VERB_FORM)};
 #undef VERB_FORM
 
+const char *peer_verb_name(enum peer_verb verb)
+{
+    return verb_forms[verb].name;
+}
+
 static int refuse(struct reader *reader, const char *what)
 {
     if (reader->message != NULL) {

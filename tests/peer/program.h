@@ -37,6 +37,20 @@
     X(END, "end", "")                   \
     X(WAIT, "wait", "w")                \
     X(MARK, "mark", "w")                \
+    X(STARTTLS, "starttls", "")         \
+    X(PLAIN, "plain", "")               \
+    X(RAW, "raw", "s")                  \
+    X(RAWHEX, "rawhex", "h")            \
+    X(GARBAGE, "garbage", "n")          \
+    X(CLOSE_NOTIFY, "close_notify", "") \
+    X(FIN, "fin", "")                   \
+    X(TRUNCATE, "truncate", "")         \
+    X(ALERT, "alert", "w")              \
+    X(KEYUPDATE, "keyupdate", "n")      \
+    X(TICKETS, "tickets", "n")          \
+    X(EMPTY, "empty_records", "n")      \
+    X(RENEGOTIATE, "renegotiate", "")   \
+    X(ONEBYTE, "onebyte", "")           \
     X(NEXT, "next", "")
 
 #define PEER_VERB(id, name, arguments) VERB_##id,
@@ -64,6 +78,7 @@ struct peer_script {
     size_t count;
 };
 
+const char *peer_verb_name(enum peer_verb verb);
 /* 0, or -1 with what is wrong in message. The script can be freed in both cases. */
 int peer_script_parse(const char *text, struct peer_script *script, char *message, size_t size);
 void peer_script_free(struct peer_script *script);

@@ -5,6 +5,9 @@
  */
 #include "swarm.h"
 
+#include "secure.h"
+#include "wire.h"
+
 #include <arpa/inet.h>
 #include <errno.h>
 #include <netinet/in.h>
@@ -49,6 +52,8 @@ struct swarm {
 
 struct client {
     int fd;
+    struct wire wire;
+    bool begun; /* does what its mode says */
     enum mode mode;
     char *unsent; /* of echo, while the kernel takes no more */
     size_t unsent_length;
@@ -57,6 +62,7 @@ struct client {
 struct server {
     struct shared *shared;
     enum mode mode;
+    struct secure_context *tls; /* NULL: no TLS */
     int epoll_fd;
     int listen_fds[ADDRESSES_MOST];
     int count;
@@ -86,6 +92,8 @@ static int find_mode(const char *name)
 
 static void end_client(struct server *server, struct client *client)
 {
+    wire_finish(&client->wire);
+    wire_free(&client->wire);
     close(client->fd);
     free(client->unsent);
     free(client);
@@ -97,6 +105,7 @@ static void reset_client(struct server *server, struct client *client)
     struct linger now = {1, 0};
 
     (void) setsockopt(client->fd, SOL_SOCKET, SO_LINGER, &now, sizeof now);
+    client->wire.finished = true; /* there is no end but the reset */
     end_client(server, client);
 }
 
@@ -107,9 +116,37 @@ static void watch(struct server *server, struct client *client, int operation, u
     (void) epoll_ctl(server->epoll_fd, operation, client->fd, &event);
 }
 
-static void begin_client(struct server *server, int fd)
+/* operation: how the set learns what it shall tell. */
+static void act_on_client(struct server *server, struct client *client, int operation)
 {
     static const char greeting[] = "hello\r\n";
+
+    client->begun = true;
+    if (client->mode == MODE_GREET || client->mode == MODE_GREET_RST) {
+        (void) wire_send(&client->wire, greeting, sizeof greeting - 1, MSG_NOSIGNAL);
+    }
+    if (client->mode == MODE_CLOSE || client->mode == MODE_GREET) {
+        end_client(server, client);
+    } else if (client->mode == MODE_RST || client->mode == MODE_GREET_RST) {
+        reset_client(server, client);
+    } else {
+        watch(server, client, operation,
+              server->mode == MODE_FIREHOSE ? EPOLLIN | EPOLLOUT : EPOLLIN);
+    }
+}
+
+/* False: the connection is over before it has begun. */
+static bool await_client(struct server *server, struct client *client)
+{
+    if (wire_await_greeting(&client->wire) == 0) {
+        act_on_client(server, client, EPOLL_CTL_MOD);
+        return true;
+    }
+    return errno == EAGAIN;
+}
+
+static void begin_client(struct server *server, int fd)
+{
     struct client *client = calloc(1, sizeof *client);
     uint64_t accepted = atomic_fetch_add(&server->shared->accepted, 1), live;
     int on = 1;
@@ -118,22 +155,20 @@ static void begin_client(struct server *server, int fd)
         _exit(1);
     }
     client->fd = fd;
+    wire_open(&client->wire, fd);
+    if (server->tls != NULL && wire_begin_tls(&client->wire, server->tls) != 0) {
+        _exit(1);
+    }
     client->mode = server->mode == MODE_FATE ? (enum mode)(accepted % MODE_FATES) : server->mode;
     live = accepted + 1 - atomic_load(&server->shared->ended);
     if (live > atomic_load(&server->shared->most)) {
         atomic_store(&server->shared->most, live);
     }
     (void) setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
-    if (client->mode == MODE_GREET || client->mode == MODE_GREET_RST) {
-        (void) send(fd, greeting, sizeof greeting - 1, MSG_NOSIGNAL);
-    }
-    if (client->mode == MODE_CLOSE || client->mode == MODE_GREET) {
-        end_client(server, client);
-    } else if (client->mode == MODE_RST || client->mode == MODE_GREET_RST) {
-        reset_client(server, client);
+    if (WIRE_LAYERED || server->tls != NULL) {
+        watch(server, client, EPOLL_CTL_ADD, EPOLLIN);
     } else {
-        watch(server, client, EPOLL_CTL_ADD,
-              server->mode == MODE_FIREHOSE ? EPOLLIN | EPOLLOUT : EPOLLIN);
+        act_on_client(server, client, EPOLL_CTL_ADD);
     }
 }
 
@@ -167,7 +202,7 @@ static bool keep_unsent(struct server *server, struct client *client, const char
 static bool send_back(struct server *server, struct client *client, const char *bytes,
                       size_t length)
 {
-    ssize_t sent = send(client->fd, bytes, length, MSG_NOSIGNAL);
+    ssize_t sent = wire_send(&client->wire, bytes, length, MSG_NOSIGNAL);
 
     if (sent < 0 && errno != EAGAIN) {
         return false;
@@ -179,7 +214,7 @@ static bool send_back(struct server *server, struct client *client, const char *
 
 static bool read_some(struct server *server, struct client *client)
 {
-    ssize_t length = recv(client->fd, server->piece, PIECE, 0);
+    ssize_t length = wire_receive(&client->wire, server->piece, PIECE, 0);
 
     if (length <= 0) {
         return length < 0 && errno == EAGAIN;
@@ -196,7 +231,7 @@ static bool write_some(struct server *server, struct client *client)
 
     if (client->mode == MODE_FIREHOSE) {
         memset(server->piece, 'f', PIECE);
-        return send(client->fd, server->piece, PIECE, MSG_NOSIGNAL) >= 0 || errno == EAGAIN;
+        return wire_send(&client->wire, server->piece, PIECE, MSG_NOSIGNAL) >= 0 || errno == EAGAIN;
     }
     client->unsent = NULL;
     alive = send_back(server, client, unsent, length);
@@ -214,6 +249,12 @@ static void serve_event(struct server *server, const struct epoll_event *event)
 
     if (event->data.u64 < ADDRESSES_MOST) {
         accept_all(server, server->listen_fds[event->data.u64]);
+        return;
+    }
+    if (!client->begun) {
+        if (!await_client(server, client)) {
+            end_client(server, client);
+        }
         return;
     }
     if ((event->events & EPOLLOUT) != 0) {
@@ -323,18 +364,41 @@ static int listen_on_all(struct server *server, int addresses, int backlog)
     return -1;
 }
 
+/* "tls echo" is "echo" with TLS. Gives the mode without it; false: TLS is not to be had. */
+static bool open_tls(struct server *server, const char **mode)
+{
+    bool has_tls = strncmp(*mode, "tls ", 4) == 0;
+    char message[96];
+
+    if (has_tls)
+        *mode += 4;
+    if (!has_tls && !WIRE_ALWAYS_TLS)
+        return true;
+    if (WIRE_HAS_TLS)
+        server->tls = secure_context_open(NULL, message, sizeof message);
+    return server->tls != NULL;
+}
+
+static void free_server(struct server *server)
+{
+    if (server != NULL && WIRE_HAS_TLS)
+        secure_context_close(server->tls);
+    free(server);
+}
+
 struct swarm *swarm_start(const char *mode, int addresses, int backlog)
 {
     struct swarm *swarm = calloc(1, sizeof *swarm);
     struct server *server = calloc(1, sizeof *server);
+    bool is_open = server != NULL && open_tls(server, &mode);
     int found = find_mode(mode);
     pid_t parent = getpid();
     void *shared = mmap(NULL, sizeof(struct shared), PROT_READ | PROT_WRITE,
                         MAP_SHARED | MAP_ANONYMOUS, -1, 0);
 
-    if (swarm == NULL || server == NULL || found < 0 || addresses < 1 ||
-        addresses > ADDRESSES_MOST || shared == MAP_FAILED) {
-        free(server);
+    if (swarm == NULL || !is_open || found < 0 || addresses < 1 || addresses > ADDRESSES_MOST ||
+        shared == MAP_FAILED) {
+        free_server(server);
         free(swarm);
         return NULL;
     }
@@ -346,7 +410,7 @@ struct swarm *swarm_start(const char *mode, int addresses, int backlog)
         serve(server, parent);
     }
     close_listeners(server);
-    free(server);
+    free_server(server);
     if (swarm->child < 0) {
         swarm_stop(swarm);
         return NULL;

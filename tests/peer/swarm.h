@@ -11,6 +11,8 @@
  *   firehose  sends without end
  *   fate      each connection the next of: echo, discard, close, greet, rst, greet and reset
  *
+ * "tls echo" and so on: the mode with TLS, by a good certificate for peer.test.
+ *
  * It ends with the process that started it, whatever happens.
  */
 #ifndef SWARM_H

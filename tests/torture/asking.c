@@ -2,6 +2,8 @@
 /* See subject.h. Here: what is asked of subjects, and what may be answered. */
 #include "subject.h"
 
+#include "secured.h"
+
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -277,6 +279,25 @@ static void stop_subjects(struct company *company, const struct party *party)
         else
             note_stop(subject, tcpm_now_ns());
     }
+}
+
+int subject_starttls(struct subject *subject)
+{
+    struct company *company = subject->company;
+    int64_t from_ns = tcpm_now_ns();
+    int result = tcpm_starttls(subject->party->session, subject->id, company->tls, SECURED_NAME);
+
+    if ((company->safety == SECURE && result == -EALREADY) ||
+        (!subject->success && result == -EINVAL))
+        return result;
+    CHECK_RESULT(subject, result, -ESHUTDOWN);
+    EXPECT(result < 0 || company->safety == SECURE_LATER, "TLS begins once more");
+    if (result < 0)
+        return result;
+    subject->securing = true;
+    subject->timeout_ms = subject->party->connect_timeout_ms;
+    subject->timeout_from_ns = from_ns;
+    return result;
 }
 
 int party_die(struct party *party)

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What the torture programs share: random numbers from a seed, memory that is counted and can run
- * out, the end of a run at which nothing may be left, and TAP. A check that fails prints the seed
- * and ends the program: what follows a broken promise proves nothing.
+ * What the torture programs share: random numbers from a seed, a stage (loop and engine) whose
+ * memory is counted and can run out, the assertion that nothing is left when a stage is closed, and
+ * TAP. A failed check prints the seed and ends the program: what happens after a broken promise
+ * proves nothing.
  */
 #ifndef TESTS_TORTURE_COMMON_H
 #define TESTS_TORTURE_COMMON_H
@@ -21,16 +22,16 @@ struct chance {
 };
 
 uint64_t chance_next(struct chance *chance);
-/* 0 to bound - 1. */
+/* Returns a number from 0 to bound - 1. */
 unsigned chance_below(struct chance *chance, unsigned bound);
-/* True once in so many times. */
+/* Returns true once in so many times, on average. */
 bool chance_one_in(struct chance *chance, unsigned times);
-/* A size from 1 to the largest, small ones most often. */
+/* Returns a size from 1 to the largest; small sizes come most often. */
 size_t chance_size(struct chance *chance, size_t largest);
 
 /* ---- checks ---- */
 
-/* What the program is doing: printed when a check fails or time runs out. */
+/* Says what the program is doing now. The text is printed when a check fails or time runs out. */
 void torture_note(const char *format, ...) __attribute__((format(printf, 1, 2)));
 void torture_fail(const char *file, int line, const char *format, ...)
     __attribute__((format(printf, 3, 4), noreturn));
@@ -40,14 +41,15 @@ void torture_fail(const char *file, int line, const char *format, ...)
         if (!(condition))                                       \
             torture_fail(__FILE__, __LINE__, "%s", #condition); \
     } while (0)
-/* The same, with what there is instead. */
+/* As CHECK, with a message in the manner of printf that says what was found instead. */
 #define EXPECT(condition, ...)                             \
     do {                                                   \
         if (!(condition))                                  \
             torture_fail(__FILE__, __LINE__, __VA_ARGS__); \
     } while (0)
 
-/* The program fails unless it is called again within so many seconds. */
+/* Starts the watchdog anew: unless torture_watch is called again within so many seconds, the
+   program fails. */
 void torture_watch(unsigned seconds);
 void torture_plan(int tests);
 void torture_pass(const char *format, ...) __attribute__((format(printf, 1, 2)));
@@ -57,31 +59,33 @@ double torture_seconds(void);
 
 /* ---- an engine on its loop ---- */
 
+/* The allocator of a stage's engine. */
 struct memory {
     long blocks;       /* allocated now */
-    uint64_t requests; /* made in all, those that free not counted */
-    uint64_t fail_at;  /* this request fails; 0: none */
-    bool fail_on;      /* and all after it */
-    uint64_t failed;
+    uint64_t requests; /* for memory so far; calls that free do not count */
+    uint64_t fail_at;  /* number of the request that fails; 0: none */
+    bool fail_on;      /* whether all requests after fail_at fail too */
+    uint64_t failed;   /* requests that were made to fail */
 };
 
 struct stage {
     uv_loop_t loop;
-    struct tcpm_engine *engine; /* NULL: not made, or closed */
+    struct tcpm_engine *engine; /* NULL: not created, or closed */
     struct memory memory;
-    int descriptors; /* before */
-    bool closed;
+    int descriptors; /* open in this process when the stage began */
+    bool closed;     /* the engine has said that it is closed */
 };
 
-/* Counts what is there before anything is made. */
+/* Counts the open descriptors, before anything is created. */
 void stage_begin(struct stage *stage);
-/* Loop and engine. 0, or what tcpm_engine_create returned; stage_close follows in any case. */
+/* Creates loop and engine. Returns 0, or the error of tcpm_engine_create; stage_close follows in
+   any case. */
 int stage_open(struct stage *stage, const struct tcpm_engine_options *options);
-/* Closes the engine, unless that has been asked for, and runs the loop to its end. */
+/* Closes the engine, unless it is closing already, and runs the loop to its end. */
 void stage_finish(struct stage *stage);
-/* Closes the loop: nothing may be left of anything. */
+/* Closes the loop, and checks that no handle, descriptor or block of memory is left. */
 void stage_close(struct stage *stage);
-/* What tcpm_engine_close of a stage's engine needs. */
+/* Begins to close the engine: tcpm_engine_close with what the stage needs. */
 void stage_close_engine(struct stage *stage);
 
 #endif

@@ -2,7 +2,8 @@
 /* See subject.h. Here: companies, their tasks, and what is checked when all is over. */
 #include "subject.h"
 
-#include "connection/state.h"
+#include "connection/shapes.h"
+#include "secured.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -100,6 +101,34 @@ void company_errand_refused(struct company *company)
 
 /* ---- companies ---- */
 
+static int get_none(void *self, const char *bytes, size_t length, struct tcpm_cut *cut)
+{
+    (void) self;
+    (void) bytes;
+    cut->need = length + 1;
+    return 0;
+}
+
+static int finish_all(void *self, const char *bytes, size_t length, struct tcpm_cut *cut)
+{
+    (void) self;
+    cut->record = bytes;
+    cut->length = cut->used = length;
+    return length > 0;
+}
+
+static int put_all(void *self, const void *record, size_t length, struct tcpm_out *out)
+{
+    (void) self;
+    return tcpm_out_write(out, record, length);
+}
+
+static const struct tcpm_filter_kind last_kind = {.size = sizeof last_kind,
+                                                  .name = "last",
+                                                  .get_one = get_none,
+                                                  .put = put_all,
+                                                  .finish = finish_all};
+
 void company_open(struct company *company, uint64_t seed,
                   struct wild_plan (*plan)(uint32_t key, void *user), void *user)
 {
@@ -113,13 +142,25 @@ void company_open(struct company *company, uint64_t seed,
     CHECK(tcpm_filter_line(NULL, &company->filters[CUT_LINE]) == 0);
     CHECK(tcpm_filter_block(&blocks, &company->filters[CUT_BLOCK]) == 0);
     CHECK(tcpm_filter_line(&lines, &company->filters[CUT_SHORT]) == 0);
+    CHECK(tcpm_filter_custom(&last_kind, NULL, &company->filters[CUT_LAST]) == 0);
     stage_begin(&company->stage);
     company->wild = wild_start(seed, company->first_key, plan, user);
 }
 
 int company_open_engine(struct company *company, const struct tcpm_engine_options *options)
 {
-    return stage_open(&company->stage, options);
+    int result = stage_open(&company->stage, options);
+
+    if (result == 0 && company->safety != PLAIN)
+        result = secured_create(company->stage.engine, &company->tls);
+    return result;
+}
+
+void company_secure(struct company *company, size_t plain)
+{
+    CHECK(SECURED_CAN_BE);
+    company->safety = plain > 0 ? SECURE_LATER : SECURE;
+    wild_secure(company->wild, plain);
 }
 
 static int64_t time_of(int64_t option_ms, int64_t standard_ms)
@@ -136,6 +177,10 @@ struct party *company_party(struct company *company, const struct tcpm_session_o
     int result;
 
     CHECK(company->party_count < PARTIES);
+    if (company->safety != PLAIN && company->tls == NULL)
+        return NULL;
+    if (company->safety == SECURE)
+        all.tls = company->tls;
     all.size = sizeof all;
     all.events = subject_events(all.half_open == 1 || chance_one_in(&company->chance, 2));
     all.user = party;
@@ -197,6 +242,8 @@ struct subject *company_connect(struct party *party, const struct tcpm_connect_o
     subject->own = all.events != NULL;
     subject->tells_eof = subject->own || party->tells_eof;
     subject->half_open = all.half_open == 1 || (all.half_open == 0 && party->half_open);
+    if (company->safety == SECURE)
+        all.server_name = SECURED_NAME;
     all.size = sizeof all;
     all.heap = subject;
     result = tcpm_connect(party->session, &all, &id);
@@ -267,20 +314,22 @@ static void check_counts(const struct company *company)
     }
 }
 
-/* What the sessions have joined, they have a place in. */
+/* What the sessions have joined, they have a place in; so have the alarms of the engine itself, for
+   descriptors, look-ups and handshakes. */
 static void check_heaps(const struct tcpm_engine *engine)
 {
-    const struct tcpm__list *node = engine->sessions.next;
+    const struct tcpm__list *node = engine->sessions.all.next;
     uint32_t sessions = 0, corking = 0;
 
-    for (; node != &engine->sessions; node = node->next, sessions++)
-        corking += TCPM__CONTAINER(node, struct tcpm_session, in_engine)->cork;
-    EXPECT(engine->corking == corking, "%u cork", engine->corking);
+    for (; node != &engine->sessions.all; node = node->next, sessions++)
+        corking += TCPM__CONTAINER(node, struct tcpm_session, in_engine)->options.cork == 1;
+    EXPECT(engine->sessions.corking == corking, "%u cork", engine->sessions.corking);
     EXPECT(engine->admission.turns.members == sessions, "%u turns of %u sessions",
            engine->admission.turns.members, sessions);
-    EXPECT(engine->alarms.members == sessions + engine->alarm_pool.live + 1, "%u members",
-           engine->alarms.members);
-    EXPECT(engine->alarms.count <= engine->alarms.members, "%u alarms", engine->alarms.count);
+    EXPECT(engine->tasks.alarms.members == sessions + engine->tasks.pool.live + 3, "%u members",
+           engine->tasks.alarms.members);
+    EXPECT(engine->tasks.alarms.count <= engine->tasks.alarms.members, "%u alarms",
+           engine->tasks.alarms.count);
 }
 
 /* What the engine counts, once no connection is left. */
@@ -290,19 +339,23 @@ static void check_engine(const struct company *company)
 
     if (engine == NULL || engine->connections.live > 0)
         return;
-    EXPECT(engine->places == 0, "%llu places", (unsigned long long) engine->places);
-    EXPECT(engine->memory_used == 0, "%llu bytes held", (unsigned long long) engine->memory_used);
-    CHECK(engine->ready == NULL && engine->handler_depth == 0 && !engine->running_posts);
-    CHECK(engine->admission.turns.count == 0 && engine->calling_back == 0 && !engine->out_lent);
+    EXPECT(engine->admission.places == 0, "%llu places",
+           (unsigned long long) engine->admission.places);
+    EXPECT(engine->bytes.held == 0, "%llu bytes held", (unsigned long long) engine->bytes.held);
+    CHECK(engine->turn.ready == NULL && engine->delivery.handler_depth == 0 &&
+          !engine->tasks.running_posts);
+    CHECK(engine->admission.turns.count == 0 && engine->delivery.calling_back == 0 &&
+          !engine->delivery.out_lent);
     CHECK(engine->backlog.count == 0 && engine->backlog.chain.first == 0);
     check_heaps(engine);
     CHECK(engine->deadlines.filled[0] == 0 || tcpm__wheel_next(&engine->deadlines) == UINT64_MAX);
-    if (engine->next_posts.first == NULL)
-        EXPECT(engine->work == engine->alarm_pool.live + engine->rooms_wanted + engine->dying,
-               "%llu pieces of work", (unsigned long long) engine->work);
+    if (engine->tasks.next_posts.first == NULL)
+        EXPECT(engine->turn.work == engine->tasks.pool.live + engine->admission.rooms_wanted +
+                                        engine->sessions.dying,
+               "%llu pieces of work", (unsigned long long) engine->turn.work);
 }
 
-void company_close(struct company *company)
+void company_close_and_ask(struct company *company, bool *whole, unsigned count)
 {
     check_stale(company);
     check_counts(company);
@@ -311,12 +364,18 @@ void company_close(struct company *company)
         company_close_engine_now(company);
     else
         company_close_engine(company);
+    tcpm_tls_free(company->tls);
     stage_finish(&company->stage);
     wild_join(company->wild);
     for (unsigned i = 0; i < company->party_count; i++)
         EXPECT(company->parties[i].session == NULL, "a session has not stopped");
     for (unsigned i = 0; i < company->errand_count; i++)
         EXPECT(company->errands[i].over, "a task was neither run nor dropped");
+    for (unsigned i = 0; i < count; i++) {
+        const struct wild_link *link = wild_find(company->wild, company->subjects[i]->key);
+
+        whole[i] = link != NULL && link->whole;
+    }
     for (unsigned i = 0; i < company->subject_count; i++) {
         check_afterwards(company, company->subjects[i]);
         free(company->subjects[i]->accepted);
@@ -326,4 +385,9 @@ void company_close(struct company *company)
     for (int i = 0; i < CUTS; i++)
         tcpm_filter_free(company->filters[i]);
     stage_close(&company->stage);
+}
+
+void company_close(struct company *company)
+{
+    company_close_and_ask(company, NULL, 0);
 }

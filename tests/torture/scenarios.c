@@ -2,6 +2,8 @@
 /* See scenarios.h. */
 #include "scenarios.h"
 
+#include "secured.h"
+
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -102,6 +104,23 @@ static void connect_five_in_turn(struct company *company)
         company_connect(party, &defaults);
 }
 
+/* In each session one is open, and others wait at its address; in one of them not all may. */
+static void connect_to_one_address(struct company *company)
+{
+    const struct tcpm_session_options options[] = {{.max_per_address = 1},
+                                                   {.max_per_address = 1, .max_connections = 2}};
+    struct tcpm_connect_options to = {.port = wild_port(company->wild)};
+
+    for (int i = 0; i < 2; i++) {
+        struct party *party = company_party(company, &options[i]);
+
+        for (int j = 0; j < 4 && party != NULL; j++) {
+            to.address = j == 2 ? "localhost" : "127.0.0.1";
+            company_connect(party, &to);
+        }
+    }
+}
+
 static void set_alarms(struct subject *subject)
 {
     struct company *company = subject->company;
@@ -144,6 +163,20 @@ static void cut_and_put_back(struct company *company, struct subject *subject, e
         subject_pause(subject, false);
     if (subject->inputs % 100 == 0)
         subject_send(subject, "so far", 6);
+}
+
+/* The last record puts bytes back, pauses, and takes another filter, which is asked again. */
+static void finish_and_put_back(struct company *company, struct subject *subject, enum event event)
+{
+    (void) company;
+    if (event == EVENT_INITIALIZE && subject_filter(subject, CUT_LAST, true) < 0)
+        subject_shutdown(subject);
+    if (event != EVENT_INPUT || subject->inputs > 1)
+        return;
+    subject_unread(subject, 30);
+    subject_filter(subject, CUT_LAST, true);
+    if (subject_pause(subject, true) == 0)
+        subject_pause(subject, false);
 }
 
 static void shut_output_and_wait(struct company *company, struct subject *subject, enum event event)
@@ -240,6 +273,12 @@ const struct scenario *scenarios(size_t *count)
          shut_down_at_once,
          TCPM_REASON_SHUTDOWN,
          false},
+        {"connects that wait at an address",
+         {WILD_READER, 0},
+         connect_to_one_address,
+         shut_down_at_once,
+         TCPM_REASON_SHUTDOWN,
+         false},
         {"alarms and posts",
          {WILD_READER, 0},
          connect_once,
@@ -250,6 +289,12 @@ const struct scenario *scenarios(size_t *count)
          {WILD_SOURCE, 30000},
          connect_once,
          cut_and_put_back,
+         TCPM_REASON_EOF,
+         false},
+        {"a last record, and what is put back",
+         {WILD_SOURCE, 30000},
+         connect_once,
+         finish_and_put_back,
          TCPM_REASON_EOF,
          false},
         {"half a close",
@@ -294,6 +339,105 @@ const struct scenario *scenarios(size_t *count)
     return all;
 }
 
+enum { BEFORE = 10 }; /* bytes in plain text each way */
+
+static void connect_to_go_secure(struct company *company)
+{
+    const struct tcpm_session_options options = {.connect_timeout_ms = company->patience_ms,
+                                                 .input_timeout_ms = company->patience_ms};
+    const struct tcpm_connect_options defaults = {0};
+    struct party *party = company_party(company, &options);
+
+    for (int i = 0; i < 2 && party != NULL; i++)
+        company_connect(party, &defaults);
+}
+
+static void begin_tls_and_shut_down(struct company *company, struct subject *subject,
+                                    enum event event)
+{
+    (void) company;
+    if (event == EVENT_SUCCESS)
+        send_some(subject, BEFORE);
+    if (event == EVENT_SECURE)
+        send_some(subject, BEFORE);
+    if (event != EVENT_INPUT)
+        return;
+    if (subject->delivered == BEFORE && !subject->secured && subject_starttls(subject) < 0)
+        subject_shutdown(subject);
+    if (subject->delivered == 2 * (uint64_t) BEFORE)
+        subject_shutdown(subject);
+}
+
+static void begin_tls_and_give_up(struct company *company, struct subject *subject,
+                                  enum event event)
+{
+    (void) company;
+    if (event == EVENT_SUCCESS)
+        send_some(subject, BEFORE);
+    if (event == EVENT_INPUT && subject->delivered == BEFORE) {
+        subject_starttls(subject);
+        subject_shutdown(subject);
+    }
+}
+
+static const struct scenario secured[] = {
+    {"TLS: an echo", {WILD_ECHO, 0}, connect_once, echo_and_shut_down, TCPM_REASON_SHUTDOWN, false},
+    {"TLS: a large send to a slow reader",
+     {WILD_SLOW, 0},
+     connect_once,
+     send_much_and_shut_down,
+     TCPM_REASON_SHUTDOWN,
+     true},
+    {"TLS: handshakes that wait",
+     {WILD_READER, 0},
+     connect_five_in_turn,
+     shut_down_at_once,
+     TCPM_REASON_SHUTDOWN,
+     false},
+    {"TLS: records, and what is put back",
+     {WILD_SOURCE, 30000},
+     connect_once,
+     cut_and_put_back,
+     TCPM_REASON_EOF,
+     false},
+    {"TLS: half a close",
+     {WILD_FIN_LATE, 20000},
+     connect_once,
+     shut_output_and_wait,
+     TCPM_REASON_EOF,
+     false},
+    {"TLS: an answer after the end of input",
+     {WILD_SOURCE, 3000},
+     connect_half_open,
+     answer_after_eof,
+     TCPM_REASON_EOF,
+     false},
+    {"TLS: a reset behind input",
+     {WILD_RESET, 50000},
+     connect_once,
+     send_and_wait,
+     TCPM_REASON_ERROR,
+     false},
+    {"TLS in the middle of a stream",
+     {WILD_ECHO, 0},
+     connect_to_go_secure,
+     begin_tls_and_shut_down,
+     TCPM_REASON_SHUTDOWN,
+     false},
+    {"TLS in the middle of a stream, given up",
+     {WILD_ECHO, 0},
+     connect_to_go_secure,
+     begin_tls_and_give_up,
+     TCPM_REASON_SHUTDOWN,
+     false},
+};
+
+const struct scenario *secured_scenarios(size_t *count)
+{
+    *count = SECURED_CAN_BE ? sizeof secured / sizeof *secured : 0;
+    return secured;
+}
+
 static struct wild_plan plan_of(uint32_t key, void *user)
 {
     (void) key;
@@ -306,6 +450,13 @@ void scenario_open(const struct scenario *scenario, struct company *company, boo
     company->act = scenario->act;
     company->may_lack_memory = !undisturbed;
     company->patience_ms = undisturbed ? 30000 : 300;
+}
+
+void scenario_open_secured(const struct scenario *scenario, struct company *company,
+                           bool undisturbed)
+{
+    scenario_open(scenario, company, undisturbed);
+    company_secure(company, scenario->start == connect_to_go_secure ? BEFORE : 0);
 }
 
 void scenario_run(const struct scenario *scenario, struct company *company, bool undisturbed)

@@ -18,8 +18,13 @@ struct scenario {
 };
 
 const struct scenario *scenarios(size_t *count);
+/* Those in which TLS changes something, for scenario_open_secured; none where SECURED_CAN_BE is
+   0. */
+const struct scenario *secured_scenarios(size_t *count);
 /* As company_open. Undisturbed, nothing may lack memory, and timeouts are long. */
 void scenario_open(const struct scenario *scenario, struct company *company, bool undisturbed);
+void scenario_open_secured(const struct scenario *scenario, struct company *company,
+                           bool undisturbed);
 /* Once there is an engine, or not. Undisturbed, the reason is checked. */
 void scenario_run(const struct scenario *scenario, struct company *company, bool undisturbed);
 

@@ -42,6 +42,8 @@ static bool may_follow(const struct subject *subject, enum event event)
     case EVENT_FLUSHED:
     case EVENT_ERROR:
         return going && subject->success;
+    case EVENT_SECURE:
+        return going && subject->securing && !subject->stopped;
     case EVENT_FAILURE:
         return going && !subject->success;
     case EVENT_TIMEOUT:
@@ -84,7 +86,8 @@ static struct subject *meet(void *heap, struct tcpm_session *session, struct tcp
 
 /* ---- events ---- */
 
-static void on_initialize(TCPM_ON, const char *addr, unsigned port, const char *bind_addr,
+static void on_initialize(void *heap, struct tcpm_session *session, struct tcpm_id id,
+                          const char *addr, unsigned port, const char *bind_addr,
                           unsigned bind_port)
 {
     struct subject *subject = meet(heap, session, id, EVENT_INITIALIZE);
@@ -95,7 +98,8 @@ static void on_initialize(TCPM_ON, const char *addr, unsigned port, const char *
     company_leave(subject->company, subject, EVENT_INITIALIZE);
 }
 
-static void on_success(TCPM_ON, int fd, const char *addr, unsigned port)
+static void on_success(void *heap, struct tcpm_session *session, struct tcpm_id id, int fd,
+                       const char *addr, unsigned port)
 {
     struct subject *subject = meet(heap, session, id, EVENT_SUCCESS);
     struct tcpm_endpoints endpoints = endpoints_of(subject);
@@ -103,6 +107,11 @@ static void on_success(TCPM_ON, int fd, const char *addr, unsigned port)
 
     if (subject->company->small_buffers)
         CHECK(setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &bytes, sizeof bytes) == 0);
+    if (subject->company->safety == SECURE) {
+        struct tcpm_tls_info info = {.size = sizeof info};
+
+        CHECK(tcpm_tls_get(session, id, &info) == 0 && info.verified);
+    }
     CHECK(fd >= 0 && addr[0] != '\0' && port > 0);
     EXPECT(!subject->stopped, "success after our end");
     EXPECT(strcmp(endpoints.peer, addr) == 0 && endpoints.peer_port == port, "peer %s",
@@ -112,6 +121,18 @@ static void on_success(TCPM_ON, int fd, const char *addr, unsigned port)
     subject->paused_from_ns = tcpm_now_ns();
     subject->paused_ns = 0;
     company_leave(subject->company, subject, EVENT_SUCCESS);
+}
+
+static void on_secure(void *heap, struct tcpm_session *session, struct tcpm_id id)
+{
+    struct subject *subject = meet(heap, session, id, EVENT_SECURE);
+    struct tcpm_tls_info info = {.size = sizeof info};
+
+    CHECK(tcpm_tls_get(session, id, &info) == 0 && info.verified);
+    subject->securing = false;
+    subject->secured = true;
+    subject->timeout_ms = subject->input_timeout_ms;
+    company_leave(subject->company, subject, EVENT_SECURE);
 }
 
 static void check_bytes(const struct subject *subject, uint64_t offset, const char *bytes,
@@ -146,6 +167,7 @@ void subject_note_input(struct subject *subject, const void *record, size_t leng
 
     EXPECT(!subject->stopped, "input after our end");
     EXPECT(!subject->paused, "input in a pause");
+    EXPECT(!subject->securing, "input before secure");
     EXPECT(!taken || (int64_t) length == subject->take, "%zu bytes instead of %lld", length,
            (long long) subject->take);
     CHECK(info_of(subject).phase == TCPM_PHASE_OPEN);
@@ -164,7 +186,8 @@ static void take_input(struct subject *subject, const void *record, size_t lengt
     company_leave(subject->company, subject, EVENT_INPUT);
 }
 
-static void on_input(TCPM_ON, const void *record, size_t length)
+static void on_input(void *heap, struct tcpm_session *session, struct tcpm_id id,
+                     const void *record, size_t length)
 {
     struct subject *subject = meet(heap, session, id, EVENT_INPUT);
 
@@ -172,7 +195,8 @@ static void on_input(TCPM_ON, const void *record, size_t length)
     take_input(subject, record, length);
 }
 
-static void on_own_input(TCPM_ON, const void *record, size_t length)
+static void on_own_input(void *heap, struct tcpm_session *session, struct tcpm_id id,
+                         const void *record, size_t length)
 {
     struct subject *subject = meet(heap, session, id, EVENT_INPUT);
 
@@ -180,7 +204,7 @@ static void on_own_input(TCPM_ON, const void *record, size_t length)
     take_input(subject, record, length);
 }
 
-static void on_flushed(TCPM_ON)
+static void on_flushed(void *heap, struct tcpm_session *session, struct tcpm_id id)
 {
     struct subject *subject = meet(heap, session, id, EVENT_FLUSHED);
     uint64_t queued = info_of(subject).queued;
@@ -195,7 +219,7 @@ static void on_flushed(TCPM_ON)
 }
 
 /* Where the output is not shut, and we have asked for no end, it ends the input only. */
-static void on_eof(TCPM_ON)
+static void on_eof(void *heap, struct tcpm_session *session, struct tcpm_id id)
 {
     struct subject *subject = meet(heap, session, id, EVENT_EOF);
     struct tcpm_info info = info_of(subject);
@@ -225,7 +249,8 @@ static void check_cause(struct subject *subject, const struct tcpm_error *error)
         EXPECT(subject->company->may_lack_memory, "out of memory");
 }
 
-static void on_failure(TCPM_ON, const struct tcpm_error *error)
+static void on_failure(void *heap, struct tcpm_session *session, struct tcpm_id id,
+                       const struct tcpm_error *error)
 {
     struct subject *subject = meet(heap, session, id, EVENT_FAILURE);
 
@@ -233,7 +258,8 @@ static void on_failure(TCPM_ON, const struct tcpm_error *error)
     company_leave(subject->company, subject, EVENT_FAILURE);
 }
 
-static void on_error(TCPM_ON, const struct tcpm_error *error)
+static void on_error(void *heap, struct tcpm_session *session, struct tcpm_id id,
+                     const struct tcpm_error *error)
 {
     struct subject *subject = meet(heap, session, id, EVENT_ERROR);
 
@@ -268,7 +294,8 @@ static void check_timer(const struct subject *subject, enum tcpm_timer timer)
            (long long) passed, (long long) subject->timeout_ms);
 }
 
-static void on_timeout(TCPM_ON, enum tcpm_timer timer)
+static void on_timeout(void *heap, struct tcpm_session *session, struct tcpm_id id,
+                       enum tcpm_timer timer)
 {
     struct subject *subject = meet(heap, session, id, EVENT_TIMEOUT);
 
@@ -290,7 +317,8 @@ static bool reason_fits(const struct subject *subject, enum event last)
     case TCPM_REASON_FAILURE:
         return last == EVENT_FAILURE;
     case TCPM_REASON_ERROR:
-        return subject->aborted || (last == EVENT_ERROR && subject->code != TCPM_EOF);
+        return subject->aborted ||
+               (last == EVENT_ERROR && (subject->code != TCPM_EOF || subject->securing));
     case TCPM_REASON_EOF:
         if (subject->tells_eof)
             return subject->eof_told && (last == EVENT_EOF || last == EVENT_FLUSHED);
@@ -310,7 +338,8 @@ bool subject_ended_well(const struct subject *subject)
             subject->reason == TCPM_REASON_DIE);
 }
 
-static void on_disconnected(TCPM_ON, enum tcpm_reason reason)
+static void on_disconnected(void *heap, struct tcpm_session *session, struct tcpm_id id,
+                            enum tcpm_reason reason)
 {
     struct subject *subject = heap;
     enum event last = subject->last;
@@ -384,10 +413,11 @@ static void on_stopped(struct tcpm_session *session, void *user)
 
 const struct tcpm_events *subject_events(bool with_eof)
 {
-#define EVENTS                                                                              \
-    .size = sizeof(struct tcpm_events), .initialize = on_initialize, .success = on_success, \
-    .input = on_input, .flushed = on_flushed, .failure = on_failure, .error = on_error,     \
-    .timeout = on_timeout, .disconnected = on_disconnected, .room = on_room, .stopped = on_stopped
+#define EVENTS                                                                                    \
+    .size = sizeof(struct tcpm_events), .initialize = on_initialize, .success = on_success,       \
+    .input = on_input, .flushed = on_flushed, .failure = on_failure, .error = on_error,           \
+    .timeout = on_timeout, .secure = on_secure, .disconnected = on_disconnected, .room = on_room, \
+    .stopped = on_stopped
     static const struct tcpm_events events[] = {{EVENTS}, {EVENTS, .eof = on_eof}};
 #undef EVENTS
 

@@ -2,6 +2,9 @@
 /* See wild.h. Blocking calls only: a client always ends, so a thread always ends too. */
 #include "wild.h"
 
+#include "secured.h"
+#include "wire.h"
+
 #include <arpa/inet.h>
 #include <errno.h>
 #include <poll.h>
@@ -10,6 +13,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <time.h>
 #include <unistd.h>
@@ -23,6 +27,7 @@ struct worker {
     struct wild_plan plan;
     pthread_t thread;
     int fd;
+    struct wire wire;
     bool send_failed; /* and has used up the error: the next read says 0 */
     size_t capacity;
     struct worker *next;
@@ -32,6 +37,8 @@ struct wild {
     int listener, stop, port;
     uint32_t network; /* the upper half of our clients' addresses */
     uint64_t seed;
+    bool is_secure;
+    size_t plain; /* bytes before TLS */
     struct wild_plan (*plan)(uint32_t key, void *user);
     void *user;
     pthread_t thread;
@@ -66,7 +73,7 @@ static void keep(struct worker *worker, const char *bytes, size_t length)
 static bool take(struct worker *worker, size_t most)
 {
     char piece[PIECE];
-    ssize_t got = recv(worker->fd, piece, most < PIECE ? most : PIECE, 0);
+    ssize_t got = wire_receive(&worker->wire, piece, most < PIECE ? most : PIECE, 0);
 
     if (got > 0)
         keep(worker, piece, (size_t) got);
@@ -92,7 +99,7 @@ static bool say(struct worker *worker, size_t length, int flags)
         size_t size = length < PIECE ? length : PIECE;
         for (size_t i = 0; i < size; i++)
             piece[i] = wild_byte(worker->link.key, worker->link.sent + i);
-        sent = send(worker->fd, piece, size, MSG_NOSIGNAL | flags);
+        sent = wire_send(&worker->wire, piece, size, MSG_NOSIGNAL | flags);
         if (sent < 0) {
             worker->send_failed |= errno != EAGAIN;
             return false;
@@ -112,7 +119,15 @@ static void rest(struct worker *worker, unsigned most_us)
 
 static void finish(struct worker *worker)
 {
+    wire_finish(&worker->wire);
     worker->link.finished = shutdown(worker->fd, SHUT_WR) == 0;
+}
+
+static bool has_unread(const struct worker *worker)
+{
+    int bytes = 0;
+
+    return ioctl(worker->fd, FIONREAD, &bytes) == 0 && bytes > 0;
 }
 
 static void leave(struct worker *worker, bool reset)
@@ -121,6 +136,8 @@ static void leave(struct worker *worker, bool reset)
 
     if (reset)
         setsockopt(worker->fd, SOL_SOCKET, SO_LINGER, &now, sizeof now);
+    else if (!has_unread(worker)) /* else the close is a reset */
+        wire_finish(&worker->wire);
     worker->link.end = WILD_LEFT;
     worker->link.finished = !reset;
 }
@@ -173,18 +190,27 @@ static bool act_randomly(struct worker *worker)
     }
 }
 
+/* All that has come and has not gone back. */
+static bool send_back(struct worker *worker)
+{
+    while (worker->link.sent < worker->link.length) {
+        size_t from = worker->link.sent;
+        ssize_t sent = wire_send(&worker->wire, worker->link.received + from,
+                                 worker->link.length - from, MSG_NOSIGNAL);
+
+        if (sent < 0)
+            return false;
+        worker->link.sent += (uint64_t) sent;
+    }
+    return true;
+}
+
 static void echo(struct worker *worker)
 {
-    size_t from = 0;
     bool going = true;
 
-    while (going && take(worker, PIECE)) {
-        size_t length = worker->link.length - from;
-        going = send(worker->fd, worker->link.received + from, length, MSG_NOSIGNAL) ==
-                (ssize_t) length;
-        from += length;
-        worker->link.sent = from;
-    }
+    while (going && take(worker, PIECE))
+        going = send_back(worker);
     worker->send_failed = !going;
     if (!going)
         take_rest(worker);
@@ -201,8 +227,25 @@ static void read_slowly(struct worker *worker)
 static void speak_urgently(struct worker *worker, size_t bytes)
 {
     say(worker, bytes / 2, 0);
-    send(worker->fd, "!", 1, MSG_NOSIGNAL | MSG_OOB); /* out of band: in no stream */
+    wire_send(&worker->wire, "!", 1, MSG_NOSIGNAL | MSG_OOB); /* out of band: in no stream */
     say(worker, bytes - bytes / 2, 0);
+}
+
+/* What the client still sends is read and forgotten. */
+static void shake_in_part(struct worker *worker, size_t bytes, enum wild_manner manner)
+{
+    char piece[4096];
+
+    worker->link.whole = secured_shake_in_part(worker->fd, bytes % 2 != 0, bytes / 2);
+    worker->link.end = WILD_WAS_RESET;
+    if (manner == WILD_CUT_RESET) {
+        leave(worker, true);
+        return;
+    }
+    if (manner == WILD_CUT_FIN)
+        worker->link.finished = shutdown(worker->fd, SHUT_WR) == 0;
+    while (recv(worker->fd, piece, sizeof piece, 0) > 0)
+        continue;
 }
 
 static void act(struct worker *worker)
@@ -235,6 +278,11 @@ static void act(struct worker *worker)
         finish(worker);
         take_rest(worker);
         break;
+    case WILD_CUT_FIN:
+    case WILD_CUT_RESET:
+    case WILD_CUT_SILENCE:
+        shake_in_part(worker, bytes, worker->plan.manner);
+        break;
     case WILD_RESET:
         say(worker, bytes, 0);
         leave(worker, true);
@@ -247,13 +295,43 @@ static void act(struct worker *worker)
     }
 }
 
+/* The bytes go back after the last of them has come: whoever has them back may begin. */
+static bool echo_plain(struct worker *worker, size_t bytes)
+{
+    while (worker->link.length < bytes)
+        if (!take(worker, bytes - worker->link.length))
+            return false;
+    return bytes == 0 || send_back(worker) || (take_rest(worker), false);
+}
+
+/* False: the connection has ended. */
+static bool begin(struct worker *worker)
+{
+    const struct wild *wild = worker->wild;
+    bool cuts = worker->plan.manner >= WILD_CUT_FIN;
+
+    if (!echo_plain(worker, wild->plain))
+        return false;
+    if (wild->is_secure && !cuts)
+        CHECK(wire_begin_tls(&worker->wire, secured_context()) == 0);
+    if (wire_await_greeting(&worker->wire) == 0)
+        return true;
+    worker->link.end = WILD_WAS_RESET;
+    return false;
+}
+
 static void *work(void *argument)
 {
     struct worker *worker = argument;
 
-    act(worker);
-    if (worker->link.end == WILD_EOF)
+    wire_open_as_built(&worker->wire, worker->fd);
+    if (begin(worker))
+        act(worker);
+    if (worker->link.end == WILD_EOF) {
+        wire_finish(&worker->wire);
         worker->link.finished = true;
+    }
+    wire_free(&worker->wire);
     close(worker->fd);
     return NULL;
 }
@@ -334,6 +412,13 @@ struct wild *wild_start(uint64_t seed, uint32_t first_key,
     wild->port = ntohs(address.sin_port);
     CHECK(pthread_create(&wild->thread, NULL, listen_on, wild) == 0);
     return wild;
+}
+
+void wild_secure(struct wild *wild, size_t plain)
+{
+    CHECK(secured_context() != NULL);
+    wild->is_secure = true;
+    wild->plain = plain;
 }
 
 void wild_shrink(struct wild *wild)

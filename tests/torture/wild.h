@@ -24,6 +24,11 @@ enum wild_manner {
     WILD_UNREAD,   /* sends so many bytes, waits for input, closes without reading it: RST */
     WILD_URGENT,   /* sends so many bytes, one of them urgent, FIN, reads to the end */
     WILD_FIN_LATE, /* reads to the end, then sends so many bytes, FIN */
+    /* Only with TLS: sends half so many bytes of the handshake, of TLS 1.2 if the number is odd,
+       and then FIN, RST, or nothing more. */
+    WILD_CUT_FIN,
+    WILD_CUT_RESET,
+    WILD_CUT_SILENCE,
 };
 
 /* How a connection ended, as the peer saw it. */
@@ -37,6 +42,7 @@ struct wild_link {
     enum wild_end end; /* LEFT: the peer closed without having read to the end */
     bool finished;     /* it has sent FIN, behind all it sent, unless input was unread */
     bool reader;       /* it has read to the end, whatever that was */
+    bool whole;        /* CUT: the client got all that it needs of the handshake */
 };
 
 /* Clients come to 65536 addresses from the first on, or to 127.0.0.1.
@@ -47,6 +53,9 @@ struct wild_plan {
 };
 struct wild *wild_start(uint64_t seed, uint32_t first_key,
                         struct wild_plan (*plan)(uint32_t key, void *user), void *user);
+/* It speaks TLS from the beginning; or, where plain is not 0, once so many bytes have come in plain
+   text, and have gone back. Before the first connection. */
+void wild_secure(struct wild *wild, size_t plain);
 /* Its sockets hold little: the senders' queues fill up. */
 void wild_shrink(struct wild *wild);
 int wild_port(const struct wild *wild);

@@ -22,7 +22,7 @@ struct decoded {
 };
 
 struct feed {
-    struct tcpm__codec *codec;
+    struct tcpm__instance *instance;
     char *held; /* everything so far */
     size_t begin, end;
     size_t seen, need;
@@ -62,7 +62,7 @@ static inline bool cut_one(struct feed *feed, struct decoded *decoded)
     char *bytes = malloc(length);
     assert_non_null(bytes);
     memcpy(bytes, feed->held + feed->begin, length);
-    int result = tcpm__codec_get(feed->codec, bytes, length, &cut);
+    int result = tcpm__instance_get(feed->instance, bytes, length, &cut);
     if (result == 1)
         add_record(decoded, &cut);
     if (result < 0) {
@@ -104,7 +104,7 @@ static inline void decode(struct tcpm_filter *filter, const char *stream, size_t
 
     *decoded = (struct decoded){.error = 0};
     assert_non_null(feed.held);
-    assert_int_equal(tcpm__codec_open(filter, &feed.codec), 0);
+    assert_int_equal(tcpm__instance_open(filter, &feed.instance), 0);
     for (size_t i = 0; i <= place_count && decoded->error == 0; i++) {
         size_t to = i == place_count ? length : places[i];
         if (to > from)
@@ -114,7 +114,7 @@ static inline void decode(struct tcpm_filter *filter, const char *stream, size_t
     decoded->pending_length = feed.end - feed.begin;
     memmove(feed.held, feed.held + feed.begin, decoded->pending_length);
     decoded->pending = feed.held;
-    tcpm__codec_drop(feed.codec);
+    tcpm__instance_drop(feed.instance);
 }
 
 static inline void decoded_free(struct decoded *decoded)

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What the tests of the pure parts share: cmocka, a random sequence that is the same in every run,
- * and memory that runs out when it is told to. A test program lists its cases and ends with
- * RUN_TESTS.
+ * What the tests of the pure parts share: cmocka, random numbers that are the same in every run,
+ * and an allocator that fails on demand. A test program lists its cases in a table and ends with
+ * RUN_TESTS(table). The pure parts know no clock and no sockets, so time and input are made up.
  */
 #ifndef TESTS_UNIT_SUPPORT_H
 #define TESTS_UNIT_SUPPORT_H
@@ -30,7 +30,7 @@
         return cmocka_run_group_tests(tests, NULL, NULL); \
     }
 
-/* xorshift64*: never seeded with 0. */
+/* A generator of random numbers, xorshift64*. The seed must not be 0. */
 struct randomness {
     uint64_t state;
 };
@@ -48,14 +48,14 @@ static inline uint64_t random_below(struct randomness *random, uint64_t limit)
     return (random_next(random) >> 16) % limit;
 }
 
-/* An allocator that counts its blocks, and that fails: after so many successes, once or for good.
- */
+/* An allocator that counts its blocks. It fails after `left` more requests, once or for good; then
+   tests assert that the part under test reports the failure and frees everything. */
 struct scarce {
     struct tcpm__memory memory;
-    long left; /* successes to come; negative: no end */
-    bool for_good;
-    long blocks; /* not freed */
-    long calls;  /* that asked for memory */
+    long left;     /* requests that still succeed; negative: all do */
+    bool for_good; /* whether all requests after the failed one fail too */
+    long blocks;   /* allocated and not yet freed */
+    long calls;    /* requests for memory so far */
 };
 
 static inline void *scarce_reallocate(void *block, size_t size, void *user)
@@ -84,7 +84,7 @@ static inline void scarce_init(struct scarce *scarce)
     *scarce = (struct scarce){.memory = {scarce_reallocate, scarce}, .left = -1};
 }
 
-/* Seconds of this process's own time: what a busy machine does not change. */
+/* Returns the CPU time of this process, in seconds. A busy machine hardly changes it. */
 static inline double cpu_seconds(void)
 {
     struct timespec now;

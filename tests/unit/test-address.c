@@ -77,12 +77,16 @@ static void test_numbers_in_other_characters_than_ascii(void **state)
     static const struct row rows[] = {
         {"bücher.de", 0, NULL},
         {"a。de", 0, NULL},
+#ifdef TCPM_HAVE_IDN2
         {"127。1", TCPM_ENOTFOUND, "ASCII"},
         {"127．0｡0.1", TCPM_ENOTFOUND, "ASCII"},
         {"１.２.3.4", TCPM_ENOTFOUND, "ASCII"},
         {"0ｘ7f.1", TCPM_ENOTFOUND, "ASCII"},
         {"127.1。", TCPM_ENOTFOUND, "not an IPv4"},
         {"a.１", TCPM_ENOTFOUND, "ASCII"},
+#else
+        {"127。1", 0, NULL}, /* the look-up refuses all that is beyond ASCII */
+#endif
         {"\xef", 0, NULL},
         {"\xef\xbc", 0, NULL},
         {"1\xef\xbd", 0, NULL},
@@ -101,7 +105,7 @@ static void test_more_than_an_address(void **state)
         {"redis://127.0.0.1:6379", -EINVAL, "a URL"},
         {"tcp://[::1]:80", -EINVAL, "a URL"},
         {"localhost/index.html", -EINVAL, "no name of a host"},
-        {"user@localhost", -EINVAL, "no name of a host"},
+        {"user@localhost", TCPM_EBADNAME, "no name of a host"},
         {"//localhost", -EINVAL, "no name of a host"},
         {"127.0.0.1:80", -EINVAL, "with a port"},
         {"localhost:http", -EINVAL, "with a port"},

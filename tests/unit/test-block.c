@@ -172,13 +172,13 @@ static void test_an_allowed_length_is_waited_for_with_the_right_need(void **stat
     (void) state;
     for (size_t i = 0; i < COUNT(rows); i++) {
         struct tcpm_filter *filter = make(rows[i].options);
-        struct tcpm__codec *codec = NULL;
+        struct tcpm__instance *codec = NULL;
         struct tcpm_cut cut = {.seen = 0};
-        assert_int_equal(tcpm__codec_open(filter, &codec), 0);
-        assert_int_equal(tcpm__codec_get(codec, rows[i].stream, rows[i].length, &cut), 0);
+        assert_int_equal(tcpm__instance_open(filter, &codec), 0);
+        assert_int_equal(tcpm__instance_get(codec, rows[i].stream, rows[i].length, &cut), 0);
         assert_int_equal(cut.need, rows[i].need);
         assert_int_equal(cut.used, 0);
-        tcpm__codec_drop(codec);
+        tcpm__instance_drop(codec);
         tcpm_filter_free(filter);
     }
 }
@@ -187,17 +187,17 @@ static void check_put(struct tcpm_block_options options, const char *record, siz
                       const char *expected, size_t expected_length, int result)
 {
     struct tcpm_filter *filter = make(options);
-    struct tcpm__codec *codec = NULL;
+    struct tcpm__instance *codec = NULL;
     struct tcpm_out out;
 
     tcpm__out_init(&out, &tcpm__memory_default);
-    assert_int_equal(tcpm__codec_open(filter, &codec), 0);
-    assert_int_equal(tcpm__codec_put(codec, record, length, &out), result);
+    assert_int_equal(tcpm__instance_open(filter, &codec), 0);
+    assert_int_equal(tcpm__instance_put(codec, record, length, &out), result);
     if (result == 0) {
         assert_int_equal(out.length, expected_length);
         assert_memory_equal(out.bytes, expected, expected_length);
     }
-    tcpm__codec_drop(codec);
+    tcpm__instance_drop(codec);
     tcpm__out_free(&out);
     tcpm_filter_free(filter);
 }
@@ -252,18 +252,18 @@ static void test_put_refuses_what_does_not_fit_the_field(void **state)
     for (size_t i = 0; i < COUNT(rows); i++) {
         struct tcpm_block_options options = {.length = rows[i].encoding};
         struct tcpm_filter *filter = make(options);
-        struct tcpm__codec *codec = NULL;
+        struct tcpm__instance *codec = NULL;
         struct tcpm_out out;
         tcpm__out_init(&out, &tcpm__memory_default);
-        assert_int_equal(tcpm__codec_open(filter, &codec), 0);
-        assert_int_equal(tcpm__codec_put(codec, record, rows[i].most, &out), 0);
+        assert_int_equal(tcpm__instance_open(filter, &codec), 0);
+        assert_int_equal(tcpm__instance_put(codec, record, rows[i].most, &out), 0);
         size_t field = out.length - rows[i].most;
         for (size_t at = 0; at < field; at++)
             assert_int_equal((unsigned char) out.bytes[at], 0xff);
         tcpm__out_reset(&out, SIZE_MAX);
-        assert_int_equal(tcpm__codec_put(codec, record, rows[i].most + 1, &out), -EMSGSIZE);
+        assert_int_equal(tcpm__instance_put(codec, record, rows[i].most + 1, &out), -EMSGSIZE);
         assert_int_equal(out.length, 0);
-        tcpm__codec_drop(codec);
+        tcpm__instance_drop(codec);
         tcpm__out_free(&out);
         tcpm_filter_free(filter);
     }

@@ -110,6 +110,23 @@ static void add_blocks(struct specimen **next)
     add_block(next, "block of 7", (struct tcpm_block_options){.block_size = 7}, NULL);
 }
 
+static void add_values(struct specimen **next)
+{
+    static const struct tcpm_resp_options limits[] = {
+        {.max_length = 0}, {.max_length = 9}, {.max_elements = 3}};
+    static const char *const alphabets[] = {"*1\r\n$:0_#+", "\r\n\r\n%2$:|1"};
+
+    for (size_t i = 0; i < COUNT(limits) * COUNT(alphabets); i++) {
+        const char *alphabet = alphabets[i % COUNT(alphabets)];
+        struct tcpm_resp_options options = limits[i / COUNT(alphabets)];
+        struct tcpm_filter *filter = NULL;
+
+        options.size = sizeof options;
+        assert_int_equal(tcpm_filter_resp(&options, &filter), 0);
+        add_specimen(next, "resp", filter, alphabet, strlen(alphabet), NULL);
+    }
+}
+
 static int setup(void **state)
 {
     struct specimen *specimens = calloc(SPECIMENS, sizeof *specimens), *next = specimens;
@@ -122,6 +139,7 @@ static int setup(void **state)
     add_specimen(&next, "netstring", filter, "0:,1:a,", 7, "");
     assert_int_equal(tcpm_filter_netstring(12, &filter), 0);
     add_specimen(&next, "short netstring", filter, "012:,", 5, NULL);
+    add_values(&next);
     assert_true(next < specimens + SPECIMENS);
     *state = specimens;
     return 0;
@@ -278,15 +296,16 @@ static void test_get_gives_back_what_put_wrote(void **state)
 
     for (const struct specimen *one = *state; one->filter != NULL; one++) {
         for (int round = 0; one->round_trip && round < ROUNDS; round++, trips++) {
-            struct tcpm__codec *codec = NULL;
+            struct tcpm__instance *codec = NULL;
             struct tcpm_out out;
             struct decoded decoded;
             make_records(one, &random, &records);
             tcpm__out_init(&out, &tcpm__memory_default);
-            assert_int_equal(tcpm__codec_open(one->filter, &codec), 0);
+            assert_int_equal(tcpm__instance_open(one->filter, &codec), 0);
             for (size_t i = 0, from = 0; i < records.count; from = records.ends[i++])
                 assert_int_equal(
-                    tcpm__codec_put(codec, records.bytes + from, records.ends[i] - from, &out), 0);
+                    tcpm__instance_put(codec, records.bytes + from, records.ends[i] - from, &out),
+                    0);
             size_t count = pick_places(&random, out.length, places);
             decode(one->filter, out.bytes, out.length, places, count, &decoded);
             assert_int_equal(decoded.error, 0);
@@ -295,7 +314,7 @@ static void test_get_gives_back_what_put_wrote(void **state)
             assert_memory_equal(decoded.ends, records.ends, records.count * sizeof(size_t));
             assert_memory_equal(decoded.bytes, records.bytes, decoded.length);
             decoded_free(&decoded);
-            tcpm__codec_drop(codec);
+            tcpm__instance_drop(codec);
             tcpm__out_free(&out);
         }
     }

@@ -23,6 +23,18 @@ static void test_every_errno_has_its_name_and_comes_back_by_it(void **state)
     assert_true(named > 120);
 }
 
+#ifdef HAVE_STRERRORNAME_NP
+static void test_names_and_texts_are_those_of_the_C_library(void **state)
+{
+    (void) state;
+    for (int number = 1; number < 4096; number++) {
+        const char *name = strerrorname_np(number), *text = strerrordesc_np(number);
+        assert_string_equal(tcpm_error_name(-number), name != NULL ? name : "EUNKNOWN");
+        assert_string_equal(tcpm_error_text(-number), text != NULL ? text : "unknown error");
+    }
+}
+#endif
+
 static void test_what_scripts_test_is_named_as_they_do(void **state)
 {
 #define NAMED(code) -(code), #code
@@ -82,12 +94,12 @@ static void test_second_names_of_one_number_are_known(void **state)
 
 static void test_the_words_of_the_enums(void **state)
 {
-    static const char *const ops[] = {"unknown", "resolve", "socket", "bind", "connect",
-                                      "read",    "write",   "filter", "fail", "unknown"};
+    static const char *const ops[] = {"unknown", "resolve", "socket", "bind", "connect", "read",
+                                      "write",   "filter",  "fail",   "tls",  "proxy",   "unknown"};
     static const char *const phases[] = {"unknown",  "waiting", "connecting", "open",
                                          "shutting", "closed",  "unknown"};
-    static const char *const timers[] = {"unknown",  "connect",  "input",
-                                         "shutdown", "deadline", "unknown"};
+    static const char *const timers[] = {"unknown",  "connect", "input",  "shutdown",
+                                         "deadline", "tls",     "unknown"};
     static const char *const reasons[] = {"unknown", "shutdown", "failure", "error",
                                           "eof",     "timeout",  "die",     "unknown"};
 
@@ -116,7 +128,7 @@ static void test_the_version_has_three_numbers(void **state)
 static void test_a_line_is_printable_and_bounded(void **state)
 {
     char all[256];
-    char large[2000];
+    char large[5000];
 
     (void) state;
     for (int i = 1; i < 256; i++)
@@ -131,7 +143,7 @@ static void test_a_line_is_printable_and_bounded(void **state)
     memset(large, 'x', sizeof large);
     large[sizeof large - 1] = '\0';
     line = tcpm__error_line(&tcpm__memory_default, large);
-    assert_int_equal(strlen(line), 512);
+    assert_int_equal(strlen(line), 4096);
     free(line);
     line = tcpm__error_line(&tcpm__memory_default, "");
     assert_string_equal(line, "");
@@ -151,6 +163,9 @@ static void test_a_line_without_memory_is_null(void **state)
 
 static const struct CMUnitTest tests[] = {
     cmocka_unit_test(test_every_errno_has_its_name_and_comes_back_by_it),
+#ifdef HAVE_STRERRORNAME_NP
+    cmocka_unit_test(test_names_and_texts_are_those_of_the_C_library),
+#endif
     cmocka_unit_test(test_what_scripts_test_is_named_as_they_do),
     cmocka_unit_test(test_our_own_codes_are_in_the_list_of_the_header),
     cmocka_unit_test(test_what_is_not_known_says_so),

@@ -253,6 +253,106 @@ static void test_records_that_the_filter_holds_itself(void **state)
     tcpm_filter_free(filter);
 }
 
+/* Records of three bytes; at the end what is left, and what became of the awaited byte. */
+static int get_three(void *self, const char *bytes, size_t length, struct tcpm_cut *cut)
+{
+    (void) self;
+    if (length < 3)
+        return 0;
+    cut->record = bytes;
+    cut->length = cut->used = 3;
+    cut->swallow = '.';
+    return 1;
+}
+
+static int finish_three(void *self, const char *bytes, size_t length, struct tcpm_cut *cut)
+{
+    assert_int_equal(cut->seen, 0);
+    if (length == 2) {
+        cut->message = "two are left";
+        return TCPM_EFILTER;
+    }
+    cut->used = length;
+    if (length == 1 && bytes[0] == '-')
+        return 0;
+    cut->length = (size_t) snprintf(self, 16, "%d:%.*s", cut->swallowed, (int) length, bytes);
+    cut->record = self;
+    return 1;
+}
+
+static struct tcpm_codec *open_three(void)
+{
+    const struct tcpm_filter_kind kind = {
+        .size = sizeof kind,
+        .name = "three",
+        .self_size = 16,
+        .get_one = get_three,
+        .put = put_nothing,
+        .finish = finish_three,
+    };
+    struct tcpm_filter *filter = NULL;
+    struct tcpm_codec *codec = NULL;
+
+    assert_int_equal(tcpm_filter_custom(&kind, NULL, &filter), 0);
+    assert_int_equal(tcpm_codec_open(filter, &codec), 0);
+    tcpm_filter_free(filter);
+    return codec;
+}
+
+/* Feeds the bytes, takes all records of three, and asks for the last one. */
+static int finish(struct tcpm_codec *codec, const char *bytes, struct tcpm_record *ret)
+{
+    feed(codec, bytes);
+    while (tcpm_codec_get_one(codec, ret) == 1)
+        ;
+    return tcpm_codec_finish(codec, ret);
+}
+
+static void test_C63_the_last_record_by_hand(void **state)
+{
+    static const char *const rows[][2] = {
+        {"", "0:"}, {"abc", "0:"}, {"abc.", "1:"}, {"abcd", "0:d"}, {"abc.d", "1:d"}};
+    struct tcpm_record record;
+    struct tcpm_codec *codec;
+
+    (void) state;
+    for (size_t i = 0; i < COUNT(rows); i++) {
+        codec = open_three();
+        assert_int_equal(finish(codec, rows[i][0], &record), 1);
+        assert_int_equal(record.length, strlen(rows[i][1]));
+        assert_memory_equal(record.bytes, rows[i][1], record.length);
+        assert_int_equal(tcpm_codec_get_one(codec, &record), 0);
+        assert_int_equal(tcpm_codec_pending(codec, &record), 0);
+        assert_int_equal(record.length, 0);
+        tcpm_codec_close(codec);
+    }
+    codec = open_three();
+    assert_int_equal(finish(codec, "-", &record), 0);
+    assert_int_equal(tcpm_codec_pending(codec, &record), 0);
+    assert_int_equal(record.length, 0); /* used without a record */
+    assert_int_equal(finish(codec, "ab", &record), TCPM_EFILTER);
+    assert_string_equal(tcpm_codec_message(codec), "two are left");
+    assert_int_equal(tcpm_codec_finish(codec, NULL), -EINVAL);
+    assert_int_equal(tcpm_codec_finish(NULL, &record), -EINVAL);
+    tcpm_codec_close(codec);
+}
+
+static void test_C63_a_filter_without_finish_makes_no_last_record(void **state)
+{
+    struct tcpm_filter *filter = NULL;
+    struct tcpm_codec *codec = NULL;
+    struct tcpm_record record;
+
+    (void) state;
+    assert_int_equal(tcpm_filter_line(NULL, &filter), 0);
+    assert_int_equal(tcpm_codec_open(filter, &codec), 0);
+    assert_int_equal(finish(codec, "rest", &record), 0);
+    assert_int_equal(tcpm_codec_pending(codec, &record), 0);
+    assert_int_equal(record.length, 4);
+    tcpm_codec_close(codec);
+    tcpm_filter_free(filter);
+}
+
 static void test_misuse(void **state)
 {
     struct tcpm_codec *codec = NULL;
@@ -272,6 +372,8 @@ static const struct CMUnitTest tests[] = {
     cmocka_unit_test(test_a_line_end_cut_in_two_is_one),
     cmocka_unit_test(test_put_and_errors),
     cmocka_unit_test(test_records_that_the_filter_holds_itself),
+    cmocka_unit_test(test_C63_the_last_record_by_hand),
+    cmocka_unit_test(test_C63_a_filter_without_finish_makes_no_last_record),
     cmocka_unit_test(test_misuse),
     cmocka_unit_test(test_what_put_lends_is_the_codecs_own),
     cmocka_unit_test(test_what_is_held_can_be_moved_elsewhere),

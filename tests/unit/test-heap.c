@@ -66,7 +66,7 @@ static void expire_one(struct model *model)
         return;
     }
     assert_ptr_equal(item, &model->items[first]);
-    assert_int_equal(item->place, 0);
+    assert_int_equal(item->index, 0);
     model->set[first] = false;
 }
 

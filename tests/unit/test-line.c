@@ -113,7 +113,7 @@ static void test_auto_keeps_what_the_first_line_end_was(void **state)
 static void test_auto_waits_for_nothing_while_it_is_not_settled(void **state)
 {
     struct tcpm_filter *filter = make((struct tcpm_line_options){.ends = TCPM_ENDS_AUTO});
-    struct tcpm__codec *codec = NULL;
+    struct tcpm__instance *codec = NULL;
     struct tcpm_cut cut = {.seen = 0};
     static const struct {
         const char *bytes;
@@ -126,15 +126,15 @@ static void test_auto_waits_for_nothing_while_it_is_not_settled(void **state)
                 {"once\nsettled\r\n", 0, 12, 14, 0}};
 
     (void) state;
-    assert_int_equal(tcpm__codec_open(filter, &codec), 0);
+    assert_int_equal(tcpm__instance_open(filter, &codec), 0);
     for (size_t i = 0; i < COUNT(rows); i++) {
         cut = (struct tcpm_cut){.swallowed = rows[i].swallowed};
-        assert_int_equal(tcpm__codec_get(codec, rows[i].bytes, strlen(rows[i].bytes), &cut), 1);
+        assert_int_equal(tcpm__instance_get(codec, rows[i].bytes, strlen(rows[i].bytes), &cut), 1);
         assert_int_equal(cut.length, rows[i].record);
         assert_int_equal(cut.used, rows[i].used);
         assert_int_equal(cut.swallow, rows[i].swallow);
     }
-    tcpm__codec_drop(codec);
+    tcpm__instance_drop(codec);
     tcpm_filter_free(filter);
 }
 
@@ -250,15 +250,15 @@ static void test_the_default_limit_is_64_kib(void **state)
 static void check_put(struct tcpm_line_options options, const char *record, const char *expected)
 {
     struct tcpm_filter *filter = make(options);
-    struct tcpm__codec *codec = NULL;
+    struct tcpm__instance *codec = NULL;
     struct tcpm_out out;
 
     tcpm__out_init(&out, &tcpm__memory_default);
-    assert_int_equal(tcpm__codec_open(filter, &codec), 0);
-    assert_int_equal(tcpm__codec_put(codec, record, strlen(record), &out), 0);
+    assert_int_equal(tcpm__instance_open(filter, &codec), 0);
+    assert_int_equal(tcpm__instance_put(codec, record, strlen(record), &out), 0);
     assert_int_equal(out.length, strlen(expected));
     assert_memory_equal(out.bytes, expected, out.length);
-    tcpm__codec_drop(codec);
+    tcpm__instance_drop(codec);
     tcpm__out_free(&out);
     tcpm_filter_free(filter);
 }
@@ -348,21 +348,21 @@ static void test_the_time_is_linear_whatever_comes(void **state)
         bool in_one_piece = i / COUNT(patterns) % 2 == 0;
         options.max_length = TCPM_NONE;
         struct tcpm_filter *filter = make(options);
-        struct tcpm__codec *codec = NULL;
-        assert_int_equal(tcpm__codec_open(filter, &codec), 0);
+        struct tcpm__instance *codec = NULL;
+        assert_int_equal(tcpm__instance_open(filter, &codec), 0);
         for (size_t at = 0; at < LENGTH; at++)
             stream[at] = pattern[at % strlen(pattern)];
         size_t begin = 0, seen = 0;
         for (size_t end = in_one_piece ? LENGTH : 1; begin < end; end += end < LENGTH) {
             struct tcpm_cut cut = {.seen = seen};
-            int result = tcpm__codec_get(codec, stream + begin, end - begin, &cut);
+            int result = tcpm__instance_get(codec, stream + begin, end - begin, &cut);
             assert_true(result >= 0);
             begin += cut.used;
             seen = result == 0 ? end - begin : 0;
             if (result == 0 && end == LENGTH)
                 break;
         }
-        tcpm__codec_drop(codec);
+        tcpm__instance_drop(codec);
         tcpm_filter_free(filter);
     }
     double seconds = cpu_seconds() - started;

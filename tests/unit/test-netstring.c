@@ -73,19 +73,19 @@ static void test_the_message_says_what_was_found(void **state)
 static void test_put_writes_length_colon_bytes_comma(void **state)
 {
     struct tcpm_filter *filter = NULL;
-    struct tcpm__codec *codec = NULL;
+    struct tcpm__instance *codec = NULL;
     struct tcpm_out out;
 
     (void) state;
     assert_int_equal(tcpm_filter_netstring(0, &filter), 0);
-    assert_int_equal(tcpm__codec_open(filter, &codec), 0);
+    assert_int_equal(tcpm__instance_open(filter, &codec), 0);
     tcpm__out_init(&out, &tcpm__memory_default);
-    assert_int_equal(tcpm__codec_put(codec, "hello", 5, &out), 0);
-    assert_int_equal(tcpm__codec_put(codec, "", 0, &out), 0);
+    assert_int_equal(tcpm__instance_put(codec, "hello", 5, &out), 0);
+    assert_int_equal(tcpm__instance_put(codec, "", 0, &out), 0);
     assert_int_equal(out.length, 11);
     assert_memory_equal(out.bytes, "5:hello,0:,", 11);
     tcpm__out_free(&out);
-    tcpm__codec_drop(codec);
+    tcpm__instance_drop(codec);
     tcpm_filter_free(filter);
 }
 
@@ -106,14 +106,14 @@ static void test_limits(void **state)
 
     (void) state;
     for (size_t i = 0; i < COUNT(limits); i++) {
-        struct tcpm__codec *codec = NULL;
+        struct tcpm__instance *codec = NULL;
         struct tcpm_cut cut = {.seen = 0};
         assert_int_equal(tcpm_filter_netstring(limits[i].limit, &filter), 0);
-        assert_int_equal(tcpm__codec_open(filter, &codec), 0);
-        int result = tcpm__codec_get(codec, limits[i].stream, strlen(limits[i].stream), &cut);
+        assert_int_equal(tcpm__instance_open(filter, &codec), 0);
+        int result = tcpm__instance_get(codec, limits[i].stream, strlen(limits[i].stream), &cut);
         assert_int_equal(result, limits[i].error);
         assert_int_equal(cut.need, limits[i].need);
-        tcpm__codec_drop(codec);
+        tcpm__instance_drop(codec);
         tcpm_filter_free(filter);
     }
     assert_int_equal(tcpm_filter_netstring(-2, &filter), -EINVAL);

@@ -1,12 +1,14 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Endless sequences of calls. Each round makes an engine, sessions and connections to a peer that
- * does what it likes, and then calls everything there is to call, in any order, from outside and
- * from inside every handler, on connections in any state and on some that are long gone.
+ * does what it likes, in a third of the rounds over TLS, and then calls everything there is to
+ * call, in any order, from outside and from inside every handler, on connections in any state and
+ * on some that are long gone.
  *
  * usage: operations [SECONDS [SEED [trace]]]; 0 seconds: one round
  */
 #include "scarcity.h"
+#include "secured.h"
 #include "subject.h"
 
 #include <errno.h>
@@ -52,6 +54,7 @@ static void make_party(struct company *company)
     options.input_timeout_ms = some_time(chance, 40);
     options.shutdown_timeout_ms = some_time(chance, 40);
     options.max_connections = chance_one_in(chance, 3) ? 1 + chance_below(chance, 4) : 0;
+    options.max_per_address = chance_one_in(chance, 3) ? 1 + chance_below(chance, 4) : 0;
     options.connect_rate = chance_one_in(chance, 3) ? 100 + chance_below(chance, 900) : 0;
     options.high_mark = chance_one_in(chance, 2) ? 1 + chance_below(chance, 100000) : 0;
     options.low_mark = chance_one_in(chance, 2) ? 1 + chance_below(chance, 10000) : 0;
@@ -349,6 +352,10 @@ static void act_once(struct company *company)
         else if (chance_one_in(chance, 60))
             company_close_engine_now(company);
         break;
+    case 8:
+        if (is_callable(subject) && company->safety == SECURE)
+            subject_starttls(subject); /* refused */
+        break;
     default:
         if (is_callable(subject))
             call_on(subject);
@@ -391,6 +398,8 @@ static void run_round(uint64_t seed, bool trace, bool last)
     struct tcpm_engine_options options = {.trace = trace ? print_line : NULL};
 
     company_open(&company, seed, NULL, NULL);
+    if (SECURED_CAN_BE && chance_one_in(&company.chance, 3))
+        company_secure(&company, 0);
     company.may_lack_memory = true; /* ENOBUFS: max_queued and max_memory */
     company.counts_all = true;
     company.small_buffers = chance_one_in(&company.chance, 2);

@@ -4,7 +4,8 @@
  * call fails, with another errno. Then all transfers are cut to pieces and interrupted, and every
  * scenario must come to its usual end, to the byte.
  *
- * usage: calls [LIMIT]; so many places of each call are tried, spread over all that there are
+ * usage: calls [LIMIT [tls]]; so many places of each call are tried, spread over all that there
+ * are; tls: in the scenarios that speak TLS (REACH T65)
  */
 #include "scenarios.h"
 
@@ -41,6 +42,14 @@ static const struct failing *failing(enum shim_call call)
     return &all[call];
 }
 
+/* Whether the scenarios are those of TLS. */
+static bool *speak_tls(void)
+{
+    static bool tls;
+
+    return &tls;
+}
+
 /* Gives what was called, and how often. */
 static struct shim run_once(const struct scenario *scenario, const struct shim *plan)
 {
@@ -49,7 +58,10 @@ static struct shim run_once(const struct scenario *scenario, const struct shim *
     struct shim result;
 
     torture_watch(60);
-    scenario_open(scenario, &company, undisturbed);
+    if (*speak_tls())
+        scenario_open_secured(scenario, &company, undisturbed);
+    else
+        scenario_open(scenario, &company, undisturbed);
     company.may_lie = !undisturbed;
     *shim() = *plan;
     shim()->active = true;
@@ -88,7 +100,7 @@ static unsigned torture(const struct scenario *scenario, enum shim_call call, ui
 static void torture_call(enum shim_call call, uint64_t limit)
 {
     size_t count;
-    const struct scenario *all = scenarios(&count);
+    const struct scenario *all = *speak_tls() ? secured_scenarios(&count) : scenarios(&count);
     unsigned runs = 0;
 
     for (size_t i = 0; i < count; i++) {
@@ -103,7 +115,7 @@ static void cut_transfers(size_t cut, unsigned again_every, unsigned interrupt_e
     const struct shim plan = {
         .cut = cut, .again_every = again_every, .interrupt_every = interrupt_every};
     size_t count;
-    const struct scenario *all = scenarios(&count);
+    const struct scenario *all = *speak_tls() ? secured_scenarios(&count) : scenarios(&count);
 
     for (size_t i = 0; i < count; i++) {
         torture_note("%s: cut to %zu bytes, EAGAIN every %u, EINTR every %u", all[i].name, cut,
@@ -161,6 +173,7 @@ int main(int argc, char **argv)
 {
     uint64_t limit = argc > 1 ? strtoull(argv[1], NULL, 10) : 4;
 
+    *speak_tls() = argc > 2;
     torture_plan(SHIM_CALLS + 6);
     lack_descriptors();
     cut_transfers(1, 0, 0);

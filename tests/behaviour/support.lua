@@ -1,50 +1,37 @@
 -- SPDX-License-Identifier: MIT
--- What the behaviour tests share: a list of cases that keeps its order, a session that writes down
--- its events, a run that cannot hang, and peers that end with their test.
---
---   local support = require "behaviour.support"
---   local cases = support.cases "Lifecycle"
---   function cases.L3_refused_port() … end        -- the row of the table first, then a sentence
---   support.main(cases)
-
+-- What the tests in behaviour/ and binding/ share. They run inside tcpmulti-lua, so the loop is the
+-- one under test: support.run runs it with a limit, and ends a run that hangs. support.record makes
+-- a session whose events are written to a log as short texts ("input hello", "error read EOF");
+-- support.meet is one whole connection of such a session. Everything that a case makes (sessions,
+-- connections, peers) ends with the case. How cases are written: cases.lua.
 local lu = require "luaunit"
 local peer = require "peer"
+local suite = require "cases"
 local tcpmulti = require "tcpmulti"
 
-local support = {}
+local support = { cases = suite.cases }
 
-local current     -- the name of the running case
-local hung        -- true: the watchdog stopped the loop
-local cleanups    -- functions to call when the case is over
-local sessions    -- sessions that record made in this case
+local current  -- name of the running case, for messages
+local hung     -- whether the watchdog has stopped the loop
+local cleanups -- functions to call when the case is over, last one first
+local sessions -- sessions made in this case, to be ended with it
 
 ---------------------------------------------------------------- cases
 
--- A table whose functions run in the order in which they were written.
-function support.cases(name)
-  local order = {}
-  return setmetatable({}, {
-    __newindex = function(self, key, f)
-      order[#order + 1] = key
-      rawset(self, key, f)
-    end,
-    __call = function() return name, order end,
-  })
-end
-
--- Calls f when the running case is over, whatever happens in it.
+-- Calls f when the running case is over, also when the case fails.
 function support.finally(f)
   cleanups[#cleanups + 1] = f
 end
 
--- The connections of a session, also of one that has stopped: none.
+-- Iterates over the connections of a session. A session that has stopped has none.
 function support.connections(session)
   local step, state, first = session:connections()
   if step == nil then return function() end end
   return step, state, first
 end
 
--- What a failed case may have left behind would disturb the next one.
+-- Ends what the case has left behind: open connections and pending alarms would disturb the next
+-- case.
 local function clean_up()
   for i = #cleanups, 1, -1 do
     cleanups[i]()
@@ -62,33 +49,20 @@ local function clean_up()
   end
 end
 
-local function with_traceback(message)
-  if type(message) == "string" and not message:find("LuaUnit test", 1, true) then
-    return debug.traceback(message, 2)
-  end
-  return message
-end
-
 local function run_case(name, f)
   current, hung, cleanups, sessions = name, false, {}, {}
-  local ok, err = xpcall(f, with_traceback)
+  local ok, err = xpcall(f, suite.with_traceback)
   local clean, why = pcall(clean_up)
+  current = nil
   if not ok then error(err, 0) end
   if not clean then error(why, 0) end
 end
 
+-- Whether a case runs now; a file is loaded before its first one.
+function support.in_case() return current ~= nil end
+
 -- Runs the cases; the command line is lua-unit's (-o tap, -p pattern).
-function support.main(cases)
-  local name, order = cases()
-  local instance, list = {}, {}
-  for _, key in ipairs(order) do
-    local title = "test_" .. key
-    instance[title] = function() run_case(name .. "." .. key, cases[key]) end
-    list[#list + 1] = { "Test" .. name .. "." .. title, instance }
-  end
-  local failed = lu.LuaUnit.new():runSuiteByInstances(list)
-  if failed > 0 then os.exit(1) end
-end
+function support.main(cases) suite.main(cases, run_case) end
 
 ---------------------------------------------------------------- the loop
 
@@ -113,8 +87,8 @@ function support.run(seconds)
   return took
 end
 
--- At the time that is expected, in seconds: never early (a clock tick of tolerance), and late by at
--- most what a loaded machine explains.
+-- Asserts that something happened at the expected time, in seconds: not earlier (20 ms of tolerance
+-- for the clock), and at most `late` seconds later. Default of late: 0.6, for a loaded machine.
 function support.at(actual, expected, late, what)
   what = what or "time"
   if actual < expected - 0.02 then
@@ -131,7 +105,8 @@ function support.within(actual, low, high, what)
   end
 end
 
--- An alarm in a session of its own, for what has to happen beside the session under test.
+-- Calls f after so many seconds, by an alarm in a session of its own. The session under test does
+-- not notice the alarm.
 function support.after(seconds, f)
   local beside = tcpmulti.create { inline_states = { go = function() f() end } }
   sessions[#sessions + 1] = beside
@@ -139,8 +114,8 @@ function support.after(seconds, f)
   return beside
 end
 
--- Looks again and again, from the loop, until the condition holds; then calls f. The watchdog of
--- the run is the limit.
+-- Calls f, from the loop, as soon as the condition holds; looks every 5 ms. If that never happens,
+-- the limit of support.run ends the wait.
 function support.when(condition, f)
   local beside
   beside = tcpmulti.create {
@@ -174,14 +149,14 @@ function Log:add(id, code, text)
   end
 end
 
--- The list of events, without flushed unless it was asked for.
+-- Returns a copy of the list of events, to be compared with assertEquals.
 function Log:list()
   local list = {}
   for i = 1, #self do list[i] = self[i] end
   return list
 end
 
--- How many events begin so.
+-- Counts the events whose text begins with the prefix.
 function Log:count(prefix)
   local count = 0
   for i = 1, #self do
@@ -190,7 +165,8 @@ function Log:count(prefix)
   return count
 end
 
--- When the first event that begins so came, in seconds since the log was made; nil: it did not.
+-- Returns when the nth event (default: the first) whose text begins with the prefix came, in
+-- seconds since the log was made; nil if there was no such event.
 function Log:time(prefix, nth)
   for i = 1, #self do
     if self[i]:sub(1, #prefix) == prefix then
@@ -200,7 +176,7 @@ function Log:time(prefix, nth)
   end
 end
 
--- The records of input, in order.
+-- Returns the records of all input events, in order.
 function Log:records()
   return self.inputs
 end
@@ -210,10 +186,10 @@ function Log:forget()
   self.times, self.of, self.ids, self.inputs = {}, {}, {}, {}
 end
 
--- Every connection of the log obeyed the grammar and has ended.
+-- Asserts that every connection of the log obeyed the grammar of events, and has ended.
 function Log:check_grammar()
   for id, one in pairs(self.of) do
-    if not (one.codes:find "^IS[nl]*O?l*[ET]?D$" or one.codes:find "^I[FT]?D$") then
+    if not (one.codes:find "^IS[nls]*O?l*[ET]?D$" or one.codes:find "^I[FT]?D$") then
       lu.fail(("connection %d: %s"):format(id, table.concat(one, ", ")))
     end
   end
@@ -239,6 +215,9 @@ local recorders = {
   on_error = function(log, cheap, op, _, _, _, errname)
     log:add(tcpmulti.id(cheap), "E", ("error %s %s"):format(op, errname))
   end,
+  on_secure = function(log, cheap)
+    log:add(tcpmulti.id(cheap), "s", "secure")
+  end,
   on_eof = function(log, cheap)
     log:add(tcpmulti.id(cheap), "O", "eof")
   end,
@@ -250,9 +229,10 @@ local recorders = {
   end,
 }
 
--- A session whose events are written to a log: session, log = support.record(options). Handlers in
--- the options are called after their event has been written. Options of our own: flushed = true and
--- eof = true write these too, short = true leaves the records out of the texts.
+-- Makes a session whose events are written to a log: session, log = support.record(options).
+-- Handlers in the options are called after their event has been written. Three options are
+-- support's own: flushed = true and eof = true write these events too; short = true leaves the
+-- records out of the texts.
 function support.record(options)
   local log = setmetatable({ times = {}, of = {}, ids = {}, inputs = {} }, Log)
   local given = {}
@@ -261,6 +241,7 @@ function support.record(options)
   log.start = tcpmulti.now()
   local rare = {
     on_flushed = given.flushed or given.on_flushed or false,
+    on_secure = given.on_secure or false,
     on_eof = given.eof or given.on_eof or false,
   }
   given.flushed, given.eof = nil, nil
@@ -278,7 +259,7 @@ function support.record(options)
   return session, log
 end
 
--- A session without a log, ended with the case.
+-- Makes a session without a log. The session ends with the case.
 function support.session(options)
   local session = tcpmulti.create(options or {})
   sessions[#sessions + 1] = session
@@ -287,19 +268,30 @@ end
 
 ---------------------------------------------------------------- peers
 
--- A scripted peer that ends with the case.
+-- Starts a scripted peer (peer/peer.h has the language of its program), which ends with the case.
 function support.peer(program, options)
   local one = peer.start(program, options)
   support.finally(function() one:stop() end)
   return one
 end
 
--- A port that refuses, and that nobody else gets meanwhile.
+-- One connection from its beginning to its end: log, peer, seconds = support.meet(program, options,
+-- how). A session of support.record with these options connects to a support.peer with this
+-- program, and the loop runs. how has the options of the peer, and seconds: the limit of the run.
+function support.meet(program, options, how)
+  how = how or {}
+  local one = support.peer(program, how)
+  local session, log = support.record(options)
+  session:connect("127.0.0.1", one:port())
+  return log, one, support.run(how.seconds)
+end
+
+-- Returns a port that refuses connections. No other process gets the port while the case runs.
 function support.refused()
   return support.peer("", { refuse = true }):port()
 end
 
--- A port that never answers a SYN.
+-- Returns a port that answers no SYN: a connect to it hangs.
 function support.blackhole()
   return support.peer("", { blackhole = true }):port()
 end
@@ -310,7 +302,7 @@ function support.swarm(mode, addresses, backlog)
   return one
 end
 
--- How a connection ended as the peer saw it, once it has.
+-- Waits for the end of the peer's nth connection; returns how the peer saw it ("eof", "reset", …).
 function support.ending(one, number)
   while true do
     local ended = one:report().ended
@@ -322,7 +314,7 @@ function support.ending(one, number)
   end
 end
 
--- Waits for the swarm's counter, blocking: for after the run.
+-- Blocks until the swarm has seen so many ends: for use after the run.
 function support.swarm_ended(swarm, count, seconds)
   local limit = tcpmulti.now() + (seconds or 10)
   while swarm:stats().ended < count do
@@ -333,13 +325,16 @@ function support.swarm_ended(swarm, count, seconds)
   end
 end
 
--- True in a build with the address sanitizer, which keeps freed memory back.
+-- Whether this is a build with the address sanitizer, which does not reuse freed memory at once.
 function support.sanitized()
   for line in io.lines "/proc/self/maps" do
     if line:find("libasan", 1, true) or line:find("libclang_rt.asan", 1, true) then return true end
   end
   return false
 end
+
+-- A bound in seconds for this build: with sanitizers all takes longer.
+function support.limit(seconds) return support.sanitized() and 4 * seconds or seconds end
 
 -- What to put before a child so that it has a network of its own, with lo up: nobody outside is
 -- asked, and ports and name server are the test's. With names, 127.0.0.1 is the name server. Who is

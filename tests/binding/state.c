@@ -1,7 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/*
- * A Lua state with the module in a host: what the tests in C share.
- */
+/* A Lua state with the module, in a host: see state.h. */
 #include "state.h"
 
 void state_hear(const char *traceback, void *user)
@@ -27,6 +25,15 @@ lua_State *state_open(struct host *host, struct heard *heard)
     assert_int_equal(lua_gettop(L), 1);
     assert_true(lua_istable(L, 1));
     lua_pop(L, 1);
+    return L;
+}
+
+lua_State *state_open_with_peer(struct host *host, struct heard *heard, const char *program)
+{
+    struct peer *peer = host_peer(host, program, NULL);
+    lua_State *L = state_open(host, heard);
+
+    state_set_port(L, peer);
     return L;
 }
 

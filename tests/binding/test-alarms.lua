@@ -103,6 +103,39 @@ function cases.every_comes_at_multiples_without_drift()
   lu.assertEquals(arguments, { 4, "one", nil, 3, nil })
 end
 
+-- Ticks of 1 ms for so many seconds; on_tick, if any, is called each time. Gives the number of
+-- ticks, and how late the latest of each call was, sorted.
+local function tick(seconds, on_tick)
+  local start, ticks, late = nil, 0, {}
+  local session = support.session { inline_states = { tick = function(s, due, count)
+    start = start or due - count * 0.001
+    ticks, late[#late + 1] = ticks + count, now() - due
+    if on_tick then on_tick() end
+    if due >= start + seconds - 1e-6 then s:die() end
+  end } }
+  session:every("tick", 0.001)
+  support.run()
+  table.sort(late)
+  return ticks, late
+end
+
+function cases.J80_ticks_of_a_millisecond_are_all_told()
+  local ticks = tick(3)
+  support.within(ticks, 2999, 3001, "ticks of 3 s")
+  ticks = tick(1, function() block(0.0032) end)
+  support.within(ticks, 999, 1005, "ticks of 1 s, of which most are missed")
+end
+
+function cases.J80_ticks_of_a_millisecond_are_on_time()
+  local tail
+  for _ = 1, 100 do
+    local _, late = tick(0.1)
+    tail = late[math.floor(#late * 0.99)]
+    if tail <= 0.00015 then return end
+  end
+  lu.fail(("99 %% of the ticks are late by up to %.6f s"):format(tail))
+end
+
 function cases.every_is_work_until_it_is_removed()
   local beats, number, left = 0, nil, nil
   local session = support.session {

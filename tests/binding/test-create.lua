@@ -39,6 +39,8 @@ function cases.F29_every_option_checks_its_value()
     { "timeout", true, "a number of seconds" },
     { "domain", "inet4", "'any' or 'inet' or 'inet6'" },
     { "max_connections", 0, "a whole number, 1 or more" },
+    { "max_per_address", 0, "a whole number, 1 or more" },
+    { "max_per_address", "4", "a whole number" },
     { "connect_rate", "5", "a number from" },
     { "connect_rate", -0.5, "a number from" },
     { "connect_rate", 0 / 0, "a number from" },

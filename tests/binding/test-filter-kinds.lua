@@ -223,6 +223,41 @@ function cases.finalizers_called_by_hand_with_anything_do_no_harm()
   lu.assertErrorMsgContains("a filter expected", tcpmulti.create, { filter = filter })
 end
 
+-- Whatever was given, by the session, the connect or a switch, can be set again.
+function cases.the_filters_in_use_can_be_read()
+  local object, peer = own.stream {}, support.peer 'send "5:hello,ab\n"; recv all'
+  local records, ended = {}, nil
+  local session = support.session {
+    filter = "netstring",
+    output_filter = object,
+    on_success = function(cheap)
+      local input, output = cheap:filter()
+      lu.assertEquals(tostring(input), "tcpmulti filter netstring")
+      lu.assertIs(output, object)
+      lu.assertIs(cheap:output_filter(), object)
+      cheap:filter "line"
+      lu.assertEquals(tostring(cheap:output_filter()), "tcpmulti filter line")
+      cheap:input_filter(object)
+      lu.assertIs(cheap:input_filter(), object)
+      cheap:input_filter(input)
+      lu.assertEquals(tostring(cheap:input_filter()), "tcpmulti filter netstring")
+      collectgarbage()
+    end,
+    on_input = function(cheap, record)
+      records[#records + 1] = record
+      if record == "hello" then cheap:filter "line" else cheap:shutdown() end
+    end,
+    on_disconnected = function(cheap)
+      lu.assertEquals(tostring(cheap:input_filter()), "tcpmulti filter line")
+      ended = cheap
+    end,
+  }
+  session:connect(HOST, peer:port())
+  support.run()
+  lu.assertEquals(records, { "hello", "ab" })
+  lu.assertEquals(select(3, ended:filter()), "ESTALE")
+end
+
 -- nil, message, errname of a filter in Lua; of the built-in ones below a stack too.
 function cases.a_filter_may_name_its_error()
   local filters = tcpmulti.filters

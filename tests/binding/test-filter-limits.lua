@@ -190,4 +190,16 @@ function cases.what_is_too_long_to_be_sent_says_how_long_and_the_limit()
     { nil, "records of 301 bytes: more than the filter's length field can say", "EMSGSIZE" } })
 end
 
+-- Records that end inside of small pieces, of which many come.
+function cases.a_length_codec_joins_no_piece_that_is_gone()
+  local function decode(bytes) return tonumber(bytes:sub(1, 1)), 1 end
+  local one = tcpmulti.filters.block({ length_codec = { tostring, decode } }):clone()
+  local stream, got = ("4abcd0"):rep(4000), 0
+  for at = 1, #stream, 5 do
+    one:feed(stream:sub(at, at + 4))
+    for record in function() return one:get_one() end do got = got + #record + 1 end
+  end
+  lu.assertEquals(got, #stream)
+end
+
 support.main(cases)

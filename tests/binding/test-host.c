@@ -10,14 +10,10 @@
 
 static void test_connections_run_on_the_hosts_loop(void **state)
 {
-    struct host host;
+    struct host *host = *state;
     struct heard heard = {0};
 
-    (void) state;
-    host_open(&host, NULL);
-    struct peer *peer = peer_start("echo", NULL);
-    lua_State *L = state_open(&host, &heard);
-    state_set_port(L, peer);
+    lua_State *L = state_open_with_peer(host, &heard, "echo");
     state_run(L, "local tcpmulti = require 'tcpmulti'\n"
                  "log = {}\n"
                  "s = tcpmulti.create {\n"
@@ -34,30 +30,25 @@ static void test_connections_run_on_the_hosts_loop(void **state)
                  "assert(tcpmulti.stop() == nil)\n"
                  "local _, _, name = s:stdin 'later'\n"
                  "assert(name == 'ENOTSUP' or name == 'EOPNOTSUPP', name)\n");
-    host_run(&host);
+    host_run(host);
     state_assert(L, "table.concat(log, ' ') == 'later hello shutdown'");
     state_assert(L, "s:yield 'later'"); /* it lives on: no work is no reason to end in a host */
-    host_run(&host);
+    host_run(host);
     state_assert(L, "#log == 4");
     state_run(L, "s:die()");
-    host_run(&host);
+    host_run(host);
     state_assert(L, "select(3, s:yield 'later') == 'ESHUTDOWN'");
     assert_int_equal(heard.calls, 0);
     lua_close(L);
-    peer_stop(peer);
-    host_close(&host);
+    host_close(host);
 }
 
 static void test_a_fatal_error_is_told_to_the_host(void **state)
 {
-    struct host host;
+    struct host *host = *state;
     struct heard heard = {0};
 
-    (void) state;
-    host_open(&host, NULL);
-    struct peer *peer = peer_start("echo", NULL);
-    lua_State *L = state_open(&host, &heard);
-    state_set_port(L, peer);
+    lua_State *L = state_open_with_peer(host, &heard, "echo");
     state_run(L,
               "tcpmulti = require 'tcpmulti'\n"
               "events = 0\n"
@@ -67,7 +58,7 @@ static void test_a_fatal_error_is_told_to_the_host(void **state)
               "other = tcpmulti.create { on_disconnected = function() events = events + 1 end }\n"
               "cheap = s:connect('127.0.0.1', port)\n"
               "other:connect('127.0.0.1', port)\n");
-    host_run(&host);
+    host_run(host);
     assert_int_equal(heard.calls, 1);
     assert_non_null(strstr(heard.traceback, "in a handler"));
     assert_non_null(strstr(heard.traceback, "stack traceback"));
@@ -77,12 +68,11 @@ static void test_a_fatal_error_is_told_to_the_host(void **state)
     state_run(L, "s = tcpmulti.create { on_disconnected = function(_, _, r) events = r end,\n"
                  "  on_success = function(cheap) cheap:shutdown() end }\n"
                  "s:connect('127.0.0.1', port)");
-    host_run(&host);
+    host_run(host);
     state_assert(L, "events == 'shutdown'");
     assert_int_equal(heard.calls, 1);
     lua_close(L);
-    peer_stop(peer);
-    host_close(&host);
+    host_close(host);
 }
 
 /* Connections, alarms, queued states, signals, Lua filters: all at once. */
@@ -117,16 +107,12 @@ static bool twenty_are_open(void *argument)
 
 static void test_closing_in_the_middle_runs_no_handler(void **state)
 {
-    struct host host;
+    struct host *host = *state;
     struct heard heard = {0};
 
-    (void) state;
-    host_open(&host, NULL);
-    struct peer *peer = peer_start("count", NULL);
-    lua_State *L = state_open(&host, &heard);
-    state_set_port(L, peer);
+    lua_State *L = state_open_with_peer(host, &heard, "count");
     state_run(L, everything);
-    host_run_until(&host, twenty_are_open, L);
+    host_run_until(host, twenty_are_open, L);
     state_run(L, "events = 0");
     tcpm_lua_close(L);
     tcpm_lua_close(L);
@@ -140,21 +126,16 @@ static void test_closing_in_the_middle_runs_no_handler(void **state)
     state_assert(L, "s:count() == 0");
     state_assert(L, "select(3, tcpmulti.create {}) == 'ESHUTDOWN'");
     lua_close(L); /* the core's sessions are still there */
-    host_run(&host);
-    peer_stop(peer);
-    host_close(&host);
+    host_run(host);
+    host_close(host);
 }
 
 static void test_finalizers_may_call_the_library_while_the_state_closes(void **state)
 {
-    struct host host;
+    struct host *host = *state;
     struct heard heard = {0};
 
-    (void) state;
-    host_open(&host, NULL);
-    struct peer *peer = peer_start("count", NULL);
-    lua_State *L = state_open(&host, &heard);
-    state_set_port(L, peer);
+    lua_State *L = state_open_with_peer(host, &heard, "count");
     state_run(L, everything);
     state_run(L, "kept = {}\n"
                  "for i = 1, 10 do\n"
@@ -167,10 +148,9 @@ static void test_finalizers_may_call_the_library_while_the_state_closes(void **s
                  "  end\n"
                  "  kept[i] = proxy\n"
                  "end\n");
-    host_run_until(&host, twenty_are_open, L);
+    host_run_until(host, twenty_are_open, L);
     lua_close(L);
-    peer_stop(peer);
-    host_close(&host);
+    host_close(host);
 }
 
 static void test_the_engine_may_go_right_after_the_state(void **state)
@@ -195,15 +175,13 @@ static void test_the_engine_may_go_right_after_the_state(void **state)
 
 static void test_c_and_lua_sessions_share_an_engine(void **state)
 {
-    struct host host;
+    struct host *host = *state;
     struct heard heard = {0};
     struct track tracks[10];
 
-    (void) state;
     memset(tracks, 0, sizeof tracks);
-    host_open(&host, NULL);
-    struct peer *peer = peer_start("echo", NULL);
-    lua_State *L = state_open(&host, &heard);
+    struct peer *peer = host_peer(host, "echo", NULL);
+    lua_State *L = state_open(host, &heard);
     state_set_port(L, peer);
     state_run(L,
               "tcpmulti = require 'tcpmulti'\n"
@@ -213,7 +191,7 @@ static void test_c_and_lua_sessions_share_an_engine(void **state)
               "  on_input = function(cheap, line)\n"
               "    assert(line == 'n' .. cheap.n) cheap:shutdown() end,\n"
               "  on_disconnected = function(cheap, id) ended = ended + 1 ids[id] = true end }\n");
-    struct tcpm_session *session = track_session(&host, NULL);
+    struct tcpm_session *session = track_session(host, NULL);
     for (int i = 0; i < 10; i++) {
         track_connect(&tracks[i], session, peer_port(peer));
         lua_pushinteger(L, i);
@@ -225,22 +203,21 @@ static void test_c_and_lua_sessions_share_an_engine(void **state)
         state_assert(L, "select(3, tcpmulti.send(foreign, 'x')) == 'ESTALE'");
     }
     lua_close(L);
-    L = state_open(&host, &heard); /* another state on the same engine */
+    L = state_open(host, &heard); /* another state on the same engine */
     state_set_port(L, peer);
     state_run(L, "s = require 'tcpmulti'.create {\n"
                  "  on_success = function(cheap) cheap:shutdown() end,\n"
                  "  on_disconnected = function(_, _, why) reason = why end }\n"
                  "s:connect('127.0.0.1', port)");
     for (int i = 0; i < 10; i++)
-        host_run_until(&host, track_open, &tracks[i]);
+        host_run_until(host, track_open, &tracks[i]);
     assert_int_equal(tcpm_die(session), 0);
     for (int i = 0; i < 10; i++)
-        host_run_until(&host, track_ended, &tracks[i]);
-    host_run(&host);
+        host_run_until(host, track_ended, &tracks[i]);
+    host_run(host);
     state_assert(L, "reason == 'shutdown'");
     lua_close(L);
-    peer_stop(peer);
-    host_close(&host);
+    host_close(host);
 }
 
 /* The wrong order, with and without sessions in Lua: nothing reaches into the engine that was. */
@@ -307,12 +284,10 @@ static void count_down(lua_State *L, lua_Debug *debug)
 /* The recipe of tcpm_lua_open. */
 static void test_a_host_limits_how_long_handlers_run(void **state)
 {
-    struct host host;
+    struct host *host = *state;
     struct heard heard = {0};
 
-    (void) state;
-    host_open(&host, NULL);
-    lua_State *L = state_open(&host, &heard);
+    lua_State *L = state_open(host, &heard);
     assert_int_equal(luaJIT_setmode(L, 0, LUAJIT_MODE_ENGINE | LUAJIT_MODE_OFF), 1);
     state_run(L,
               "local tcpmulti = require 'tcpmulti'\n"
@@ -322,49 +297,47 @@ static void test_a_host_limits_how_long_handlers_run(void **state)
               "    idle = function() idled = true end } }\n"
               "s:yield 'busy' s:yield 'wrapped' s:yield 'idle'\n");
     lua_sethook(L, count_down, LUA_MASKCOUNT, 100000);
-    host_run(&host);
+    host_run(host);
     lua_sethook(L, NULL, 0, 0);
     state_assert(L, "idled and said:find 'the time is over'");
     assert_int_equal(heard.calls, 0);
     lua_close(L);
-    host_close(&host);
+    host_close(host);
 }
 
 static void test_opening_checks_its_arguments(void **state)
 {
-    struct host host;
+    struct host *host = *state;
     struct heard heard = {0};
     struct {
         struct tcpm_lua_options options;
         char later;
     } newer = {.options.size = sizeof newer};
 
-    (void) state;
-    host_open(&host, NULL);
     lua_State *L = luaL_newstate();
-    assert_int_equal(tcpm_lua_open(NULL, host.engine, NULL), -EINVAL);
+    assert_int_equal(tcpm_lua_open(NULL, host->engine, NULL), -EINVAL);
     assert_int_equal(tcpm_lua_open(L, NULL, NULL), -EINVAL);
     newer.later = 1;
-    assert_int_equal(tcpm_lua_open(L, host.engine, &newer.options), -E2BIG);
+    assert_int_equal(tcpm_lua_open(L, host->engine, &newer.options), -E2BIG);
     newer.later = 0;
     newer.options.size = 1;
-    assert_int_equal(tcpm_lua_open(L, host.engine, &newer.options), -EINVAL);
+    assert_int_equal(tcpm_lua_open(L, host->engine, &newer.options), -EINVAL);
     assert_int_equal(lua_gettop(L), 0);
     newer.options.size = sizeof newer;
-    assert_int_equal(tcpm_lua_open(L, host.engine, &newer.options), -EINVAL); /* no libraries */
+    assert_int_equal(tcpm_lua_open(L, host->engine, &newer.options), -EINVAL); /* no libraries */
     luaL_openlibs(L);
-    assert_int_equal(tcpm_lua_open(L, host.engine, &newer.options), 0);
+    assert_int_equal(tcpm_lua_open(L, host->engine, &newer.options), 0);
     lua_settop(L, 0);
-    assert_int_equal(tcpm_lua_open(L, host.engine, NULL), -EBUSY);
+    assert_int_equal(tcpm_lua_open(L, host->engine, NULL), -EBUSY);
     tcpm_lua_close(L);
-    assert_int_equal(tcpm_lua_open(L, host.engine, NULL), 0);
+    assert_int_equal(tcpm_lua_open(L, host->engine, NULL), 0);
     lua_close(L);
     tcpm_lua_close(NULL);
     L = luaL_newstate();
     tcpm_lua_close(L);
     lua_close(L);
     assert_int_equal(heard.calls, 0);
-    host_close(&host);
+    host_close(host);
 }
 
 static void test_the_module_function_opens_a_loop_of_its_own(void **state)
@@ -386,17 +359,32 @@ static void test_the_module_function_opens_a_loop_of_its_own(void **state)
     assert_int_equal(host_descriptors(), descriptors);
 }
 
+static void test_modules_of_jobs_are_there_in_a_host(void **state)
+{
+    struct host *host = *state;
+    struct heard heard = {0};
+
+    lua_State *L = state_open(host, &heard);
+    state_run(L, "local targets = require 'tcpmulti.targets'\n"
+                 "local sources = { { words = { '127.0.0.0/30:1-2' } } }\n"
+                 "total = targets.plan(sources).total\n");
+    state_assert(L, "total == 8 and package.loaded['tcpmulti.permutation']");
+    lua_close(L);
+    host_close(host);
+}
+
 static const struct CMUnitTest tests[] = {
-    cmocka_unit_test(test_connections_run_on_the_hosts_loop),
-    cmocka_unit_test(test_a_fatal_error_is_told_to_the_host),
-    cmocka_unit_test(test_closing_in_the_middle_runs_no_handler),
-    cmocka_unit_test(test_finalizers_may_call_the_library_while_the_state_closes),
+    HOST_TEST(test_connections_run_on_the_hosts_loop),
+    HOST_TEST(test_a_fatal_error_is_told_to_the_host),
+    HOST_TEST(test_closing_in_the_middle_runs_no_handler),
+    HOST_TEST(test_finalizers_may_call_the_library_while_the_state_closes),
     cmocka_unit_test(test_the_engine_may_go_right_after_the_state),
     cmocka_unit_test(test_the_engine_may_go_before_the_state),
     cmocka_unit_test(test_an_engine_that_is_closing_is_refused),
-    cmocka_unit_test(test_a_host_limits_how_long_handlers_run),
-    cmocka_unit_test(test_c_and_lua_sessions_share_an_engine),
-    cmocka_unit_test(test_opening_checks_its_arguments),
+    HOST_TEST(test_a_host_limits_how_long_handlers_run),
+    HOST_TEST(test_c_and_lua_sessions_share_an_engine),
+    HOST_TEST(test_opening_checks_its_arguments),
+    HOST_TEST(test_modules_of_jobs_are_there_in_a_host),
     cmocka_unit_test(test_the_module_function_opens_a_loop_of_its_own),
 };
 

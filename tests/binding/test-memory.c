@@ -42,7 +42,8 @@ static const char scenario[] =
     "local tcpmulti = require 'tcpmulti'\n"
     "local mqtt = { feed = function(self, bytes) self.held = (self.held or '') .. bytes end,\n"
     "  get_one = function(self) local held = self.held self.held = nil return held end,\n"
-    "  put = function(_, record) return record .. '!' end }\n"
+    "  put = function(_, record) return record .. '!' end,\n"
+    "  finish = function() return { 'over' } end }\n"
     "function mqtt.clone() return setmetatable({}, { __index = mqtt }) end\n"
     "local s = tcpmulti.create { alias = 'memory', input_timeout = 0.3, shutdown_timeout = 0.3,\n"
     "  on_exception = function(_, message) events = events + 1 end,\n"
@@ -64,6 +65,9 @@ static const char scenario[] =
     "s:connect('127.0.0.1', port)\n"
     "s:connect { remote_address = '127.0.0.1', remote_port = port, filter = mqtt,\n"
     "  heap = { lua = true } }\n"
+    "s:connect { remote_address = '127.0.0.1', remote_port = port, filter = mqtt,\n"
+    "  on_success = function(cheap) cheap:shutdown 'output' end,\n"
+    "  on_input = function(_, record) events = events + #record end }\n"
     "s:connect('127.0.0.1', 1)\n"
     "local n, ticks = 0, 0\n"
     "s:connect { remote_address = '127.0.0.1', remote_port = port, half_open = true,\n"
@@ -187,6 +191,13 @@ static const char in_a_coroutine[] =
     "  send = function(c) return c:send('a', 'b') end,\n"
     "  filter = function(c) c:filter(mqtt) return c:send('x', 'y'), c:unread 'zz', c:pending(),\n"
     "    c:filter 'line' end,\n"
+    "  values = function(c) c:filter 'resp' c:send({ 'GET', 'k', 1.5 }, '+x')\n"
+    "    local one = tcpmulti.filters.resp():clone()\n"
+    "    one:feed '*3\\r\\n-E\\r\\n%1\\r\\n+k\\r\\n$1\\r\\nv\\r\\n,1.5\\r\\n'\n"
+    "    local value = one:get_one()\n"
+    "    return tcpmulti.is_error(value[1]), tostring(value[1]), one:put { 1, 'b' }, c:filter "
+    "'line' "
+    "end,\n"
     "  delay = function(c) s:delay('x', 1) s:delay 'x' return c:delay('x', 1), c:delay 'x' end,\n"
     "  every = function() return s:alarm_remove(s:every(f, 1)) end,\n"
     "  create = function() return tcpmulti.create { alias = 'z', inline_states = {\n"
@@ -259,8 +270,9 @@ static long run_in_a_coroutine(const char *operation, int alarms, long fail_at)
 static void test_each_allocation_in_a_coroutine_fails_once(void **state)
 {
     static const char *const operations[] = {
-        "sig",   "sig_off", "connect", "connect_filter", "send",     "filter", "delay",
-        "every", "call",    "create",  "pull",           "handlers", "take",   "unknown_service"};
+        "sig",    "sig_off", "connect",  "connect_filter", "send",
+        "filter", "values",  "delay",    "every",          "call",
+        "create", "pull",    "handlers", "take",           "unknown_service"};
 
     (void) state;
     for (size_t i = 0; i < COUNT(operations); i++)

@@ -51,8 +51,9 @@ function cases.options_of_other_libraries_name_ours()
     on_init = "on_initialize", on_idle = "on_timeout", read_timeout = "input_timeout",
     idle_timeout = "input_timeout", connect_timeout_ms = "connect_timeout', in seconds",
     timeout_ms = "timeout', in seconds", no_delay = "nodelay", keep_alive = "keepalive",
-    concurrency = "max_connections", rate_limit = "connect_rate", states = "inline_states",
-    name = "alias", family = "domain", on_inptu = "on_input", on_Input = "on_input",
+    concurrency = "max_connections", max_per_host = "max_per_address",
+    rate_limit = "connect_rate", states = "inline_states", name = "alias", family = "domain",
+    on_inptu = "on_input", on_Input = "on_input",
   } do
     rows[#rows + 1] = { ("t.create { %s = print }"):format(given), "'" .. given .. "'",
       ("did you mean '%s"):format(ours) }
@@ -132,7 +133,8 @@ end
 function cases.methods_of_cheaps_called_with_a_dot_say_so()
   local rows = {}
   local of_session = { create = 1, connect = 1, run = 1, stop = 1, now = 1, escape = 1, post = 1,
-    call = 1, attach = 1 }
+    call = 1, attach = 1, dump = 1, dns = 1, tls = 1, is_error = 1,
+    child = 1 }
   for name in pairs(tcpmulti) do
     if type(tcpmulti[name]) == "function" and not of_session[name] then
       local takes_ids = name == "send" or name == "shutdown"
@@ -339,7 +341,7 @@ function cases.other_wrong_values_are_named()
     { "t.attach()", "tcpmulti.attach: luv expected", "not nil" },
     { "t.attach({}, 5)", "tcpmulti.attach: on_fatal must be a function, not 5" },
     { "c:unread(nil)", "unread: ", "must be a string, not nil" },
-    { "c:filter()", "filter: ", "not nil" },
+    { "c:filter(nil)", "filter: ", "not nil" },
     { "c:filter('lin')", "unknown filter 'lin' (did you mean 'line'?)" },
     { "t.escape(nil)", "tcpmulti.escape: a string expected, not nil" },
   }

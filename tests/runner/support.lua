@@ -1,5 +1,6 @@
 -- SPDX-License-Identifier: MIT
 -- What the tests of the runner share: running chunks, and looking at what came out.
+local lu = require "luaunit"
 local harness = require "scripts.harness"
 local uv = require "luv"
 
@@ -24,13 +25,13 @@ function support.chunk(text, options) return support.run({ "-e", text }, options
 function support.expect(run, code, output, errors)
   local what = ("%s\n%s"):format(run.output(), run.errors())
   local signal = type(code) == "string" and uv.constants[code:upper()] or 0
-  harness.equal(signal, run.signal, "signal that ended " .. what)
-  if signal == 0 then harness.equal(code, run.code, "exit status of " .. what) end
-  if output then harness.equal(output, run.output(), "standard output") end
+  lu.assertEquals(run.signal, signal, "signal that ended " .. what)
+  if signal == 0 then lu.assertEquals(run.code, code, "exit status of " .. what) end
+  if output then lu.assertEquals(run.output(), output, "standard output") end
   if errors == "" then
-    harness.equal("", run.errors(), "standard error")
+    lu.assertEquals(run.errors(), "", "standard error")
   elseif errors then
-    harness.contains(run.errors(), errors, "standard error")
+    lu.assertStrContains(run.errors(), errors)
   end
 end
 
@@ -39,7 +40,7 @@ function support.await_output(process, text)
   harness.wait_until(30, text, function()
     return process.output():find(text, 1, true) or process.done
   end)
-  harness.contains(process.output(), text, "output before the end " .. process.errors())
+  lu.assertStrContains(process.output(), text, false, "output before the end " .. process.errors())
 end
 
 return support

@@ -1,9 +1,12 @@
 -- SPDX-License-Identifier: MIT
 -- tcpmulti.attach: connections on luv's loop, in a plain luajit and in Neovim, which run it.
 -- usage: luajit test-attach.lua RUNNER MODULE.SO OTHER_LUV.SO
+local lu = require "luaunit"
 local harness = require "scripts.harness"
 local support = require "runner.support"
 local expect = support.expect
+
+local cases = harness.cases "Attach"
 
 local function folder_of(path) return assert(require "luv".fs_realpath(path)):match "^(.*/)" end
 local folder, other = folder_of(arg[2]), folder_of(arg[3])
@@ -49,23 +52,46 @@ local function luajit(text, code, output, errors)
   end
 end
 
-harness.case("connections live in luv's uv.run", function()
+function cases.connections_live_in_luvs_uv_run()
   luajit([[
     print(tcpmulti.attach(uv))
     talk(function() server:close() end)
     uv.run()
     print "behind"]], 0, "true\nhello\nshutdown\nbehind\n", "")
-end)
+end
 
-harness.case("idle sessions and the engine do not hold uv.run", function()
+function cases.Y124_tasks_run_on_luvs_loop()
+  luajit([[
+    tcpmulti.attach(uv)
+    local co = require "tcpmulti.co"
+    local session = tcpmulti.create {}
+    local timer = uv.new_timer()
+    print(pcall(co.run, session, print))
+    session:spawn(function()
+      local cheap = co.try(co.open("127.0.0.1", PORT))
+      cheap:send "hello"
+      print((co.try(cheap:receive(nil, 20))))
+      co.sleep(0.001)
+      print(co.await(function(done) timer:start(1, 0, function() done "luv's" end) end, 20))
+      print((select(3, cheap:receive(nil, 0.001))))
+      print(co.all { a = function() return cheap:close() end }.a)
+      timer:close()
+      server:close()
+    end)
+    uv.run()
+    print "behind"]], 0, "false\ttcpmulti.run: luv runs the loop\n"
+    .. "hello\nluv's\nETIME\ntrue\nbehind\n", "")
+end
+
+function cases.idle_sessions_and_the_engine_do_not_hold_uv_run()
   luajit([[
     tcpmulti.attach(uv)
     local session = tcpmulti.create { alias = "idle" }
     close()
     print(session.alias)]], 0, "idle\n", "")
-end)
+end
 
-harness.case("run raises, stop does nothing, standard input stays luv's", function()
+function cases.run_raises_stop_does_nothing_standard_input_stays_luvs()
   luajit([[
     tcpmulti.attach(uv)
     close()
@@ -76,9 +102,9 @@ harness.case("run raises, stop does nothing, standard input stays luv's", functi
     print(session:stdin "line")]], 0,
     "false\ttcpmulti.run: luv runs the loop\nfalse\ttcpmulti.run: luv runs the loop\n\n" ..
     "nil\tstandard input belongs to luv\tEOPNOTSUPP\n", "")
-end)
+end
 
-harness.case("once, and before the first session", function()
+function cases.once_and_before_the_first_session()
   luajit([[
     close()
     print(tcpmulti.attach(uv))
@@ -89,9 +115,9 @@ harness.case("once, and before the first session", function()
     tcpmulti.create {}
     print(pcall(tcpmulti.attach, uv))]], 0,
     "false\ttcpmulti.attach: only before the first session\n", "")
-end)
+end
 
-harness.case("what is no luv is refused, and so is one with another libuv", function()
+function cases.what_is_no_luv_is_refused_and_so_is_one_with_another_libuv()
   luajit([[
     close()
     print(pcall(tcpmulti.attach))
@@ -108,9 +134,9 @@ harness.case("what is no luv is refused, and so is one with another libuv", func
     "false\ttcpmulti.attach: luv uses another copy of libuv",
     "false\ttcpmulti.attach: not in a coroutine, handlers run on the main state",
     "true\n" }, "\n"), "")
-end)
+end
 
-harness.case("a fatal error ends the sessions and is told to on_fatal", function()
+function cases.a_fatal_error_ends_the_sessions_and_is_told_to_on_fatal()
   luajit([[
     tcpmulti.attach(uv, function(message)
       print(message:match "boom", message:match "traceback")
@@ -127,9 +153,9 @@ harness.case("a fatal error ends the sessions and is told to on_fatal", function
     uv.run()
     print(session:connect("127.0.0.1", PORT))]], 0,
     "boom\ttraceback\nnil\tsession has stopped\tESHUTDOWN\n", "")
-end)
+end
 
-harness.case("without on_fatal, and when that raises, standard error is told", function()
+function cases.without_on_fatal_and_when_that_raises_standard_error_is_told()
   local text = [[
     tcpmulti.attach(uv%s)
     local session = tcpmulti.create { on_success = function() error "boom" end }
@@ -139,9 +165,9 @@ harness.case("without on_fatal, and when that raises, standard error is told", f
     uv.run()]]
   luajit(text:format "", 0, "", "boom")
   luajit(text:format ", function() error 'and again' end", 0, "", "and again")
-end)
+end
 
-harness.case("luv.walk sees luv's handles alone", function()
+function cases.luv_walk_sees_luvs_handles_alone()
   luajit([[
     tcpmulti.attach(uv)
     local session = tcpmulti.create { alias = "there" }
@@ -149,7 +175,7 @@ harness.case("luv.walk sees luv's handles alone", function()
     local seen = 0
     uv.walk(function(handle) seen = seen + 1 assert(handle == server) end)
     print(seen)]], 0, "1\n", "")
-end)
+end
 
 -- Connections in all phases, alarms, a beat, a signal, a name: left as they are.
 local MUCH = [[
@@ -166,7 +192,7 @@ local MUCH = [[
   local timer = uv.new_timer()
 ]]
 
-harness.case("the Lua state may close in the middle of everything", function()
+function cases.the_lua_state_may_close_in_the_middle_of_everything()
   luajit([[tcpmulti.attach(uv)]] .. MUCH .. [[
     for _ = 1, 5 do uv.run "nowait" end
     print "end"]], 0, "end\n", "")
@@ -174,18 +200,18 @@ harness.case("the Lua state may close in the middle of everything", function()
     timer:start(100, 0, function() uv.stop() end)
     uv.run()
     print "end"]], 0, "end\n", "")
-end)
+end
 
-harness.case("os.exit with closing works in a state, and in a callback of luv's", function()
+function cases.os_exit_with_closing_works_in_a_state_and_in_a_callback_of_luvs()
   luajit([[tcpmulti.attach(uv)]] .. MUCH .. [[
     session:delay(function() os.exit(3, true) end, 0.05)
     uv.run()]], 3, "", "")
   luajit([[tcpmulti.attach(uv)]] .. MUCH .. [[
     timer:start(50, 0, function() os.exit(4) end)
     uv.run()]], 4, "", "")
-end)
+end
 
-harness.case("in Neovim the editor's loop runs the connections", function()
+function cases.in_neovim_the_editors_loop_runs_the_connections()
   local path = support.script("NVIM = true " .. head "luv" .. [[
     print(tcpmulti.attach(vim.loop))
     local done = false
@@ -196,17 +222,17 @@ harness.case("in Neovim the editor's loop runs the connections", function()
     talk(function() vim.schedule(function() vim.cmd "qall!" end) end)]])
   local run = harness.run("nvim", { "--headless", "-u", "NONE", "-i", "NONE", "-n",
     "-c", "luafile " .. path })
-  harness.equal(0, run.code, "exit status")
+  lu.assertEquals(run.code, 0, "exit status")
   -- Neovim's print in a callback ends its lines as it likes.
-  harness.equal("truehelloshutdown1falsetcpmulti.run:luvrunstheloophelloshutdown",
-    ((run.output() .. run.errors()):gsub("%s+", "")), "what was printed")
-end)
+  lu.assertEquals(((run.output() .. run.errors()):gsub("%s+", "")),
+    "truehelloshutdown1falsetcpmulti.run:luvrunstheloophelloshutdown", "what was printed")
+end
 
-harness.case("in the runner it changes nothing", function()
+function cases.in_the_runner_it_changes_nothing()
   expect(support.run({ "-e", [[
     local tcpmulti, uv = require "tcpmulti", require "luv"
     print(tcpmulti.attach(uv), tcpmulti.attach(uv))
     tcpmulti.run()]] }), 0, "true\ttrue\n", "")
-end)
+end
 
-harness.main(60)
+harness.main(cases, 60)

@@ -1,8 +1,11 @@
 -- SPDX-License-Identifier: MIT
--- require in a script: modules in the script's directory, and the packages that the README names.
+-- require in a script: modules beside the script, and the packages that lua/README.md names.
+local lu = require "luaunit"
 local harness = require "scripts.harness"
 local support = require "runner.support"
 local expect = support.expect
+
+local cases = harness.cases "Beside"
 
 -- A directory with a script, and modules beside it.
 local function project(text)
@@ -20,28 +23,28 @@ local require_all = [[
   print(package.path:find(%q, 1, true))]]
 local all = "my module mymodule\tparts of parts\tone of parts.one\n"
 
-harness.case("a module beside the script is found, from wherever it is started", function()
+function cases.a_module_beside_the_script_is_found_from_wherever_it_is_started()
   local directory, path = project ""
   local front = ("%s/?.lua;%s/?/init.lua;"):format(directory, directory)
   harness.write_file(path, require_all:format(front))
   expect(support.run({ path }, { cwd = "/" }), 0, all .. ("1\t%d\n"):format(#front), "")
-end)
+end
 
-harness.case("a script that is named without a directory, or by a relative one", function()
+function cases.a_script_that_is_named_without_a_directory_or_by_a_relative_one()
   local directory = project(require_all:format("./?.lua;./?/init.lua;"))
   expect(support.run({ "main.lua" }, { cwd = directory }), 0, all .. "1\t21\n", "")
   local run = support.run({ "../main.lua" }, { cwd = directory .. "/other" })
   expect(run, 0, nil, "")
-  harness.contains(run.output(), all)
-end)
+  lu.assertStrContains(run.output(), all)
+end
 
-harness.case("a script behind a link finds its own modules", function()
+function cases.a_script_behind_a_link_finds_its_own_modules()
   local directory = project(require_all:format "in no path")
   harness.run("ln", { "-s", "../main.lua", directory .. "/other/tool" })
   expect(support.run({ directory .. "/other/tool" }, { cwd = "/" }), 0, all .. "nil\n", "")
-end)
+end
 
-harness.case("what lies beside comes before LUA_PATH, and the built-in before both", function()
+function cases.what_lies_beside_comes_before_lua_path_and_the_built_in_before_both()
   local directory, path = project [[
     print(require "mymodule", require "elsewhere", type(require "tcpmulti".create))]]
   harness.write_file(directory .. "/tcpmulti.lua", "error 'never'")
@@ -50,15 +53,15 @@ harness.case("what lies beside comes before LUA_PATH, and the built-in before bo
   local run = harness.run("env", { ("LUA_PATH=%s/other/?.lua"):format(directory), support.runner,
     path })
   expect(run, 0, "my module mymodule\telse\tfunction\n", "")
-end)
+end
 
-harness.case("a chunk before the script finds them too", function()
+function cases.a_chunk_before_the_script_finds_them_too()
   local _, path = project "print 'script'"
   expect(support.run({ "-e", "print(require 'mymodule')", path }, { cwd = "/" }), 0,
     "my module mymodule\nscript\n", "")
-end)
+end
 
-harness.case("from standard input and -e: what lies in the current directory, as luajit", function()
+function cases.from_standard_input_and_option_e_what_lies_in_the_current_directory_as_luajit()
   local directory = project ""
   local text = "print(require 'mymodule', package.path)"
   local paths = harness.run("luajit", { "-e", "print(package.path)" }, { cwd = directory })
@@ -68,32 +71,32 @@ harness.case("from standard input and -e: what lies in the current directory, as
   end
   expect(support.run({ "-" }, { cwd = directory, stdin = text }), 0, expected, "")
   expect(support.run({ "-e", text }, { cwd = directory }), 0, expected, "")
-end)
+end
 
-harness.case("a module that is not there: all places are named", function()
+function cases.a_module_that_is_not_there_all_places_are_named()
   local directory, path = project "require 'no.such'"
   local run = support.run { path }
   expect(run, 1, "", directory .. "/no/such.lua'")
-  harness.contains(run.errors(), directory .. "/no/such/init.lua'")
-end)
+  lu.assertStrContains(run.errors(), directory .. "/no/such/init.lua'")
+end
 
--- ---- the lines of the README ----
+-- ---- the lines of lua/README.md ----
 
-local readme = assert(io.open(os.getenv("TCPMULTI_SOURCE") .. "/README.md")):read "*a"
+local readme = assert(io.open(os.getenv("TCPM_SOURCE") .. "/lua/README.md")):read "*a"
 local section = readme:match "\n### Modules\n(.-)\n### "
 local count = 0
 local row = "\n| (%w[^|\n]-) | ([^|\n]+) | `([^|\n]+)` | `([^|\n]+)` |"
 for what, package, line, prints in section:gmatch(row) do
   count = count + 1
-  harness.case("the README's line: " .. what, function()
+  cases["the README's line: " .. what] = function()
     local module = line:match 'require "([%w.]+)"'
     local optional = package:find "from Debian 13 on"
     if optional and harness.run("luajit", { "-e", "require '" .. module .. "'" }).code ~= 0 then
       return
     end
     expect(support.chunk(line), 0, prints:gsub(" ", "\t") .. "\n", "")
-  end)
+  end
 end
-harness.case("the README has such lines", function() harness.equal(4, count) end)
+function cases.the_readme_has_such_lines() lu.assertEquals(count, 4) end
 
-harness.main(30)
+harness.main(cases, 30)

@@ -1,24 +1,27 @@
 -- SPDX-License-Identifier: MIT
 -- LuaJIT does not verify bytecode, so a damaged chunk crashes it: scripts are text, whatever loads
 -- them, unless --allow-bytecode is given.
+local lu = require "luaunit"
 local harness = require "scripts.harness"
 local support = require "runner.support"
 local expect, run = support.expect, support.run
+
+local cases = harness.cases "Bytecode"
 
 local bytecode = string.dump(loadstring("print('compiled', ...)", "=compiled"))
 
 local function write_bytecode(name) return support.script(bytecode, name or "compiled.lua") end
 
-harness.case("a script in bytecode", function()
+function cases.a_script_in_bytecode()
   local path = write_bytecode()
   expect(run { path }, 1, "", path .. ": this is LuaJIT bytecode, refused without --allow-bytecode")
   expect(run { "--allow-bytecode", path, "a" }, 0, "compiled\ta\n", "")
-end)
+end
 
-harness.case("a script in bytecode on standard input", function()
+function cases.a_script_in_bytecode_on_standard_input()
   expect(run({ "-" }, { stdin = bytecode }), 1, "", "--allow-bytecode")
   expect(run({ "--allow-bytecode", "-" }, { stdin = bytecode }), 0, "compiled\n", "")
-end)
+end
 
 local loaders = {
   load = "assert(load(function() local b = bytes bytes = nil return b end))()",
@@ -33,20 +36,20 @@ local loaders = {
 }
 
 for name, chunk in pairs(loaders) do
-  harness.case("bytecode by " .. name, function()
+  cases["bytecode by " .. name] = function()
     local text = "path = arg[1] local file = assert(io.open(path, 'rb')) bytes = file:read '*a' "
       .. "file:close() " .. chunk
     local script, path = support.script(text), write_bytecode()
     local refused = run { script, path }
-    harness.equal(1, refused.code, "exit status, " .. refused.errors())
-    harness.equal("", refused.output(), "standard output")
+    lu.assertEquals(refused.code, 1, "exit status, " .. refused.errors())
+    lu.assertEquals(refused.output(), "", "standard output")
     local allowed = run { "--allow-bytecode", script, path }
-    harness.equal(0, allowed.code, "exit status when allowed, " .. allowed.errors())
-    harness.contains(allowed.output(), "compiled")
-  end)
+    lu.assertEquals(allowed.code, 0, "exit status when allowed, " .. allowed.errors())
+    lu.assertStrContains(allowed.output(), "compiled")
+  end
 end
 
-harness.case("text is loaded as ever", function()
+function cases.text_is_loaded_as_ever()
   local path = support.script("return { answer = 42 }", "answer.lua")
   local text = [[
     package.path = arg[1]:match('^(.*/)') .. '?.lua'
@@ -64,6 +67,6 @@ harness.case("text is loaded as ever", function()
     assert(not missing and why:find("no/such/module.lua", 1, true), why)
     print "fine"]]
   expect(run { support.script(text), path }, 0, "fine\n", "")
-end)
+end
 
-harness.main(30)
+harness.main(cases, 30)

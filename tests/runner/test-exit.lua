@@ -1,9 +1,12 @@
 -- SPDX-License-Identifier: MIT
 -- os.exit(code, true), which closes the Lua state, from everywhere: the program ends at once with
 -- that status, and no other handler runs.
+local lu = require "luaunit"
 local harness = require "scripts.harness"
 local support = require "runner.support"
 local uv = require "luv"
+
+local cases = harness.cases "Exit"
 
 local text = [[
 local where, with_luv = arg[1], arg[2]
@@ -89,9 +92,9 @@ leave "after"
 
 local function leave(script, place, with_luv)
   local run = support.run({ "--peer", "echo", script, place, with_luv }, { stdin = "line\n" })
-  harness.equal(7, run.code, ("exit status in %s: %s"):format(place, run.errors()))
-  harness.equal("", run.output(), "standard output in " .. place)
-  harness.equal("", run.errors(), "standard error in " .. place)
+  lu.assertEquals(run.code, 7, ("exit status in %s: %s"):format(place, run.errors()))
+  lu.assertEquals(run.output(), "", "standard output in " .. place)
+  lu.assertEquals(run.errors(), "", "standard error in " .. place)
 end
 
 local places = { "main", "start", "initialize", "success", "input", "flushed", "failure", "error",
@@ -99,12 +102,12 @@ local places = { "main", "start", "initialize", "success", "input", "flushed", "
   "beat", "signal", "stdin", "pull", "put", "get_one", "clone", "pending", "stop", "another_stop",
   "after" }
 
-harness.case("os.exit with true ends the program from everywhere", function()
+function cases.os_exit_with_true_ends_the_program_from_everywhere()
   local script = support.script(text)
   for _, place in ipairs(places) do leave(script, place, "no") end
-end)
+end
 
-harness.case("beside luv too, and from its callbacks", function()
+function cases.beside_luv_too_and_from_its_callbacks()
   uv.os_setenv("ASAN_OPTIONS", "detect_leaks=0") -- luv forgets what belongs to its handles
   local script = support.script(text)
   for _, place in ipairs(places) do
@@ -112,6 +115,6 @@ harness.case("beside luv too, and from its callbacks", function()
   end
   leave(script, "luv timer", "luv")
   leave(script, "luv tcp", "luv")
-end)
+end
 
-harness.main(60)
+harness.main(cases, 60)

@@ -1,8 +1,11 @@
 -- SPDX-License-Identifier: MIT
 -- require "luv" in a script: Debian's lua-luv on the loop that the connections use.
+local lu = require "luaunit"
 local harness = require "scripts.harness"
 local support = require "runner.support"
-local case, expect = harness.case, support.expect
+local expect = support.expect
+
+local cases = harness.cases "Luv"
 
 local function run(text, options)
   local path = support.script(text)
@@ -23,7 +26,7 @@ local beside = [[
   session:connect(tcpmulti.peer.addr, tcpmulti.peer.port)
 ]]
 
-case("a timer, a file and a child process beside a connection", function()
+function cases.a_timer_a_file_and_a_child_process_beside_a_connection()
   expect(run(beside .. [[
     local ticks, status, text = 0, nil, nil
     local timer = uv.new_timer()
@@ -45,37 +48,37 @@ case("a timer, a file and a child process beside a connection", function()
     end)
     tcpmulti.run()
     print(echoed, ticks, status, text)]]), 0, "10\t5\t3\ttcpmulti-lua\n\n", "")
-end)
+end
 
-case("run goes on while luv has something to do", function()
+function cases.run_goes_on_while_luv_has_something_to_do()
   expect(run [[
     local tcpmulti, uv = require "tcpmulti", require "luv"
     local timer = uv.new_timer()
     timer:start(50, 0, function() print "timer" timer:close() end)
     tcpmulti.run()
     print "behind"]], 0, "timer\nbehind\n", "")
-end)
+end
 
-case("without run the runner runs luv's handles as well", function()
+function cases.without_run_the_runner_runs_luvs_handles_as_well()
   expect(run [[
     local timer = require "luv".new_timer()
     timer:start(10, 0, function() print "timer" timer:close() end)]], 0, "timer\n", "")
-end)
+end
 
-case("luv.run runs what tcpmulti.run does", function()
+function cases.luv_run_runs_what_tcpmulti_run_does()
   expect(run(beside .. [[ print(uv.run(), echoed) print(uv.run "default")]]), 0,
     "false\t10\nfalse\n", "")
-end)
+end
 
-case("luv.run in another mode raises", function()
+function cases.luv_run_in_another_mode_raises()
   expect(run(beside .. [[
     local good, message = pcall(uv.run, "nowait")
     print(good, message:match "no mode 'nowait' here")
     tcpmulti.run()
     print(echoed)]]), 0, "false\tno mode 'nowait' here\n10\n", "")
-end)
+end
 
-case("luv.stop stops like tcpmulti.stop, and run goes on", function()
+function cases.luv_stop_stops_like_tcpmulti_stop_and_run_goes_on()
   expect(run(beside .. [[
     local timer = uv.new_timer()
     timer:start(1, 0, function() uv.stop() end)
@@ -85,9 +88,9 @@ case("luv.stop stops like tcpmulti.stop, and run goes on", function()
     print "stopped"
     tcpmulti.run()
     print(echoed)]]), 0, "stopped\nlate\n10\n", "")
-end)
+end
 
-case("a nested luv.run raises", function()
+function cases.a_nested_luv_run_raises()
   expect(run(beside .. [[
     local timer = uv.new_timer()
     timer:start(1, 0, function()
@@ -97,18 +100,18 @@ case("a nested luv.run raises", function()
     end)
     tcpmulti.run()
     print(echoed)]]), 0, nil, "")
-end)
+end
 
-case("a nested luv.run that is not caught: traceback and exit 1", function()
+function cases.a_nested_luv_run_that_is_not_caught_traceback_and_exit_1()
   local failed, path = run(beside .. [[
     local timer = uv.new_timer()
     timer:start(1, 0, function() uv.run() end)
     tcpmulti.run()]])
   expect(failed, 1, "", "stack traceback:")
-  harness.contains(failed.errors(), path)
-end)
+  lu.assertStrContains(failed.errors(), path)
+end
 
-case("an error in a luv callback: traceback and exit 1, and no events", function()
+function cases.an_error_in_a_luv_callback_traceback_and_exit_1_and_no_events()
   local failed, path = run [[
     local tcpmulti, uv = require "tcpmulti", require "luv"
     local session = tcpmulti.create {
@@ -121,21 +124,21 @@ case("an error in a luv callback: traceback and exit 1, and no events", function
     tcpmulti.run()
     print "not reached"]]
   expect(failed, 1, "", path .. ":5: from the timer\nstack traceback:")
-end)
+end
 
-case("what stands behind a NUL byte in the message of a luv callback is shown", function()
+function cases.what_stands_behind_a_nul_byte_in_the_message_of_a_luv_callback_is_shown()
   expect(run [[
     local timer = require "luv".new_timer()
     timer:start(1, 0, function() error("a\0b", 0) end)]], 1, "", "a\\0b\nstack traceback:")
-end)
+end
 
-case("an error value of a luv callback that is no string is described", function()
+function cases.an_error_value_of_a_luv_callback_that_is_no_string_is_described()
   expect(run [[
     local timer = require "luv".new_timer()
     timer:start(1, 0, function() error {} end)]], 1, "", "error object is a table value")
-end)
+end
 
-case("run raises the error of a luv callback, and can be called again", function()
+function cases.run_raises_the_error_of_a_luv_callback_and_can_be_called_again()
   expect(run(beside .. [[
     local timer = uv.new_timer()
     timer:start(0, 0, function() timer:close() error("caught", 0) end)
@@ -144,9 +147,9 @@ case("run raises the error of a luv callback, and can be called again", function
     timer = uv.new_timer()
     timer:start(1, 0, function() timer:close() print "second" end)
     tcpmulti.run()]]), 0, "false\tcaught\nsecond\n", "")
-end)
+end
 
-case("handles left open are closed at the end", function()
+function cases.handles_left_open_are_closed_at_the_end()
   expect(run(beside .. [[
     local timer, pipe, tcp, check = uv.new_timer(), uv.new_pipe(false), uv.new_tcp(), uv.new_check()
     timer:start(3600000, 0, function() print "never" end)
@@ -160,9 +163,9 @@ case("handles left open are closed at the end", function()
     kept = { timer, pipe, tcp, check }
     tcpmulti.run()
     print(echoed)]]), 0, "10\n", "")
-end)
+end
 
-case("handles that are active after stop are closed at the end", function()
+function cases.handles_that_are_active_after_stop_are_closed_at_the_end()
   expect(run(beside .. [[
     local timer, closing = uv.new_timer(), uv.new_timer()
     timer:start(1, 1, function() tcpmulti.stop() end)
@@ -170,16 +173,16 @@ case("handles that are active after stop are closed at the end", function()
     tcpmulti.run()
     uv.fs_stat("/", function() print "never" end)
     uv.spawn("sleep", { args = { "0.1" } }, function() print "never" end)]]), 0, nil, "")
-end)
+end
 
-case("handles that an error leaves are closed at the end", function()
+function cases.handles_that_an_error_leaves_are_closed_at_the_end()
   expect(run(beside .. [[
     uv.new_timer():start(1, 1, function() end)
     uv.new_idle():start(function() end)
     error "left"]]), 1, "", "left")
-end)
+end
 
-case("luv required in a coroutine that is collected calls back on the main state", function()
+function cases.luv_required_in_a_coroutine_that_is_collected_calls_back_on_the_main_state()
   expect(run [[
     local tcpmulti = require "tcpmulti"
     local timer, thread
@@ -203,9 +206,9 @@ case("luv required in a coroutine that is collected calls back on the main state
       tcpmulti.run()
       print(thread)
     end]], 0, "nil\nnil\n", "")
-end)
+end
 
-case("luv.walk sees luv's handles only, and may close them", function()
+function cases.luv_walk_sees_luvs_handles_only_and_may_close_them()
   expect(run(beside .. [[
     local timer, pipe = uv.new_timer(), uv.new_pipe(false)
     timer:start(1000, 1000, function() end)
@@ -219,25 +222,25 @@ case("luv.walk sees luv's handles only, and may close them", function()
     end, 0.01)
     tcpmulti.run()
     print(seen, echoed)]]), 0, "2\t10\n", "")
-end)
+end
 
-case("luv.loop_close does not take the loop away", function()
+function cases.luv_loop_close_does_not_take_the_loop_away()
   expect(run(beside .. [[
     print((pcall(function() assert(uv.loop_close()) end)))
     tcpmulti.run()
     print(echoed)]]), 0, "false\n10\n", "")
-end)
+end
 
-case("a luv thread works beside", function()
+function cases.a_luv_thread_works_beside()
   expect(run(beside .. [[
     local result
     local work = uv.new_work(function(a) return a * 2 end, function(b) result = b end)
     work:queue(21)
     tcpmulti.run()
     print(result, echoed)]]), 0, "42\t10\n", "")
-end)
+end
 
-case("without luv require says so, and all else works", function()
+function cases.without_luv_require_says_so_and_all_else_works()
   expect(run [[
     package.cpath = "/nowhere/?.so"
     local good, message = pcall(require, "luv")
@@ -248,6 +251,6 @@ case("without luv require says so, and all else works", function()
       on_disconnected = function(_, _, reason) print(reason) end }
     session:connect(tcpmulti.peer.addr, tcpmulti.peer.port)]], 0,
     "false\tmodule 'luv' not found\t/nowhere/luv.so\nshutdown\n", "")
-end)
+end
 
-harness.main(30)
+harness.main(cases, 30)

@@ -1,93 +1,97 @@
 -- SPDX-License-Identifier: MIT
 -- The command line of tcpmulti-lua, and how scripts begin and end.
+local lu = require "luaunit"
 local harness = require "scripts.harness"
 local support = require "runner.support"
-local case, expect, run, chunk = harness.case, support.expect, support.run, support.chunk
+local expect, run, chunk = support.expect, support.run, support.chunk
 
-case("-h and --help print the usage to standard output", function()
+local cases = harness.cases "Options"
+
+function cases.option_h_and_help_print_the_usage_to_standard_output()
   for _, option in ipairs { "-h", "--help" } do
     local help = run { option, "no-such-script.lua" }
     expect(help, 0, nil, "")
-    for _, word in ipairs { "usage: tcpmulti-lua", "--peer", "-e", "-V", "--allow-bytecode",
-      "--tally" } do
-      harness.contains(help.output(), word)
+    for _, word in ipairs { "usage: tcpmulti-lua", "--peer", "-e", "-m NAME", "-V",
+      "--allow-bytecode", "--tally", "--keylog" } do
+      lu.assertStrContains(help.output(), word)
     end
   end
-end)
+end
 
-case("-V and --version print the versions", function()
+function cases.option_v_and_version_print_the_versions()
   for _, option in ipairs { "-V", "--version" } do
     local version = run { option }
     expect(version, 0, nil, "")
     local form = "^tcpmulti%-lua %d+%.%d+%.%d+ %(libuv 1%.%d+%.%d+, LuaJIT 2%.1.*%)\n$"
     assert(version.output():match(form), version.output())
   end
-end)
+end
 
-case("an unknown option: exit 2 and the nearest known one", function()
+function cases.an_unknown_option_exit_2_and_the_nearest_known_one()
   local nearest = { ["--per"] = "--peer", ["--halp"] = "--help", ["-v"] = "-V", ["-E"] = "-e",
-    ["--alow-bytecode"] = "--allow-bytecode", ["--verzion"] = "--version" }
+    ["--alow-bytecode"] = "--allow-bytecode", ["--verzion"] = "--version",
+    ["--key-log"] = "--keylog" }
   for option, known in pairs(nearest) do
     local refused = run { option, "script.lua" }
     expect(refused, 2, "", "unknown option " .. option .. "; did you mean " .. known .. "?")
   end
-end)
+end
 
-case("no script: exit 2 and the usage", function()
+function cases.no_script_exit_2_and_the_usage()
   expect(run {}, 2, "", "no script")
   expect(run { "--peer", "echo" }, 2, "", "usage: tcpmulti-lua")
   expect(run { "-e" }, 2, "", "-e; expected a chunk")
-end)
+end
 
-case("--peer without a mode or with an unknown one: exit 2 and the modes", function()
+function cases.option_peer_without_a_mode_or_with_an_unknown_one_exit_2_and_the_modes()
   for _, words in ipairs { { "--peer" }, { "--peer", "ecko", "x.lua" }, { "--peer=", "x.lua" },
     { "--peer=echoo", "x.lua" }, { "--peer", "banner", "x.lua" } } do
     expect(run(words), 2, "", "expected echo, discard, chargen, banner=TEXT or http")
   end
-end)
+end
 
-case("a script that does not exist: its name and exit 1", function()
+function cases.a_script_that_does_not_exist_its_name_and_exit_1()
   expect(run { "no-such-script.lua" }, 1, "", "no-such-script.lua: No such file or directory")
-end)
+end
 
-case("a directory as a script is an error, not a crash", function()
+function cases.a_directory_as_a_script_is_an_error_not_a_crash()
   expect(run { "/tmp" }, 1, "", "/tmp")
-end)
+end
 
-case("a script that does not parse: file, line and exit 1", function()
+function cases.a_script_that_does_not_parse_file_line_and_exit_1()
   local path = support.script("local a = 1\nlocal = 2\n")
   expect(run { path }, 1, "", path .. ":2: ")
-end)
+end
 
-case("a script that raises: file, line, traceback and exit 1", function()
+function cases.a_script_that_raises_file_line_traceback_and_exit_1()
   local path = support.script("local function inner()\n  error 'went wrong'\nend\ninner()\n")
   local failed = run { path }
   expect(failed, 1, "", path .. ":2: went wrong\nstack traceback:\n")
-  harness.contains(failed.errors(), path .. ":4: in main chunk")
-end)
+  lu.assertStrContains(failed.errors(), path .. ":4: in main chunk")
+end
 
-case("an error value of any type is described", function()
+function cases.an_error_value_of_any_type_is_described()
   expect(chunk "error()", 1, "", "(error object is a nil value)")
   expect(chunk "error({})", 1, "", "(error object is a table value)")
   expect(chunk "error(print)", 1, "", "(error object is a function value)")
   expect(chunk "error(42)", 1, "", "42")
   expect(chunk "error(setmetatable({}, { __tostring = function() return 'described' end }))", 1,
     "", "described")
-end)
+end
 
-case("an error value whose __tostring raises, or gives no string, is described", function()
+function cases.an_error_value_whose___tostring_raises_or_gives_no_string_is_described()
   for _, body in ipairs { "error 'inner'", "return {}", "return nil" } do
     expect(chunk("error(setmetatable({}, { __tostring = function() " .. body .. " end }))"), 1, "",
       "(error object is a table value)\nstack traceback:")
   end
-end)
+end
 
-case("NUL bytes in a message hide nothing", function()
+function cases.nul_bytes_in_a_message_hide_nothing()
   expect(chunk "error('a\\0b', 0)", 1, "", "tcpmulti-lua: a\\x00b\nstack traceback:")
   expect(chunk "x = 'a\\0b' x = = 1", 1, "", "unexpected symbol")
-end)
+end
 
-case("a practice peer that cannot be forked: why", function()
+function cases.a_practice_peer_that_cannot_be_forked_why()
   local another = "" -- root has no such limit
   if harness.run("id", { "-u" }).output() == "0\n" then
     another = "setpriv --reuid 65534 --clear-groups"
@@ -97,14 +101,14 @@ case("a practice peer that cannot be forked: why", function()
   local command = ("ulimit -u 1; exec %s \"$0\" --peer echo -e ''"):format(another)
   expect(harness.run("bash", { "-c", command, support.runner }),
     1, "", "the practice peer cannot start: Resource temporarily unavailable")
-end)
+end
 
-case("error messages are safe to print on a terminal", function()
+function cases.error_messages_are_safe_to_print_on_a_terminal()
   local failed = chunk [[error("\27[31mred\r\155 \194\155 \195\164 end", 0)]]
   expect(failed, 1, "", "\\x1b[31mred\\x0d\\x9b \\xc2\\x9b \195\164 end")
-end)
+end
 
-case("a handler that raises: run raises it, with one traceback, and exit 1", function()
+function cases.a_handler_that_raises_run_raises_it_with_one_traceback_and_exit_1()
   local failed = chunk [[
     local tcpmulti = require "tcpmulti"
     local function inner() error "from the handler" end
@@ -113,60 +117,60 @@ case("a handler that raises: run raises it, with one traceback, and exit 1", fun
     print "not reached"]]
   expect(failed, 1, "", "from the handler")
   local _, tracebacks = failed.errors():gsub("stack traceback:", "")
-  harness.equal(1, tracebacks, "tracebacks in " .. failed.errors())
-  harness.contains(failed.errors(), "(-e):2: in function")
-end)
+  lu.assertEquals(tracebacks, 1, "tracebacks in " .. failed.errors())
+  lu.assertStrContains(failed.errors(), "(-e):2: in function")
+end
 
-case("-e runs chunks in their order, then the script", function()
+function cases.option_e_runs_chunks_in_their_order_then_the_script()
   local path = support.script "print('script', x, y)"
   expect(run { "-e", "x = 1", "-ey = x + 1", path }, 0, "script\t1\t2\n", "")
   expect(run { "-e", "print 'only'" }, 0, "only\n", "")
   expect(run { "-e", "x =" }, 1, "", "(-e):1: ")
-end)
+end
 
-case("the first error ends it all", function()
+function cases.the_first_error_ends_it_all()
   expect(run { "-e", "error 'first'", "-e", "print 'second'" }, 1, "", "first")
-end)
+end
 
 local show = [[
   local words = {}
   for i = -9, 9 do if arg[i] then words[#words + 1] = i .. "=" .. arg[i]:match "[^/]*$" end end
   print(table.concat(words, " "), #arg, ...)]]
 
-case("arg and ... are as in lua", function()
+function cases.arg_and_are_as_in_lua()
   local path = support.script(show)
   expect(run { path, "a", "b c", "" }, 0,
     "-1=tcpmulti-lua 0=script.lua 1=a 2=b c 3=\t3\ta\tb c\t\n", "")
   expect(run { "-e", "x=1", path }, 0, "-3=tcpmulti-lua -2=-e -1=x=1 0=script.lua\t0\n", "")
   expect(run { "--", path, "-h" }, 0, "-2=tcpmulti-lua -1=-- 0=script.lua 1=-h\t1\t-h\n", "")
-end)
+end
 
-case("thousands of arguments are in arg", function()
+function cases.thousands_of_arguments_are_in_arg()
   local words = { support.script "print(#arg, arg[20000])" }
   for i = 1, 20000 do words[i + 1] = tostring(i) end
   expect(run(words), 0, "20000\t20000\n", "")
-end)
+end
 
-case("one -- behind the script is not an argument of its", function()
+function cases.one_double_dash_behind_the_script_is_not_an_argument_of_its()
   local path = support.script(show)
   expect(run { path, "--", "-x", "--" }, 0,
     "-1=tcpmulti-lua 0=script.lua 1=-x 2=--\t2\t-x\t--\n", "")
-end)
+end
 
-case("- reads the script from standard input", function()
+function cases.a_dash_reads_the_script_from_standard_input()
   expect(run({ "-", "a" }, { stdin = "print('stdin', arg[0], arg[1])" }), 0, "stdin\t-\ta\n", "")
   expect(run({ "-" }, { stdin = "x = = 1" }), 1, "", "stdin:1: ")
-end)
+end
 
-case("a first line that begins with # is skipped", function()
+function cases.a_first_line_that_begins_with_a_hash_is_skipped()
   expect(run { support.script "#!/usr/bin/env tcpmulti-lua\nprint 'ran'\n" }, 0, "ran\n", "")
-end)
+end
 
-case("os.exit's status is the script's", function()
+function cases.os_exits_status_is_the_scripts()
   expect(chunk "io.write 'kept' os.exit(7)", 7, "kept", "")
-end)
+end
 
-case("the module is built in, and nothing is global", function()
+function cases.the_module_is_built_in_and_nothing_is_global()
   expect(chunk [[
     local before = {}
     for name in pairs(_G) do before[name] = true end
@@ -176,7 +180,7 @@ case("the module is built in, and nothing is global", function()
     assert(rawget(_G, "tcpmulti") == nil)
     assert(type(tcpmulti.peer) == "function")
     print "fine"]], 0, "fine\n", "")
-end)
+end
 
 local one_turn = [[
   local tcpmulti = require "tcpmulti"
@@ -184,19 +188,19 @@ local one_turn = [[
     _start = function(s) s:yield "go" end, go = function() print "went" end,
     _stop = function() print "stopped" end } }]]
 
-case("a script need not call run", function()
+function cases.a_script_need_not_call_run()
   expect(chunk(one_turn), 0, "went\nstopped\n", "")
-end)
+end
 
-case("the runner does not run again what the script has run", function()
+function cases.the_runner_does_not_run_again_what_the_script_has_run()
   expect(chunk(one_turn .. " tcpmulti.run() print 'behind'"), 0, "went\nstopped\nbehind\n", "")
-end)
+end
 
-case("after stop without run nothing is run", function()
+function cases.after_stop_without_run_nothing_is_run()
   expect(chunk(one_turn .. " tcpmulti.stop()"), 0, "", "")
-end)
+end
 
-case("closing the state runs no handlers", function()
+function cases.closing_the_state_runs_no_handlers()
   expect(chunk [[
     local tcpmulti = require "tcpmulti"
     local s = tcpmulti.create {
@@ -205,9 +209,9 @@ case("closing the state runs no handlers", function()
       inline_states = { _stop = function() print "stop" end } }
     s:connect("127.0.0.1", 9)
     tcpmulti.stop()]], 0, "initialize\n", "")
-end)
+end
 
-harness.case("--tally tells how the connections of each session have ended", function()
+function cases.option_tally_tells_how_the_connections_of_each_session_have_ended()
   local told = support.run({ "--tally", "--peer", "echo", "-e", [[
     local tcpmulti = require "tcpmulti"
     local session = tcpmulti.create { on_success = function(cheap)
@@ -218,12 +222,12 @@ harness.case("--tally tells how the connections of each session have ended", fun
       session:connect({ breaks = true }, tcpmulti.peer.addr, tcpmulti.peer.port)
     end]] })
   expect(told, 0, "")
-  harness.contains(told.errors(), ":        3 shutdown\n")
-  harness.contains(told.errors(), ":        2 error: fail EPROTO: reply ")
-  harness.equal(2, select(2, told.errors():gsub("\n", "\n")), "lines")
-end)
+  lu.assertStrContains(told.errors(), ":        3 shutdown\n")
+  lu.assertStrContains(told.errors(), ":        2 error: fail EPROTO: reply ")
+  lu.assertEquals(select(2, told.errors():gsub("\n", "\n")), 2, "lines")
+end
 
-harness.case("--tally tells it once, however the program ends, with the alias", function()
+function cases.option_tally_tells_it_once_however_the_program_ends_with_the_alias()
   for _, ending in ipairs { "", "os.exit(0)", "os.exit(0, true)", "tcpmulti.stop()",
     "session:alias_set 'other' session:alias_set 'web'", "error 'fatal'" } do
     local told = support.run({ "--tally", "--peer", "echo", "-e", [[
@@ -234,8 +238,8 @@ harness.case("--tally tells it once, however the program ends, with the alias", 
         on_disconnected = function() ]] .. ending .. [[ end }
       session:connect(tcpmulti.peer.addr, tcpmulti.peer.port)]] })
     local _, count = told.errors():gsub("tcpmulti: session 1 %(web%):        1 shutdown\n", "")
-    harness.equal(1, count, ending .. ": lines in " .. told.errors())
+    lu.assertEquals(count, 1, ending .. ": lines in " .. told.errors())
   end
-end)
+end
 
-harness.main(30)
+harness.main(cases, 30)

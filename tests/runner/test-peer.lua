@@ -1,21 +1,24 @@
 -- SPDX-License-Identifier: MIT
 -- The practice peer: each mode, its addresses, and that it ends with the script whatever happens.
+local lu = require "luaunit"
 local harness = require "scripts.harness"
 local support = require "runner.support"
 local uv = require "luv"
-local case, expect = harness.case, support.expect
+local expect = support.expect
+
+local cases = harness.cases "Peer"
 
 local function run(mode, text) return support.run { "--peer", mode, support.script(text) } end
 
-case("tcpmulti.peer says where it is", function()
+function cases.tcpmulti_peer_says_where_it_is()
   expect(run("echo", [[
     local peer = require "tcpmulti".peer
     print(peer.addr, #peer.addrs, peer.addrs[1], peer.addrs[32], peer.mode)
     assert(peer.port > 0 and peer.port < 65536)]]), 0,
     "127.0.0.1\t32\t127.0.0.1\t127.0.0.32\techo\n", "")
-end)
+end
 
-case("tcpmulti.peer(cheap) works as without it", function()
+function cases.tcpmulti_peer_cheap_works_as_without_it()
   expect(run("echo", [[
     local tcpmulti = require "tcpmulti"
     local session = tcpmulti.create { on_success = function(cheap)
@@ -27,9 +30,9 @@ case("tcpmulti.peer(cheap) works as without it", function()
       print "same"
     end }
     session:connect(tcpmulti.peer.addrs[9], tcpmulti.peer.port)]]), 0, "same\n", "")
-end)
+end
 
-case("it listens on all 32 addresses", function()
+function cases.it_listens_on_all_32_addresses()
   expect(run("echo", [[
     local tcpmulti = require "tcpmulti"
     local seen = 0
@@ -45,7 +48,7 @@ case("it listens on all 32 addresses", function()
     end
     tcpmulti.run()
     print(seen)]]), 0, "32\n", "")
-end)
+end
 
 -- Receives all bytes until the end, and prints how many came and how it ended.
 local receive = [[
@@ -60,20 +63,20 @@ local receive = [[
   local all = table.concat(parts)
 ]]
 
-case("echo: 20 MB come back as they were", function()
+function cases.echo_20_mb_come_back_as_they_were()
   expect(run("echo", receive:format([[
       sent = ("0123456789abcdef\n"):rep(20 * 1024 * 1024 / 17)
       tcpmulti.send(cheap, sent)
       cheap:shutdown "output"]], "") .. "print(all == sent)"), 0, "eof\t20971506\ntrue\n", "")
-end)
+end
 
-case("discard: takes all and answers nothing", function()
+function cases.discard_takes_all_and_answers_nothing()
   expect(run("discard", receive:format([[
       tcpmulti.send(cheap, ("x"):rep(5000000))
       cheap:shutdown "output"]], "")), 0, "eof\t0\n", "")
-end)
+end
 
-case("chargen: lines of RFC 864 without end", function()
+function cases.chargen_lines_of_rfc_864_without_end()
   expect(run("chargen", receive:format("", [[
       received = (received or 0) + #bytes
       if received > 10000000 then cheap:reset() end]]) .. [[
@@ -85,16 +88,16 @@ case("chargen: lines of RFC 864 without end", function()
       lines = lines + 1
     end
     print(lines > 100000)]]), 0, nil, "")
-end)
+end
 
-case("banner: sends its text, with escapes, and takes the rest", function()
+function cases.banner_sends_its_text_with_escapes_and_takes_the_rest()
   expect(run([[banner=220 hello\x1b[0m]], receive:format("", "tcpmulti.shutdown(cheap)")
     .. "print(all == '220 hello\\27[0m\\r\\n')"), 0, "shutdown\t15\ntrue\n", "")
   expect(run([[banner=two\nlines\r\n]], receive:format("", "tcpmulti.shutdown(cheap)")
     .. "print(all == 'two\\nlines\\r\\n')"), 0, "shutdown\t11\ntrue\n", "")
-end)
+end
 
-case("http: HEAD and GET, pipelined, then close", function()
+function cases.http_head_and_get_pipelined_then_close()
   expect(run("http", receive:format([[
       tcpmulti.send(cheap, "HEAD / HTTP/1.1\r\nHost: peer\r\n\r\n")
       tcpmulti.send(cheap, "GET / HTTP/1.1\r\nHost: peer\r\n\r")
@@ -104,16 +107,16 @@ case("http: HEAD and GET, pipelined, then close", function()
     local count = select(2, all:gsub("HTTP/1.1 200 OK\r\n", ""))
     local bodies = select(2, all:gsub("\r\n\r\nHello from the practice peer.\n", ""))
     print(count, bodies)]]), 0, nil, "")
-end)
+end
 
-case("http: what is no GET or HEAD is refused", function()
+function cases.http_what_is_no_get_or_head_is_refused()
   local post = [[tcpmulti.send(cheap, "POST / HTTP/1.1\r\n\r\n")]]
   local refused = run("http", receive:format(post, "") .. "print(all:match '^[^\\r]*')")
   expect(refused, 0, nil, "")
-  harness.contains(refused.output(), "HTTP/1.1 405 Method Not Allowed")
-end)
+  lu.assertStrContains(refused.output(), "HTTP/1.1 405 Method Not Allowed")
+end
 
-case("it carries 15,000 connections", function()
+function cases.it_carries_15_000_connections()
   expect(run("echo", [[
     local tcpmulti = require "tcpmulti"
     local peer, open, echoed, failed = tcpmulti.peer, 0, 0, 0
@@ -129,7 +132,7 @@ case("it carries 15,000 connections", function()
     for i = 1, 15000 do session:connect(peer.addrs[i % 32 + 1], peer.port) end
     tcpmulti.run()
     print(open, echoed, failed)]]), 0, "15000\t15000\t0\n", "")
-end)
+end
 
 -- The pid of the practice peer of a process that runs.
 local function peer_of(process)
@@ -153,7 +156,7 @@ for how, text in pairs {
     .. "require 'ffi'.C.raise(9)",
   ["when it aborts"] = "require 'ffi'.cdef 'void abort(void);' require 'ffi'.C.abort()",
 } do
-  case("it ends with the script " .. how, function()
+  cases["it ends with the script " .. how] = function()
     local path = support.script("local tcpmulti = require 'tcpmulti' print(tcpmulti.peer.port) "
       .. "io.stdout:flush() local ends = os.clock() + 0.3 while os.clock() < ends do end " .. text)
     local process = support.start { "--peer", "discard", path }
@@ -161,15 +164,15 @@ for how, text in pairs {
     local pid = peer_of(process)
     harness.finish(process)
     harness.wait_until(10, "the peer's end", function() return has_ended(pid) end)
-  end)
+  end
 end
 
-case("it holds nobody's standard output open", function()
+function cases.it_holds_nobodys_standard_output_open()
   local process = support.start { "--peer", "echo", "-e", "print 'out'" }
   local begin = uv.hrtime()
   harness.finish(process)
   expect(process, 0, "out\n", "")
   assert(uv.hrtime() - begin < 10e9)
-end)
+end
 
-harness.main(60)
+harness.main(cases, 60)

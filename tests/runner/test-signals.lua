@@ -1,9 +1,13 @@
 -- SPDX-License-Identifier: MIT
 -- SIGINT and SIGTERM: the first shuts every session down, the second ends the process at once.
+-- SIGUSR1 prints the state of the engine.
+local lu = require "luaunit"
 local harness = require "scripts.harness"
 local support = require "runner.support"
 local uv = require "luv"
 local await_output, expect = support.await_output, support.expect
+
+local cases = harness.cases "Signals"
 
 -- A session with one connection to a peer that says nothing, and what it prints of its end.
 local connected = [[
@@ -28,16 +32,21 @@ local function time_to_end(process)
   return (uv.hrtime() - begin) / 1e9
 end
 
-for _, signal in ipairs { "sigint", "sigterm", "sighup" } do
-  harness.case("the first " .. signal .. " shuts every session down", function()
-    local process = start "tcpmulti.run() print 'behind run'"
-    await_output(process, "ready")
-    process.kill(signal)
-    harness.finish(process)
-    expect(process, signal, "ready\ndisconnected\tdie\nstop\nbehind run\n", "")
-  end)
+-- Sends a signal once the process has printed the text, and waits for the end of the process.
+local function signal_at(process, text, signal)
+  await_output(process, text)
+  process.kill(signal)
+  harness.finish(process)
+end
 
-  harness.case("the second signal ends a busy loop at once: " .. signal, function()
+for _, signal in ipairs { "sigint", "sigterm", "sighup" } do
+  cases["the first " .. signal .. " shuts every session down"] = function()
+    local process = start "tcpmulti.run() print 'behind run'"
+    signal_at(process, "ready", signal)
+    expect(process, signal, "ready\ndisconnected\tdie\nstop\nbehind run\n", "")
+  end
+
+  cases["the second signal ends a busy loop at once: " .. signal] = function()
     local process = start [[
       tcpmulti.create { inline_states = { _start = function(s) s:delay("busy", 0.1) end,
         busy = function() print "busy" local i = 0 while true do i = i + 1 end end } }
@@ -51,10 +60,10 @@ for _, signal in ipairs { "sigint", "sigterm", "sighup" } do
     timer:close()
     assert(seconds < 3, seconds)
     expect(process, signal)
-  end)
+  end
 end
 
-harness.case("two that come at once, as timeout(1) sends them, are one", function()
+function cases.two_that_come_at_once_as_timeout_1_sends_them_are_one()
   local tried, judged = 0, 0
   while judged < 3 and tried < 30 do
     local process = start "tcpmulti.run() print 'behind run'"
@@ -71,9 +80,9 @@ harness.case("two that come at once, as timeout(1) sends them, are one", functio
     end
   end
   assert(judged > 0, "the two never came at once")
-end)
+end
 
-harness.case("the second of two at once may come in the last steps", function()
+function cases.the_second_of_two_at_once_may_come_in_the_last_steps()
   local run = support.run { "--peer", "discard", "-e", connected:format(30) .. [[
     local last = newproxy(true)
     getmetatable(last).__gc = function() os.execute "kill -TERM $PPID" end
@@ -81,9 +90,9 @@ harness.case("the second of two at once may come in the last steps", function()
     tcpmulti.run() print "behind run"
   ]] }
   expect(run, "sigterm")
-end)
+end
 
-harness.case("SIGTERM after SIGINT is a second signal", function()
+function cases.sigterm_after_sigint_is_a_second_signal()
   local process = start "print 'busy' while true do end"
   await_output(process, "busy")
   process.kill "sigint"
@@ -95,18 +104,18 @@ harness.case("SIGTERM after SIGINT is a second signal", function()
   local seconds = time_to_end(process)
   assert(seconds < 3, seconds)
   expect(process, "sigterm")
-end)
+end
 
-harness.case("one signal ends a loop that never ends, after 5 seconds", function()
+function cases.one_signal_ends_a_loop_that_never_ends_after_5_seconds()
   local process = start "print 'busy' while true do end"
   await_output(process, "busy")
   process.kill "sigint"
   local seconds = time_to_end(process)
   assert(seconds > 4 and seconds < 8, seconds)
   expect(process, "sigint")
-end)
+end
 
-harness.case("a session that cannot end is ended within 5 seconds", function()
+function cases.a_session_that_cannot_end_is_ended_within_5_seconds()
   local process = support.start { "-e", ([[
     local tcpmulti = require "tcpmulti"
     io.stdout:setvbuf "no"
@@ -122,31 +131,25 @@ harness.case("a session that cannot end is ended within 5 seconds", function()
   local seconds = time_to_end(process)
   assert(seconds < 8, seconds)
   expect(process, "sigint", "ready\n", "interrupted")
-end)
+end
 
-harness.case("a signal before run ends the run that follows", function()
+function cases.a_signal_before_run_ends_the_run_that_follows()
   local process = start [[
-    print "busy"
-    local ends = os.clock() + 1
-    while os.clock() < ends do end
+    io.popen "kill -INT $PPID":close() -- the signal has come once the pipe is closed
     tcpmulti.run()
     print "behind"]]
-  await_output(process, "busy")
-  process.kill "sigint"
   harness.finish(process)
   expect(process, "sigint", nil, "")
-  harness.contains(process.output(), "disconnected\tdie\nstop\nbehind\n")
-end)
+  lu.assertStrContains(process.output(), "disconnected\tdie\nstop\nbehind\n")
+end
 
-harness.case("a session that watches the signal takes the first one", function()
+function cases.a_session_that_watches_the_signal_takes_the_first_one()
   local process = start [[
     session:sig("INT", function() print "taken" session:shutdown(cheap) end)
     tcpmulti.run()]]
-  await_output(process, "ready")
-  process.kill "sigint"
-  harness.finish(process)
+  signal_at(process, "ready", "sigint")
   expect(process, 0, "ready\ntaken\ndisconnected\tshutdown\nstop\n", "")
-end)
+end
 
 -- A script whose session takes this signal, and goes on.
 local function watching(signal, text)
@@ -161,7 +164,7 @@ local function watching(signal, text)
 end
 
 for _, signal in ipairs { "sigint", "sigterm", "sighup", "sigusr1" } do
-  harness.case("a session that watches the signal takes it each time: " .. signal, function()
+  cases["a session that watches the signal takes it each time: " .. signal] = function()
     local process = watching(signal, "if n == 4 then session:shutdown(cheap) end")
     await_output(process, "ready")
     for n = 1, 4 do
@@ -169,12 +172,103 @@ for _, signal in ipairs { "sigint", "sigterm", "sighup", "sigusr1" } do
       await_output(process, "taken\t" .. n)
     end
     harness.finish(process)
-    harness.equal(0, process.code, "exit status")
-    harness.contains(process.output(), "taken\t4\t" .. signal:sub(4):upper())
+    lu.assertEquals(process.code, 0, "exit status")
+    lu.assertStrContains(process.output(), "taken\t4\t" .. signal:sub(4):upper())
+  end
+end
+
+-- ---- SIGUSR1 ----
+
+-- Waits for a whole dump that has come since offset bytes of standard error; returns its text.
+local function await_dump(process, offset)
+  return harness.wait_until(30, "a dump", function()
+    local text = process.errors():sub((offset or 0) + 1)
+    return text:find "held %d+\n$" and text or process.done and process.errors()
   end)
 end
 
-harness.case("its echo never kills, nor does what comes while the script is busy", function()
+local engine_line = "engine sessions 1 waiting 0 connecting 0 open 1 shutting 0 places 1 of %d+ "
+  .. "memory %d+ of %d+ work %d+"
+local connection_line = "\n%d+ 127%.0%.0%.1:%d+ open [%w_,]+ output open timeout none "
+  .. "deadline none received 0 sent 0 queued 0 held 0\n"
+
+function cases.sigusr1_prints_the_engine_and_each_connection()
+  local process = start "tcpmulti.run()"
+  await_output(process, "ready")
+  local offset = 0
+  for _ = 1, 3 do
+    process.kill "sigusr1"
+    local text = await_dump(process, offset)
+    lu.assertStrMatches(text, engine_line .. connection_line)
+    offset = offset + #text
+  end
+  signal_at(process, "ready", "sigterm")
+  expect(process, "sigterm", "ready\ndisconnected\tdie\nstop\n")
+end
+
+function cases.sigusr1_while_the_script_is_busy_is_answered_behind_it()
+  local process = start [[
+    session:delay(function()
+      print "busy"
+      local ends = os.clock() + 0.3
+      while os.clock() < ends do end
+      io.stderr:write "busy no more\n"
+    end, 0.05)
+    tcpmulti.run()]]
+  await_output(process, "busy")
+  process.kill "sigusr1"
+  lu.assertStrMatches(await_dump(process), "busy no more\n.*")
+  signal_at(process, "ready", "sigterm")
+end
+
+function cases.sigusr1_that_was_ignored_stays_ignored()
+  local path = support.script((connected:format(30)) .. [[
+    session:sig("USR2", function() session:shutdown(cheap) end)
+    tcpmulti.run()]])
+  local process = harness.start("bash", { "-c", [[trap '' USR1; exec "$0" --peer discard "$1"]],
+    support.runner, path })
+  await_output(process, "ready")
+  process.kill "sigusr1"
+  harness.wait(100)
+  process.kill "sigusr2"
+  harness.finish(process)
+  expect(process, 0, "ready\ndisconnected\tshutdown\nstop\n", "")
+end
+
+function cases.sigusr1_is_the_runners_again_when_no_session_watches_it()
+  local process = watching("sigusr1", "session:sig('USR1', nil) print 'ended'")
+  await_output(process, "ready")
+  process.kill "sigusr1"
+  await_output(process, "ended")
+  process.kill "sigusr1"
+  lu.assertStrContains(await_dump(process), "engine sessions 1 ")
+  signal_at(process, "ready", "sigterm")
+  expect(process, "sigterm", "ready\ntaken\t1\tUSR1\nended\ndisconnected\tdie\nstop\n")
+end
+
+function cases.sigusr1_that_luv_watches_is_the_scripts()
+  local process = start [[
+    local watcher = require "luv".new_signal()
+    watcher:start("sigusr1", function() print "luv" session:shutdown(cheap) watcher:close() end)
+    tcpmulti.run()]]
+  signal_at(process, "ready", "sigusr1")
+  expect(process, 0, "ready\nluv\ndisconnected\tshutdown\nstop\n", "")
+end
+
+function cases.sigusr1_to_the_practice_peer_ends_nothing()
+  local process = start "tcpmulti.run()"
+  await_output(process, "ready")
+  local list = ("/proc/%d/task/%d/children"):format(process.pid, process.pid)
+  uv.kill(assert(tonumber(io.open(list):read "*a":match "^(%d+)")), "sigusr1")
+  process.kill "sigusr1"
+  lu.assertStrMatches(await_dump(process), engine_line .. connection_line)
+  signal_at(process, "ready", "sigterm")
+  expect(process, "sigterm", "ready\ndisconnected\tdie\nstop\n")
+end
+
+-- ---- more of signals that a session watches ----
+
+function cases.its_echo_never_kills_nor_does_what_comes_while_the_script_is_busy()
   local process = watching("sigint", [[
     if n > 1 then return end
     print "busy"
@@ -191,10 +285,10 @@ harness.case("its echo never kills, nor does what comes while the script is busy
   end
   harness.finish(process)
   expect(process, 0, nil, "")
-  harness.contains(process.output(), "disconnected\tshutdown\nstop\n")
-end)
+  lu.assertStrContains(process.output(), "disconnected\tshutdown\nstop\n")
+end
 
-harness.case("one whose watch has ended ends at once; not its echo", function()
+function cases.one_whose_watch_has_ended_ends_at_once_not_its_echo()
   local process = watching("sigint", "session:sig('INT', nil)")
   await_output(process, "ready")
   process.kill "sigint"
@@ -204,46 +298,40 @@ harness.case("one whose watch has ended ends at once; not its echo", function()
   process.kill "sigint"
   harness.finish(process)
   expect(process, "sigint", "ready\ntaken\t1\tINT\n", "")
-end)
+end
 
-harness.case("a session that dies has ceased to watch", function()
+function cases.a_session_that_dies_has_ceased_to_watch()
   local process = start("session:sig('INT', function() print 'never' end) " .. [[
     tcpmulti.create { inline_states = { _start = function(s)
       s:delay(function() session:die() print "dead" end, 0.01)
       s:delay(function() end, 3600)
     end, _stop = function() print "other stop" end } }
     tcpmulti.run()]])
-  await_output(process, "dead")
-  process.kill "sigint"
-  harness.finish(process)
+  signal_at(process, "dead", "sigint")
   expect(process, "sigint", nil, "")
-  harness.contains(process.output(), "other stop\n")
-end)
+  lu.assertStrContains(process.output(), "other stop\n")
+end
 
-harness.case("another signal than the one that is watched ends in order", function()
+function cases.another_signal_than_the_one_that_is_watched_ends_in_order()
   local process = start [[
     session:sig("INT", function() print "taken" end)
     tcpmulti.run()]]
   await_output(process, "ready")
   process.kill "sigint"
-  await_output(process, "taken")
-  process.kill "sigterm"
-  harness.finish(process)
+  signal_at(process, "taken", "sigterm")
   expect(process, "sigterm", "ready\ntaken\ndisconnected\tdie\nstop\n", "")
-end)
+end
 
-harness.case("a signal that is not watched any more ends in order", function()
+function cases.a_signal_that_is_not_watched_any_more_ends_in_order()
   local process = start [[
     session:sig("INT", function() print "taken" end)
     session:sig("INT", nil)
     tcpmulti.run()]]
-  await_output(process, "ready")
-  process.kill "sigint"
-  harness.finish(process)
+  signal_at(process, "ready", "sigint")
   expect(process, "sigint", "ready\ndisconnected\tdie\nstop\n", "")
-end)
+end
 
-harness.case("a signal that luv watches is the script's", function()
+function cases.a_signal_that_luv_watches_is_the_scripts()
   local process = start [[
     local uv = require "luv"
     local watcher = uv.new_signal()
@@ -253,13 +341,11 @@ harness.case("a signal that luv watches is the script's", function()
       session:shutdown(cheap)
     end)
     tcpmulti.run()]]
-  await_output(process, "ready")
-  process.kill "sigint"
-  harness.finish(process)
+  signal_at(process, "ready", "sigint")
   expect(process, 0, "ready\ntaken\ndisconnected\tshutdown\nstop\n", "")
-end)
+end
 
-harness.case("a signal that luv watches comes each time, and ends at once after that", function()
+function cases.a_signal_that_luv_watches_comes_each_time_and_ends_at_once_after_that()
   local process = start [[
     local uv = require "luv"
     local watcher, n = uv.new_signal(), 0
@@ -278,9 +364,9 @@ harness.case("a signal that luv watches comes each time, and ends at once after 
   process.kill "sigint"
   harness.finish(process)
   expect(process, "sigint", "ready\ntaken\t1\ntaken\t2\ntaken\t3\n", "")
-end)
+end
 
-harness.case("luv's open handles are nothing to wait for", function()
+function cases.luvs_open_handles_are_nothing_to_wait_for()
   local process = start [[
     timer = require "luv".new_timer()
     timer:start(1, 100, function() end)
@@ -291,9 +377,9 @@ harness.case("luv's open handles are nothing to wait for", function()
   local seconds = time_to_end(process)
   assert(seconds < 2, seconds)
   expect(process, "sigint", "ready\ndisconnected\tdie\nstop\nbehind\n", "")
-end)
+end
 
-harness.case("a script of luv's alone ends too", function()
+function cases.a_script_of_luvs_alone_ends_too()
   local process = support.start { "-e", [[
     io.stdout:setvbuf "no"
     require "luv".new_timer():start(1, 3600000, function() print "ready" end)]] }
@@ -302,7 +388,7 @@ harness.case("a script of luv's alone ends too", function()
   local seconds = time_to_end(process)
   assert(seconds < 2, seconds)
   expect(process, "sigterm", "ready\n", "")
-end)
+end
 
 local function shell(command, text)
   local path = support.script(text)
@@ -316,7 +402,7 @@ local signals_of_its_own = [[
   local function kill(name) io.popen("kill -" .. name .. " $PPID"):close() end
 ]]
 
-harness.case("signals that were ignored at the start stay ignored", function()
+function cases.signals_that_were_ignored_at_the_start_stay_ignored()
   local process = shell("trap '' INT TERM HUP; exec \"$0\" \"$1\"", signals_of_its_own .. [[
     local s = tcpmulti.create {}
     s:delay(function() print "still alive" end, 0.2)
@@ -326,7 +412,7 @@ harness.case("signals that were ignored at the start stay ignored", function()
     os.execute [=[bash -c 'kill -INT $$; echo a child ignores it too']=] ]])
   harness.finish(process)
   expect(process, 0, "still alive\na child ignores it too\n", "")
-end)
+end
 
 for watch, text in pairs {
   ["a session"] = [[
@@ -337,7 +423,7 @@ for watch, text in pairs {
     watcher:start("sigint", function() taken "INT" end)
     unwatch = function() watcher:close() end]],
 } do
-  harness.case("an ignored signal is taken while it is watched: " .. watch, function()
+  cases["an ignored signal is taken while it is watched: " .. watch] = function()
     local process = shell("trap '' INT; exec \"$0\" \"$1\"", signals_of_its_own .. [[
       local s, n, unwatch = tcpmulti.create {}, 0, nil
       local function taken(name)
@@ -354,10 +440,10 @@ for watch, text in pairs {
       tcpmulti.run()]])
     harness.finish(process)
     expect(process, 0, "taken\t1\tINT\ntaken\t2\tINT\ntaken\t3\tINT\nstill alive\n", "")
-  end)
+  end
 end
 
-harness.case("SIGPIPE is harmless before, while and after a session watches it", function()
+function cases.sigpipe_is_harmless_before_while_and_after_a_session_watches_it()
   local process = shell("exec \"$0\" \"$1\"", signals_of_its_own .. [[
     local s = tcpmulti.create {}
     kill "PIPE"
@@ -372,9 +458,9 @@ harness.case("SIGPIPE is harmless before, while and after a session watches it",
     tcpmulti.run()]])
   harness.finish(process)
   expect(process, 0, "taken\tPIPE\nstill alive\n", "")
-end)
+end
 
-harness.case("one Ctrl-C ends a shell's loop", function()
+function cases.one_ctrl_c_ends_a_shells_loop()
   local script = support.script [[
     local tcpmulti = require "tcpmulti"
     io.stdout:setvbuf "no"
@@ -388,10 +474,10 @@ harness.case("one Ctrl-C ends a shell's loop", function()
   uv.kill(-process.pid, "sigint")
   harness.finish(process)
   expect(process, "sigint", "item 1\nready\nstop\n", "")
-end)
+end
 
 for _, name in ipairs { "INT", "TERM", "HUP" } do
-  harness.case("process 1 ends by the status of the signal: " .. name, function()
+  cases["process 1 ends by the status of the signal: " .. name] = function()
     if harness.run("unshare", { "-pf", "true" }).code ~= 0 then return end
     local script = support.script(signals_of_its_own .. ([[
       tcpmulti.create { inline_states = {
@@ -401,19 +487,19 @@ for _, name in ipairs { "INT", "TERM", "HUP" } do
       tcpmulti.run()]]):format(name))
     local run = harness.run("unshare", { "-pf", support.runner, script })
     expect(run, 128 + uv.constants["SIG" .. name], "stop\n", "")
-  end)
+  end
 end
 
-harness.case("a second signal ends process 1 out of a busy loop", function()
+function cases.a_second_signal_ends_process_1_out_of_a_busy_loop()
   if harness.run("unshare", { "-pf", "true" }).code ~= 0 then return end
   local script = support.script(signals_of_its_own .. [[
     kill "INT"
     io.popen "sleep 0.1; kill -INT $PPID"
     while true do end]])
   expect(harness.run("unshare", { "-pf", support.runner, script }), 130, "", "")
-end)
+end
 
-harness.case("a code that the script gives os.exit wins", function()
+function cases.a_code_that_the_script_gives_os_exit_wins()
   for _, text in ipairs {
     "tcpmulti.create { inline_states = { _stop = function() os.exit(7) end } }:delay(print, 3600)",
     "tcpmulti.create {}:delay(print, 3600) tcpmulti.run() os.exit(7)",
@@ -423,18 +509,18 @@ harness.case("a code that the script gives os.exit wins", function()
     harness.finish(process)
     expect(process, 7, "", "")
   end
-end)
+end
 
-harness.case("what is buffered is written before it dies", function()
+function cases.what_is_buffered_is_written_before_it_dies()
   local process = shell("exec \"$0\" \"$1\"", signals_of_its_own .. [[
     io.stdout:setvbuf "full"
     tcpmulti.create { inline_states = { _stop = function() io.write "last words" end } }
     kill "TERM"]])
   harness.finish(process)
   expect(process, "sigterm", "last words", "")
-end)
+end
 
-harness.case("in a build with sanitizers leaks are looked for before it dies", function()
+function cases.in_a_build_with_sanitizers_leaks_are_looked_for_before_it_dies()
   local process = shell("exec \"$0\" \"$1\"", signals_of_its_own .. [[
     local ffi = require "ffi"
     ffi.cdef "void *malloc(size_t size); void __lsan_do_leak_check(void);"
@@ -444,23 +530,23 @@ harness.case("in a build with sanitizers leaks are looked for before it dies", f
     kill "INT"]])
   harness.finish(process)
   if process.output() == "false\n" then return expect(process, "sigint", "false\n", "") end
-  harness.equal(0, process.signal, "signal")
-  harness.contains(process.errors(), "LeakSanitizer: detected memory leaks")
-end)
+  lu.assertEquals(process.signal, 0, "signal")
+  lu.assertStrContains(process.errors(), "LeakSanitizer: detected memory leaks")
+end
 
-harness.case("without a timer for the limit: a warning, and all goes on", function()
+function cases.without_a_timer_for_the_limit_a_warning_and_all_goes_on()
   local process = shell("ulimit -i 0; exec \"$0\" \"$1\"", signals_of_its_own .. [[
     tcpmulti.create { inline_states = { _stop = function() print "stop" end } }:delay(print, 3600)
     kill "INT"]])
   harness.finish(process)
   expect(process, "sigint", "stop\n", "tcpmulti-lua: no timer: ")
-end)
+end
 
-harness.case("the practice peer outlives a signal of the terminal, so all end in order", function()
+function cases.the_practice_peer_outlives_a_signal_of_the_terminal_so_all_end_in_order()
   local process = start "print('pid', io.open('/proc/self/stat'):read '*n') tcpmulti.run()"
   await_output(process, "ready")
   local pid = tonumber(process.output():match "pid\t(%d+)")
-  harness.equal(process.pid, pid, "the script's process")
+  lu.assertEquals(pid, process.pid, "the script's process")
   local children = io.open(("/proc/%d/task/%d/children"):format(pid, pid)):read "*a"
   local peer = assert(tonumber(children:match "^(%d+)"), children)
   uv.kill(peer, "sigint")
@@ -469,7 +555,7 @@ harness.case("the practice peer outlives a signal of the terminal, so all end in
   process.kill "sigint"
   harness.finish(process)
   expect(process, "sigint", nil, "")
-  harness.contains(process.output(), "disconnected\tdie")
-end)
+  lu.assertStrContains(process.output(), "disconnected\tdie")
+end
 
-harness.main(30)
+harness.main(cases, 30)

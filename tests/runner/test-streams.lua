@@ -1,9 +1,12 @@
 -- SPDX-License-Identifier: MIT
 -- Standard streams and limits of tcpmulti-lua. Cases that need a shell's redirections start one.
+local lu = require "luaunit"
 local harness = require "scripts.harness"
 local support = require "runner.support"
 local uv = require "luv"
 local expect = support.expect
+
+local cases = harness.cases "Streams"
 
 -- Runs a shell command in which "$0" is the runner and "$1" a script of this text.
 local function shell(command, text, options)
@@ -17,31 +20,31 @@ local forever = [[
     tick = function(s) %s s:delay("tick", 0.01) end } }
   tcpmulti.run()]]
 
-harness.case("a reader that goes ends a script that prints with 141", function()
+function cases.a_reader_that_goes_ends_a_script_that_prints_with_141()
   local run = shell([["$0" "$1" | head -n 1; exit ${PIPESTATUS[0]}]],
     forever:format "print 'line' io.stdout:flush()")
   expect(run, 141, "line\n", "")
-end)
+end
 
-harness.case("a reader that goes ends a script that never prints with 141", function()
+function cases.a_reader_that_goes_ends_a_script_that_never_prints_with_141()
   expect(shell([["$0" "$1" | true; exit ${PIPESTATUS[0]}]], forever:format ""), 141, "", "")
-end)
+end
 
-harness.case("output that is printed only at the end finds no reader: 141", function()
+function cases.output_that_is_printed_only_at_the_end_finds_no_reader_141()
   local run = shell([["$0" "$1" | true; exit ${PIPESTATUS[0]}]], [[
     io.read "*l"
     io.write(("x"):rep(100))]], { stdin = "" })
   assert(run.code == 141 or run.code == 0, run.code) -- the reader may go after the write
-  harness.equal("", run.errors())
-end)
+  lu.assertEquals(run.errors(), "")
+end
 
-harness.case("what a script writes to its files is kept when the reader goes", function()
+function cases.what_a_script_writes_to_its_files_is_kept_when_the_reader_goes()
   local run = shell([[cd "${1%/*}"; "$0" "$1" | true; cat out]], [[
     out = io.open("out", "w")
     out:write "kept"
   ]] .. forever:format "")
   expect(run, 0, "kept", "")
-end)
+end
 
 local full = "standard output: No space left on device"
 local ends = {
@@ -59,14 +62,14 @@ local ends = {
   ["where it was noticed before"] = "print 'lost' io.stdout:flush()",
 }
 for what, text in pairs(ends) do
-  harness.case("standard output that cannot be written: a message and exit 1 " .. what, function()
+  cases["standard output that cannot be written: a message and exit 1 " .. what] = function()
     expect(shell([["$0" "$1" > /dev/full]], text), 1, "", full)
-  end)
+  end
 end
 
-harness.case("another status than 0 wins over a full disk", function()
+function cases.another_status_than_0_wins_over_a_full_disk()
   expect(shell([["$0" "$1" > /dev/full]], "print 'lost' os.exit(7)"), 7, "", full)
-end)
+end
 
 -- Sets or clears O_NONBLOCK of what descriptor 1 is, or shows it; by C's numbers of Linux.
 local flags = [[
@@ -97,21 +100,21 @@ local printers = {
     end)]],
 }
 for what, text in pairs(printers) do
-  harness.case("a pipe that somebody made non-blocking loses nothing: " .. what, function()
+  cases["a pipe that somebody made non-blocking loses nothing: " .. what] = function()
     local set = support.script(flags:format(1, 1), "flags.lua")
     local run = shell(([[{ luajit %s set; "$0" "$1"; luajit %s show; } | (sleep 0.2; md5sum)]])
       :format(set, set), "local function line(i) return ('%050d'):format(i) end " .. text)
     local expected = harness.run("bash", { "-c", "seq -f %050.0f 1 20000 | md5sum" })
     expect(run, 0, expected.output(), "2048\n")
-  end)
+  end
 end
 
-harness.case("standard error that is non-blocking loses nothing", function()
+function cases.standard_error_that_is_non_blocking_loses_nothing()
   local set = support.script(flags:format(2, 2), "flags.lua")
   local run = shell(([[{ luajit %s set; "$0" "$1"; } 2>&1 >/dev/null | (sleep 0.2; wc -c)]])
     :format(set), "for i = 1, 20000 do io.stderr:write(('x'):rep(49), '\\n') end")
   expect(run, 0, "1000000\n", "")
-end)
+end
 
 local endless = {
   ["the main chunk"] = "while true do print 'line' end",
@@ -132,10 +135,10 @@ local endless = {
     while true do ffi.C.puts "line" end]],
 }
 for what, text in pairs(endless) do
-  harness.case("endless printing into head ends quietly with 141: " .. what, function()
+  cases["endless printing into head ends quietly with 141: " .. what] = function()
     local run = shell([["$0" "$1" | head -n 1; exit ${PIPESTATUS[0]}]], text)
     expect(run, 141, "line\n", "")
-  end)
+  end
 end
 
 -- Runs a chunk whose standard output is a socket, to whose other end body is given.
@@ -153,34 +156,34 @@ local function on_socket(text, body)
   body(ours)
   harness.wait_until(20, "the end", function() return process.code end)
   if not ours:is_closing() then ours:close() end
-  harness.equal(0, process.signal, "signal")
+  lu.assertEquals(process.signal, 0, "signal")
   return process.code
 end
 require "ffi".cdef "int close(int descriptor);"
 
-harness.case("for a socket only a failed write ends the program", function()
+function cases.for_a_socket_only_a_failed_write_ends_the_program()
   local wait = "local s = require 'tcpmulti'.create {} s:delay(function() %s end, 0.3)"
-  harness.equal(0, on_socket(wait:format "os.exit(0)", function(ours) ours:close() end))
-  harness.equal(0, on_socket(wait:format "print 'x'", function(ours) ours:shutdown() end))
-  harness.equal(141, on_socket(wait:format "print 'x' io.stdout:flush() while true do end",
-    function(ours) ours:close() end))
-  harness.equal(141, on_socket(wait:format "print 'x'", function(ours) ours:close() end))
-end)
+  lu.assertEquals(on_socket(wait:format "os.exit(0)", function(ours) ours:close() end), 0)
+  lu.assertEquals(on_socket(wait:format "print 'x'", function(ours) ours:shutdown() end), 0)
+  lu.assertEquals(on_socket(wait:format "print 'x' io.stdout:flush() while true do end",
+    function(ours) ours:close() end), 141)
+  lu.assertEquals(on_socket(wait:format "print 'x'", function(ours) ours:close() end), 141)
+end
 
-harness.case("C code finds the descriptor of standard output", function()
+function cases.c_code_finds_the_descriptor_of_standard_output()
   expect(support.chunk [[
     local ffi = require "ffi"
     ffi.cdef "typedef struct FILE FILE; int fileno(FILE *stream);"
     print(ffi.C.fileno(io.stdout), ffi.C.fileno(io.stderr))]], 0, "1\t2\n", "")
-end)
+end
 
-harness.case("where standard output is a file it can be sought", function()
+function cases.where_standard_output_is_a_file_it_can_be_sought()
   local run = shell([[cd "${1%/*}"; "$0" "$1" > out; cat out]], [[
     io.write "12345"
     io.stderr:write(io.stdout:seek("cur"), " ", io.stdout:seek("set", 1), "\n")
     io.write "x"]])
   expect(run, 0, "1x345", "5 1\n")
-end)
+end
 
 -- Runs a script under a shell on a terminal, which hangs up; returns a function that waits for one
 -- of the files that these two write: "ready", "stopped", "status".
@@ -215,19 +218,19 @@ local function hang_up(trap, text)
   return await
 end
 
-harness.case("a terminal that hangs up: SIGHUP, and all end in order", function()
-  harness.equal("x", hang_up("", "")("stopped"))
-end)
+function cases.a_terminal_that_hangs_up_sighup_and_all_end_in_order()
+  lu.assertEquals(hang_up("", "")("stopped"), "x")
+end
 
-harness.case("a terminal that hangs up where SIGHUP is ignored: 141", function()
-  harness.equal("141\n", hang_up("trap '' HUP;", "")("status"))
-end)
+function cases.a_terminal_that_hangs_up_where_sighup_is_ignored_141()
+  lu.assertEquals(hang_up("trap '' HUP;", "")("status"), "141\n")
+end
 
-harness.case("a terminal that hangs up ends endless printing: 141", function()
-  harness.equal("141\n", hang_up("trap '' HUP;", "while true do print 'line' end")("status"))
-end)
+function cases.a_terminal_that_hangs_up_ends_endless_printing_141()
+  lu.assertEquals(hang_up("trap '' HUP;", "while true do print 'line' end")("status"), "141\n")
+end
 
-harness.case("closed descriptors where there is no /dev/null are no abort", function()
+function cases.closed_descriptors_where_there_is_no_dev_null_are_no_abort()
   if harness.run("unshare", { "-m", "true" }).code ~= 0 then return end
   for _, text in ipairs { "print 'nowhere' tcpmulti.create {}:yield(print)",
     "tcpmulti.create {}:stdin(function(_, line, _, name) os.exit(name == 'EBADF' and 0 or 1) end)" }
@@ -237,26 +240,26 @@ harness.case("closed descriptors where there is no /dev/null are no abort", func
       "tcpmulti = require 'tcpmulti' " .. text)
     expect(run, 0, "", "")
   end
-end)
+end
 
-harness.case("standard output stays blocking for those who share it", function()
+function cases.standard_output_stays_blocking_for_those_who_share_it()
   local run = shell([["$0" "$1" | cat]], forever:format [[
     local flags = tonumber(io.open("/proc/self/fdinfo/1"):read "*a":match "flags:%s*(%d+)", 8)
     print(bit.band(flags, 2048))
     tcpmulti.stop()]])
   expect(run, 0, "0\n", "")
-end)
+end
 
-harness.case("descriptors 0 to 2 that are closed are open on /dev/null", function()
+function cases.descriptors_0_to_2_that_are_closed_are_open_on_dev_null()
   local run = shell([["$0" "$1" 0<&- 1<&- 2<&- ; echo $?]], [[
     local tcpmulti = require "tcpmulti"
     local link = io.popen "readlink /proc/$PPID/fd/0 /proc/$PPID/fd/1 /proc/$PPID/fd/2"
     local text = link:read "*a"
     os.exit(text == ("/dev/null\n"):rep(3) and 0 or 3)]])
   expect(run, 0, "0\n", "")
-end)
+end
 
-harness.case("no connection becomes standard output", function()
+function cases.no_connection_becomes_standard_output()
   local run = shell([["$0" --peer discard "$1" 1<&- ; echo $?]], [[
     local tcpmulti = require "tcpmulti"
     local session = tcpmulti.create {
@@ -268,35 +271,35 @@ harness.case("no connection becomes standard output", function()
       end }
     session:connect(tcpmulti.peer.addr, tcpmulti.peer.port)]])
   expect(run, 0, "0\n", "")
-end)
+end
 
-harness.case("the soft file limit is raised to the hard one", function()
+function cases.the_soft_file_limit_is_raised_to_the_hard_one()
   local run = shell([[ulimit -S -n 100; "$0" "$1"]], [[
     for line in io.lines "/proc/self/limits" do
       local soft, hard = line:match "^Max open files%s+(%d+)%s+(%d+)"
       if soft then print(soft == hard and tonumber(soft) > 100) end
     end]])
   expect(run, 0, "true\n", "")
-end)
+end
 
-harness.case("however few descriptors there may be, it works or says why not", function()
+function cases.however_few_descriptors_there_may_be_it_works_or_says_why_not()
   for limit = 5, 24 do
     local run = shell(("ulimit -n %d; exec \"$0\" \"$1\" < /dev/null"):format(limit), [[
       require "tcpmulti".create {}:stdin(function() print "read" end)]])
-    harness.equal(0, run.signal, ("signal at %d, %s"):format(limit, run.errors()))
+    lu.assertEquals(run.signal, 0, ("signal at %d, %s"):format(limit, run.errors()))
     if run.output() == "read\n" then
-      harness.equal(0, run.code, "exit status at " .. limit)
+      lu.assertEquals(run.code, 0, "exit status at " .. limit)
     elseif run.code ~= 0 then
-      harness.contains(run.errors(), "Too many open files", "errors at " .. limit)
+      lu.assertStrContains(run.errors(), "Too many open files", false, "errors at " .. limit)
     end
   end
-end)
+end
 
-harness.case("programs that a script starts are ended by SIGPIPE as ever", function()
+function cases.programs_that_a_script_starts_are_ended_by_sigpipe_as_ever()
   expect(support.chunk [[
     local yes = io.popen [=[bash -c 'yes | true; echo ${PIPESTATUS[0]}' 2>&1]=]
     print((yes:read "*a"))
     yes:close()]], 0, "141\n\n", "")
-end)
+end
 
-harness.main(30)
+harness.main(cases, 30)

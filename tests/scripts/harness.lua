@@ -1,14 +1,15 @@
 -- SPDX-License-Identifier: MIT
 -- What the tests of the scripts share. They run in a plain luajit with luv, so that the library
 -- under test is not what tests it. A case is a function in a coroutine that waits for events; the
--- results are TAP.
+-- list of cases is lua-unit's, as in all Lua tests (cases.lua).
 --
 -- Everything that a case starts or makes ends with it, whatever happens: processes by their pid,
 -- listeners, directories. A child also dies with this process (setpriv --pdeathsig). A case that
 -- takes longer than its limit fails.
+local suite = require "cases"
 local uv = require "luv"
 
-local harness = {}
+local harness = { cases = suite.cases }
 
 -- libuv writes without MSG_NOSIGNAL.
 local broken_pipe = uv.new_signal()
@@ -16,21 +17,9 @@ broken_pipe:start("sigpipe", function() end)
 broken_pipe:unref()
 
 local runner = arg[1] or error("usage: luajit test-NAME.lua RUNNER")
-local source = os.getenv("TCPMULTI_SOURCE") or error("TCPMULTI_SOURCE is not set")
-local cases, cleanups = {}, {}
+local source = os.getenv("TCPM_SOURCE") or error("TCPM_SOURCE is not set")
+local cleanups = {}
 local current -- the thread of the running case; one whose time is up is not resumed any more
-
-function harness.case(name, body) cases[#cases + 1] = { name = name, body = body } end
-
-function harness.equal(expected, got, what)
-  if expected == got then return end
-  error(("%s: expected %q, got %q"):format(what or "value", tostring(expected), tostring(got)), 2)
-end
-
-function harness.contains(text, part, what)
-  if text:find(part, 1, true) then return end
-  error(("%s: no %q in %q"):format(what or "text", part, text), 2)
-end
 
 -- Suspends the case until the function that it hands to `start` is called; returns its arguments.
 local function await(start)
@@ -194,6 +183,39 @@ function harness.line_server(address, greeting, answer)
   end)
 end
 
+-- A listener whose queue is full: a SYN gets no answer, until accept_all is called. libuv takes the
+-- first connection, the queue holds the second, and that is all it holds. Gives the port, a
+-- function that ends it, and accept_all.
+function harness.full_listener(address)
+  local server, taken, accepts = uv.new_tcp(), 0, false
+  local clients = {}
+  local function accept()
+    local client = uv.new_tcp()
+    clients[#clients + 1] = client
+    server:accept(client)
+  end
+  assert(server:bind(address, 0))
+  assert(server:listen(0, function()
+    taken = taken + 1
+    if accepts then accept() end
+  end))
+  local port = server:getsockname().port
+  for i = 1, 2 do
+    clients[i] = uv.new_tcp()
+    local failure = await(function(go_on) clients[i]:connect(address, port, go_on) end)
+    assert(not failure, failure)
+    harness.wait_until(5, "the first connection", function() return taken > 0 end)
+  end
+  local function close()
+    for _, client in ipairs(clients) do client:close() end
+    server:close()
+  end
+  return port, close, function()
+    accepts = true
+    accept()
+  end
+end
+
 -- A port of 127.0.0.1 that was free just now: for servers that cannot choose one themselves.
 local function free_port()
   local socket = uv.new_tcp()
@@ -211,11 +233,12 @@ local function accepts(port)
 end
 
 -- Starts a real server. describe(port, directory) returns its command and arguments. Somebody may
--- take the port before the server does; then it exits and is tried again with another.
-function harness.server(describe)
+-- take the port before the server does; then it exits and is tried again with another, unless the
+-- port is given.
+function harness.server(describe, given_port)
   local directory, process = harness.directory(), nil
   for _ = 1, 5 do
-    local port = free_port()
+    local port = given_port or free_port()
     local command, args = describe(port, directory)
     process = harness.start(command, args, { cwd = directory })
     local function settled() return process.done or accepts(port) end
@@ -244,35 +267,26 @@ local function clean_up()
   end
 end
 
-local function run_case(case, limit)
+local function run_case(body, limit)
   local good, message = nil, nil
   local timer = uv.new_timer()
   timer:start(limit * 1000, 0, function()
     good, message = false, ("not done after %d s"):format(limit)
   end)
-  current = coroutine.create(function() good, message = xpcall(case.body, debug.traceback) end)
+  current = coroutine.create(function() good, message = xpcall(body, suite.with_traceback) end)
   coroutine.resume(current)
   while good == nil do uv.run("once") end
   current = nil
   timer:close()
   clean_up()
-  return good, message
+  io.stdout:flush()
+  if not good then error(message, 0) end
 end
 
--- Runs all cases; each may take `limit` seconds.
-function harness.main(limit)
-  print("1.." .. #cases)
-  local failed = 0
-  for number, case in ipairs(cases) do
-    local good, message = run_case(case, limit or 60)
-    print(("%s %d - %s"):format(good and "ok" or "not ok", number, case.name))
-    if not good then
-      failed = failed + 1
-      print("# " .. tostring(message):gsub("\n", "\n# "))
-    end
-    io.stdout:flush()
-  end
-  os.exit(failed == 0)
+-- Runs all cases; each may take `limit` seconds (default: 60).
+function harness.main(cases, limit)
+  suite.main(cases, function(_, body) run_case(body, limit or 60) end)
+  os.exit(true)
 end
 
 return harness

@@ -1,11 +1,14 @@
 -- SPDX-License-Identifier: MIT
 -- demo.lua: what it opens, counts and reports, on a terminal and without one.
+local lu = require "luaunit"
 local harness = require "scripts.harness"
 local uv = require "luv"
 
+local cases = harness.cases "Demo"
+
 local function check_summary(text, connections, lines)
-  harness.contains(text, connections .. " connections open at once\n", "summary")
-  harness.contains(text, "  failed       nothing\n", "summary")
+  lu.assertStrContains(text, connections .. " connections open at once\n")
+  lu.assertStrContains(text, "  failed       nothing\n")
   local seconds, rate = text:match("connecting   ([%d.]+) s: (%d+) connections per second\n")
   assert(tonumber(rate) > 0, text)
   assert(math.abs(rate * seconds - connections) <= connections * 0.6 + rate * 0.005, text)
@@ -22,60 +25,60 @@ local function check_summary(text, connections, lines)
   assert(tonumber((text:match("memory       ([%d.-]+) KiB per connection"))), text)
 end
 
-harness.case("10,000 connections are open at once and each exchanges its lines", function()
+function cases.ten_thousand_connections_are_open_at_once_and_each_exchanges_its_lines()
   local demo = harness.script("demo.lua", { 10000, 3 }, { peer = "echo" })
-  harness.equal("", demo.errors(), "standard error")
+  lu.assertEquals(demo.errors(), "", "standard error")
   check_summary(demo.output(), 10000, 3)
-  harness.equal(0, demo.code, "exit status")
+  lu.assertEquals(demo.code, 0, "exit status")
   local memory = tonumber((demo.output():match("memory       ([%d.-]+) KiB")))
   assert(memory > 0.1 and memory < 4, demo.output())
-end)
+end
 
-harness.case("the number of connections and of lines are arguments", function()
+function cases.the_number_of_connections_and_of_lines_are_arguments()
   local demo = harness.script("demo.lua", { 200, 5 }, { peer = "echo" })
   check_summary(demo.output(), 200, 5)
-  harness.equal(0, demo.code, "exit status")
-end)
+  lu.assertEquals(demo.code, 0, "exit status")
+end
 
-harness.case("on a terminal there is a progress line, and it is gone in the end", function()
+function cases.on_a_terminal_there_is_a_progress_line_and_it_is_gone_in_the_end()
   local demo = harness.script_on_terminal("demo.lua", { 500, 400 }, { peer = "echo" })
-  harness.equal(0, demo.code, "exit status")
-  harness.contains(demo.output(), "\r\27[K500 open, ", "terminal")
-  harness.contains(demo.output(), "\r\27[K500 connections open at once", "terminal")
-end)
+  lu.assertEquals(demo.code, 0, "exit status")
+  lu.assertStrContains(demo.output(), "\r\27[K500 open, ")
+  lu.assertStrContains(demo.output(), "\r\27[K500 connections open at once")
+end
 
-harness.case("a lower file limit: as many as possible at once, the others afterwards", function()
+function cases.a_lower_file_limit_as_many_as_possible_at_once_the_others_afterwards()
   local limited = { "--nofile=100:100", arg[1], "--peer", "echo" }
-  limited[5], limited[6], limited[7] = os.getenv("TCPMULTI_SOURCE") .. "/scripts/demo.lua", 200, 2
+  limited[5], limited[6], limited[7] = os.getenv("TCPM_SOURCE") .. "/scripts/demo.lua", 200, 2
   local demo = harness.run("prlimit", limited)
-  harness.equal("", demo.errors(), "standard error")
-  harness.equal(0, demo.code, "exit status")
+  lu.assertEquals(demo.errors(), "", "standard error")
+  lu.assertEquals(demo.code, 0, "exit status")
   local most = tonumber((demo.output():match("^(%d+) connections open at once")))
   assert(most > 10 and most < 100, demo.output())
-  harness.contains(demo.output(), "failed       nothing", "summary")
-end)
+  lu.assertStrContains(demo.output(), "failed       nothing")
+end
 
-harness.case("a peer that sends other lines: counted, named, exit status 1", function()
+function cases.a_peer_that_sends_other_lines_counted_named_exit_status_1()
   local demo = harness.script("demo.lua", { 20, 2 }, { peer = "chargen" })
-  harness.equal(1, demo.code, "exit status")
-  harness.contains(demo.output(), "failed       20: error EPROTO", "summary")
-end)
+  lu.assertEquals(demo.code, 1, "exit status")
+  lu.assertStrContains(demo.output(), "failed       20: error EPROTO")
+end
 
-harness.case("without the practice peer, or with bad numbers: the usage, exit status 2", function()
+function cases.without_the_practice_peer_or_with_bad_numbers_the_usage_exit_status_2()
   for _, words in ipairs { { "10", "none" }, { "0" }, { "1", "2", "3" }, { "many" } } do
     local demo = harness.script("demo.lua", words, { peer = "echo" })
-    harness.equal(2, demo.code, "exit status")
-    harness.contains(demo.errors(), "usage: tcpmulti-lua --peer echo scripts/demo.lua", "error")
+    lu.assertEquals(demo.code, 2, "exit status")
+    lu.assertStrContains(demo.errors(), "usage: tcpmulti-lua --peer echo scripts/demo.lua")
   end
   local demo = harness.script("demo.lua")
-  harness.equal(2, demo.code, "exit status")
-  harness.contains(demo.errors(), "usage: ", "error")
-end)
+  lu.assertEquals(demo.code, 2, "exit status")
+  lu.assertStrContains(demo.errors(), "usage: ")
+end
 
 -- Starts the demo with more lines than it will ever send, interrupts it when it has so many
 -- descriptors, and waits for its end and for that of its practice peer.
 local function interrupt(descriptors)
-  local words = { "--peer", "echo", os.getenv("TCPMULTI_SOURCE") .. "/scripts/demo.lua" }
+  local words = { "--peer", "echo", os.getenv("TCPM_SOURCE") .. "/scripts/demo.lua" }
   words[4], words[5] = 100, 1000000
   local demo = harness.start(arg[1], words)
   local peer = harness.wait_until(10, "the practice peer", function()
@@ -92,18 +95,18 @@ local function interrupt(descriptors)
   demo.kill("sigint")
   harness.finish(demo)
   local status = demo.signal == 2 and 130 or demo.code -- as a shell sees it
-  harness.equal(130, status, "exit status " .. demo.errors())
+  lu.assertEquals(status, 130, "exit status " .. demo.errors())
   local function gone() return not uv.fs_stat("/proc/" .. peer) end
   harness.wait_until(10, "the end of the practice peer", gone)
   return demo
 end
 
-harness.case("an interrupt ends it, and the practice peer with it", function()
+function cases.an_interrupt_ends_it_and_the_practice_peer_with_it()
   local demo = interrupt(100)
-  harness.contains(demo.output(), "connections open at once\n", "summary")
-  harness.contains(demo.output(), "  failed       nothing\n", "summary")
-end)
+  lu.assertStrContains(demo.output(), "connections open at once\n")
+  lu.assertStrContains(demo.output(), "  failed       nothing\n")
+end
 
-harness.case("an interrupt before anything is open ends it too", function() interrupt(3) end)
+function cases.an_interrupt_before_anything_is_open_ends_it_too() interrupt(3) end
 
-harness.main(90)
+harness.main(cases, 90)

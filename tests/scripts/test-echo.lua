@@ -1,15 +1,18 @@
 -- SPDX-License-Identifier: MIT
 -- echo.lua: 30 connections, 200 random bytes each.
+local lu = require "luaunit"
 local harness = require "scripts.harness"
 
-harness.case("30 connections get their 200 random bytes back from the practice peer", function()
-  local echo = harness.script("echo.lua", {}, { peer = "echo" })
-  harness.equal("", echo.errors(), "standard error")
-  harness.equal("30 connections, 6000 bytes: 30 came back as sent, 0 did not\n", echo.output())
-  harness.equal(0, echo.code, "exit status")
-end)
+local cases = harness.cases "Echo"
 
-harness.case("the server sees 30 connections of 200 bytes, all different, all closed", function()
+function cases.thirty_connections_get_their_200_random_bytes_back_from_the_practice_peer()
+  local echo = harness.script("echo.lua", {}, { peer = "echo" })
+  lu.assertEquals(echo.errors(), "", "standard error")
+  lu.assertEquals(echo.output(), "30 connections, 6000 bytes: 30 came back as sent, 0 did not\n")
+  lu.assertEquals(echo.code, 0, "exit status")
+end
+
+function cases.the_server_sees_30_connections_of_200_bytes_all_different_all_closed()
   local address, seen, ended = harness.address(), {}, 0
   local port = harness.listen(address, nil, function(client)
     local number = #seen + 1
@@ -25,17 +28,17 @@ harness.case("the server sees 30 connections of 200 bytes, all different, all cl
     end)
   end)
   local echo = harness.script("echo.lua", { address, port })
-  harness.equal(0, echo.code, "exit status " .. echo.errors())
+  lu.assertEquals(echo.code, 0, "exit status " .. echo.errors())
   harness.wait_until(5, "30 ends of file", function() return ended == 30 end)
   local known = {}
   for _, bytes in ipairs(seen) do
-    harness.equal(200, #bytes, "bytes of a connection")
+    lu.assertEquals(#bytes, 200, "bytes of a connection")
     assert(not known[bytes], "two connections sent the same bytes")
     known[bytes] = true
   end
-end)
+end
 
-harness.case("bytes that come back in pieces are put together", function()
+function cases.bytes_that_come_back_in_pieces_are_put_together()
   local address = harness.address()
   local port = harness.listen(address, nil, function(client)
     client:nodelay(true)
@@ -45,10 +48,10 @@ harness.case("bytes that come back in pieces are put together", function()
     end)
   end)
   local echo = harness.script("echo.lua", { address, port })
-  harness.equal("30 connections, 6000 bytes: 30 came back as sent, 0 did not\n", echo.output())
-end)
+  lu.assertEquals(echo.output(), "30 connections, 6000 bytes: 30 came back as sent, 0 did not\n")
+end
 
-harness.case("one wrong byte, and a server that hangs up: said, exit status 1", function()
+function cases.one_wrong_byte_and_a_server_that_hangs_up_said_exit_status_1()
   local address, connections = harness.address(), 0
   local port = harness.listen(address, nil, function(client)
     connections = connections + 1
@@ -60,23 +63,23 @@ harness.case("one wrong byte, and a server that hangs up: said, exit status 1", 
     end)
   end)
   local echo = harness.script("echo.lua", { address, port })
-  harness.equal(1, echo.code, "exit status")
-  harness.contains(echo.output(), "28 came back as sent, 2 did not", "summary")
-  harness.contains(echo.errors(), "not the bytes that were sent", "error")
-end)
+  lu.assertEquals(echo.code, 1, "exit status")
+  lu.assertStrContains(echo.output(), "28 came back as sent, 2 did not")
+  lu.assertStrContains(echo.errors(), "not the bytes that were sent")
+end
 
-harness.case("nobody listens: 30 failures, exit status 1", function()
+function cases.nobody_listens_30_failures_exit_status_1()
   local echo = harness.script("echo.lua", { harness.address(), 9 })
-  harness.equal(1, echo.code, "exit status")
-  harness.contains(echo.output(), "0 came back as sent, 30 did not", "summary")
+  lu.assertEquals(echo.code, 1, "exit status")
+  lu.assertStrContains(echo.output(), "0 came back as sent, 30 did not")
   local _, failures = echo.errors():gsub("failure", "")
-  harness.equal(30, failures, "failures")
-end)
+  lu.assertEquals(failures, 30, "failures")
+end
 
-harness.case("without peer and address: the usage, exit status 2", function()
+function cases.without_peer_and_address_the_usage_exit_status_2()
   local echo = harness.script("echo.lua")
-  harness.equal(2, echo.code, "exit status")
-  harness.contains(echo.errors(), "usage: ", "error")
-end)
+  lu.assertEquals(echo.code, 2, "exit status")
+  lu.assertStrContains(echo.errors(), "usage: ")
+end
 
-harness.main()
+harness.main(cases)

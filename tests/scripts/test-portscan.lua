@@ -1,7 +1,10 @@
 -- SPDX-License-Identifier: MIT
 -- portscan.lua against listeners that the test knows, on addresses of its own.
+local lu = require "luaunit"
 local harness = require "scripts.harness"
 local uv = require "luv"
+
+local cases = harness.cases "Portscan"
 
 local function sorted_lines(text)
   local lines = {}
@@ -22,20 +25,17 @@ local function ports_of_others()
   return ports
 end
 
-harness.case("all 65,535 ports: every listener is found, and nothing else", function()
+function cases.J82_all_65_535_ports_every_listener_is_found_and_nothing_else()
   local address, own = harness.address(), {}
   for _ = 1, 13 do own[harness.listen(address)] = true end
   local before = ports_of_others()
-  local scan = harness.script("portscan.lua", { address, "1-65535" })
+  local scan = harness.script("portscan.lua", { address, "-p", "1-65535", "-r", "0" })
   local after = ports_of_others()
-  harness.equal(0, scan.code, "exit status " .. scan.errors())
-  harness.equal("", scan.errors(), "standard error")
-  local list, summary = scan.output():match("^(.*\n)(65535 ports in [^\n]*)\n$")
-  assert(summary, scan.output())
+  lu.assertEquals(scan.code, 0, "exit status " .. scan.errors())
   local found, count, strangers = {}, 0, 0
-  for where, port in list:gmatch("(%S+) (%d+)\n") do
+  for where, port in scan.output():gmatch("(%S+) (%d+)\n") do
     port = tonumber(port)
-    harness.equal(address, where, "address")
+    lu.assertEquals(where, address, "address")
     assert(not found[port], "found twice: " .. port)
     if not (own[port] or before[port] or after[port]) then strangers = strangers + 1 end
     found[port], count = true, count + 1
@@ -44,92 +44,80 @@ harness.case("all 65,535 ports: every listener is found, and nothing else", func
   assert(strangers < 50, strangers .. " ports are open and have no listener")
   for port in pairs(own) do assert(found[port], "not found: " .. port) end
   for port in pairs(before) do assert(found[port] or not after[port], "not found: " .. port) end
-  harness.contains(summary, ("%d open, %d ECONNREFUSED"):format(count, 65535 - count), "summary")
-end)
+  lu.assertStrContains(scan.errors(), ("%d ok, %d failed"):format(count, 65535 - count))
+end
 
-harness.case("ranges, single ports, service names; with commas and as several arguments", function()
+function cases.ranges_single_ports_service_names_with_commas()
   local address = harness.address()
   harness.listen(address, 8080)
   harness.listen(address, 20001)
   harness.listen(address, 20009)
-  local words = { address, "20000-20004,20009", "http-alt", "http,20010" }
-  local scan = harness.script("portscan.lua", words)
-  harness.equal(0, scan.code, "exit status " .. scan.errors())
-  local lines = sorted_lines(scan.output())
-  harness.equal(address .. " 20001", lines[1])
-  harness.equal(address .. " 20009", lines[2])
-  harness.equal(address .. " 8080", lines[3])
-  assert(lines[4]:match("^9 ports in [%d.]+ s: 3 open, 6 ECONNREFUSED$"), lines[4])
-end)
+  local scan = harness.script("portscan.lua", { address, "-p",
+    "20000-20004,20009,http-alt,http,20010" })
+  lu.assertEquals(scan.code, 0, "exit status " .. scan.errors())
+  lu.assertEquals(sorted_lines(scan.output()),
+    { address .. " 20001", address .. " 20009", address .. " 8080" })
+  lu.assertStrContains(scan.errors(), "9 targets in ")
+  lu.assertStrContains(scan.errors(), ": 3 ok, 6 failed\n        6  connect ECONNREFUSED\n")
+end
 
--- A listener whose queue is full does not answer: attempts last until their timeout. libuv takes
--- the first connection, the queue holds the second, and that is all it holds.
-local function silent_port(address)
-  local server, taken = uv.new_tcp(), false
-  assert(server:bind(address, 0))
-  assert(server:listen(0, function() taken = true end))
-  local port = server:getsockname().port
-  local fillers = { uv.new_tcp(), uv.new_tcp() }
-  for _, filler in ipairs(fillers) do
-    local failure = harness.await(function(go_on) filler:connect(address, port, go_on) end)
-    assert(not failure, failure)
-    harness.wait_until(5, "the first connection", function() return taken end)
-  end
-  return port, function()
-    for _, filler in ipairs(fillers) do filler:close() end
-    server:close()
+function cases.many_hosts_as_arguments_or_from_standard_input()
+  local hosts, expected = {}, {}
+  for i = 1, 20 do hosts[i] = harness.address() end
+  hosts[21] = "localhost"
+  local port = harness.listen("0.0.0.0")
+  for i, host in ipairs(hosts) do expected[i] = ("%s %d"):format(host, port) end
+  for _, scan in ipairs {
+    harness.script("portscan.lua", { "-p", port .. ",1", unpack(hosts) }),
+    harness.script("portscan.lua", { "-p", port .. ",1" },
+      { stdin = table.concat(hosts, "\n") .. "\n\n" }),
+  } do
+    lu.assertEquals(scan.code, 0, "exit status " .. scan.errors())
+    lu.assertStrContains(scan.errors(), "42 targets in ")
+    lu.assertStrContains(scan.errors(), "21 ok, 21 failed")
+    for _, line in ipairs(expected) do lu.assertStrContains(scan.output(), line .. "\n") end
   end
 end
 
-harness.case("-t bounds the attempts at once, -w the patience with each", function()
+function cases.a_host_from_standard_input_that_is_none_fails_alone()
   local address = harness.address()
-  local port, close = silent_port(address)
-  local ports = { port }
-  for i = 2, 12 do ports[i] = port end
+  local port = harness.listen(address)
+  local lines = { "a\27[2Jb", "http://x/", address }
+  local scan = harness.script("portscan.lua", { "-p", port }, { stdin = table.concat(lines, "\n") })
+  lu.assertEquals(scan.code, 4, "exit status " .. scan.errors())
+  lu.assertEquals(scan.output(), ("%s %d\n"):format(address, port))
+  lu.assertStrContains(scan.errors(), "standard input:1: a?[2Jb: ")
+  lu.assertStrContains(scan.errors(), "standard input:2: http://x/: ")
+end
+
+function cases.ports_that_do_not_answer_take_their_time_and_are_not_open()
+  local address = harness.address()
+  local port, close = harness.full_listener(address)
+  local open = harness.listen(address)
   local started = uv.hrtime()
-  local words = { "-t", 3, "-w", 0.5, address, table.concat(ports, ",") }
-  local scan = harness.script("portscan.lua", words)
+  local scan = harness.script("portscan.lua", { "--connect-timeout", "500ms", address, "-p",
+    port .. "," .. open })
   local seconds = (uv.hrtime() - started) / 1e9
   close()
-  harness.equal(0, scan.code, "exit status " .. scan.errors())
-  harness.contains(scan.output(), "12 ports in ", "summary")
-  harness.contains(scan.output(), ": 0 open, 12 no answer\n", "summary")
-  assert(seconds >= 1.95, "12 attempts of 0.5 s, 3 at once, in " .. seconds .. " s") -- 4 x 0.5
-end)
+  lu.assertEquals(scan.code, 0, "exit status " .. scan.errors())
+  lu.assertEquals(scan.output(), ("%s %d\n"):format(address, open))
+  lu.assertStrContains(scan.errors(), "1  connect ETIMEDOUT")
+  assert(seconds >= 0.5, seconds)
+end
 
-harness.case("localhost is a host too", function()
-  local port = harness.listen("127.0.0.1")
-  local scan = harness.script("portscan.lua", { "localhost", port })
-  harness.equal(0, scan.code, "exit status " .. scan.errors())
-  harness.contains(scan.output(), "localhost " .. port .. "\n", "open ports")
-end)
-
-harness.case("on a terminal there is a progress line", function()
-  local address = harness.address()
-  local port, close = silent_port(address)
-  local words = { "-w", 1, address, ("%d,%d"):format(port, port) }
-  local scan = harness.script_on_terminal("portscan.lua", words)
-  close()
-  harness.equal(0, scan.code, "exit status")
-  harness.contains(scan.output(), "\r\27[K0 of 2 ports, 0 open, 2 at once", "terminal")
-  assert(scan.output():match("\r\27%[K2 ports in [^\n]*\n$"), scan.output())
-end)
-
-harness.case("what cannot be: named, with the usage, exit status 2", function()
+function cases.what_cannot_be_is_named_exit_status_2()
   local wrong = {
-    [{}] = "which host?", [{ "127.0.0.1" }] = "which ports?",
-    [{ "127.0.0.1", "0" }] = "0 is not a range", [{ "127.0.0.1", "1-65536" }] = "1-65536 is not",
-    [{ "127.0.0.1", "9-3" }] = "9-3 is not",
-    [{ "127.0.0.1", "no-such-service" }] = "no-such-service",
-    [{ "-t", "x", "127.0.0.1", "1" }] = "-t needs", [{ "-w" }] = "-w needs",
-    [{ "-w", "-1", "127.0.0.1", "1" }] = "-w needs",
+    [{ "127.0.0.1", "-p", "0" }] = "'0'", [{ "127.0.0.1", "-p", "1-65536" }] = "65536",
+    [{ "127.0.0.1", "-p", "9-3" }] = "9-3",
+    [{ "127.0.0.1", "-p", "no-such-service" }] = "no-such-service",
+    [{ "-c", "x", "127.0.0.1" }] = "--concurrency: 'x'",
+    [{ "--connect-timeout" }] = "--connect-timeout",
   }
   for words, message in pairs(wrong) do
     local scan = harness.script("portscan.lua", words)
-    harness.equal(2, scan.code, "exit status of " .. table.concat(words, " "))
-    harness.contains(scan.errors(), message, "error")
-    harness.contains(scan.errors(), "usage: tcpmulti-lua scripts/portscan.lua", "error")
+    lu.assertEquals(scan.code, 2, "exit status of " .. table.concat(words, " "))
+    lu.assertStrContains(scan.errors(), message)
   end
-end)
+end
 
-harness.main()
+harness.main(cases)

@@ -1,44 +1,44 @@
 -- SPDX-License-Identifier: MIT
 -- smtp_probe.lua against exim, and against servers that know what a probe can stumble over.
+local lu = require "luaunit"
 local harness = require "scripts.harness"
 local servers = require "scripts.servers"
 
-local function transcript(probe, target)
-  local lines = {}
-  for line in probe.output():gmatch("[^\n]+") do
-    if line:sub(1, #target + 1) == target .. " " then lines[#lines + 1] = line:sub(#target + 2) end
-  end
-  return "\n" .. table.concat(lines, "\n") .. "\n"
+local cases = harness.cases "SmtpProbe"
+
+-- The lines for people.
+local function run(targets, ...)
+  return harness.script("smtp_probe.lua", { "-q", "-r", "0", "--per-host", "0", ... },
+    { stdin = table.concat(targets, "\n") })
 end
 
-harness.case("exim takes mail for postmaster: the whole dialogue", function()
-  local target = "127.0.0.1:" .. servers.exim()
-  local probe = harness.script("smtp_probe.lua", { target })
-  harness.equal("", probe.errors(), "standard error")
-  harness.equal(0, probe.code, "exit status")
-  local text, at = transcript(probe, target), 1
-  for _, line in ipairs {
-    "< 220 mail.example ESMTP", "> EHLO localhost\n", "< 250-mail.example Hello localhost",
-    "< 250-SIZE ", "< 250 ", "> MAIL FROM:<>\n", "< 250 OK\n", "> RCPT TO:<postmaster>\n",
-    "< 250 Accepted\n",
-    "> RSET\n", "< 250 ", "> QUIT\n", "< 221 mail.example closing connection\n", "= accepted\n",
-  } do
-    local first, last = text:find("\n" .. line, at, true)
-    assert(first, ("no %q after byte %d of %q"):format(line, at, text))
-    at = line:sub(-1) == "\n" and last or last + 1
-  end
-end)
+local function place(target) return (target:gsub(":", " port ")) .. ": " end
 
-harness.case("exim refuses to relay: its reason, exit status 1", function()
+function cases.J82_exim_takes_mail_for_postmaster_the_whole_dialogue()
   local target = "127.0.0.1:" .. servers.exim()
-  local words = { "-f", "a@b.example", "-t", "c@d.example", target }
-  local probe = harness.script("smtp_probe.lua", words)
-  harness.equal(1, probe.code, "exit status")
-  local text = transcript(probe, target)
-  harness.contains(text, "\n> MAIL FROM:<a@b.example>\n", "transcript")
-  harness.contains(text, "\n< 550 relay not permitted\n> QUIT\n< 221 ", "transcript")
-  harness.contains(text, "\n= 550 relay not permitted\n", "transcript")
-end)
+  local probe = run { target }
+  lu.assertEquals(probe.errors(), "", "standard error")
+  lu.assertEquals(probe.code, 0, "exit status")
+  lu.assertEquals(probe.output(), place(target) .. "accepted\n")
+  local text, at = harness.script("smtp_probe.lua", { "-q", "-f", "jsonl", target }).output(), 1
+  for _, words in ipairs {
+    '"reply":"220 mail.example ESMTP', '"command":"EHLO localhost"',
+    '"reply":"250-mail.example Hello localhost', "\\n250-SIZE ", "\\n250 ",
+    '"command":"MAIL FROM:<>","reply":"250 OK"',
+    '"command":"RCPT TO:<postmaster>","reply":"250 Accepted"', '"command":"RSET","reply":"250 ',
+  } do
+    local _, last = text:find(words, at, true)
+    assert(last, ("no %q after byte %d of %q"):format(words, at, text))
+    at = last + 1
+  end
+end
+
+function cases.exim_refuses_to_relay_its_reason_exit_status_3()
+  local target = "127.0.0.1:" .. servers.exim()
+  local probe = run({ target }, "--from", "a@b.example", "--to", "c@d.example")
+  lu.assertEquals(probe.code, 3, "exit status")
+  lu.assertEquals(probe.output(), place(target) .. "550 relay not permitted\n")
+end
 
 -- A server that answers the verb by a table, and remembers what it heard.
 local function mail_server(address, replies, heard)
@@ -59,83 +59,90 @@ local function like_polite(changes)
   return replies
 end
 
-harness.case("commands come one by one, each after the reply before, and end in CR LF", function()
+function cases.commands_come_one_by_one_each_after_the_reply_before_and_end_in_cr_lf()
   local address, heard = harness.address(), {}
   local target = address .. ":" .. mail_server(address, polite, heard)
-  local probe = harness.script("smtp_probe.lua", { target })
-  harness.equal(0, probe.code, "exit status " .. probe.errors())
+  local probe = run { target }
+  lu.assertEquals(probe.code, 0, "exit status " .. probe.errors())
   local expected = "EHLO localhost|MAIL FROM:<>|RCPT TO:<postmaster>|RSET|QUIT"
-  harness.equal(expected, table.concat(heard, "|"), "what the server heard")
-end)
+  lu.assertEquals(table.concat(heard, "|"), expected, "what the server heard")
+end
 
-harness.case("replies of several lines, in pieces, with bare line feeds; bytes escaped", function()
+function cases.a_refusal_is_followed_by_quit()
+  local address, heard = harness.address(), {}
+  local replies = like_polite { RCPT = "550 no\r\n" }
+  local probe = run { address .. ":" .. mail_server(address, replies, heard) }
+  lu.assertEquals(probe.code, 3, "exit status " .. probe.errors())
+  lu.assertEquals(table.concat(heard, "|"), "EHLO localhost|MAIL FROM:<>|RCPT TO:<postmaster>|QUIT")
+end
+
+function cases.replies_of_several_lines_in_pieces_with_bare_line_feeds_bytes_escaped()
   local address, heard = harness.address(), {}
   local replies = like_polite {
     [1] = "220-hello\n220-\27[2J\155\n220\n",
     EHLO = { "250-o", "ne\r", "\n250-TWO\r\n2", "50 THREE\r\n" },
+    RSET = "554 \27[2J\r\n",
   }
   local target = address .. ":" .. mail_server(address, replies, heard)
-  local probe = harness.script("smtp_probe.lua", { target })
-  harness.equal(0, probe.code, "exit status " .. probe.errors())
-  local text = transcript(probe, target)
-  harness.contains(text, "\n< 220-hello\n< 220-\\u001B[2J\\u009B\n< 220\n> EHLO", "text")
-  harness.contains(text, "\n< 250-one\n< 250-TWO\n< 250 THREE\n> MAIL", "text")
-end)
+  local probe = run { target }
+  lu.assertEquals(probe.output(), place(target) .. "554 \\u001B[2J\n")
+  lu.assertEquals(#heard, 5)
+end
 
-harness.case("a busy server (421, then it hangs up): its own words are the result", function()
+function cases.a_busy_server_421_then_it_hangs_up_its_own_words_are_the_result()
   local address = harness.address()
   local port = harness.listen(address, nil, function(client)
     client:write("421 busy, try later\r\n")
     client:shutdown()
   end)
-  local probe = harness.script("smtp_probe.lua", { address .. ":" .. port })
-  harness.equal(1, probe.code, "exit status")
-  harness.contains(probe.output(), " = 421 busy, try later\n", "result")
-end)
+  local probe = run { address .. ":" .. port }
+  lu.assertEquals(probe.code, 3, "exit status")
+  lu.assertStrContains(probe.output(), ": 421 busy, try later\n")
+end
 
-harness.case("no SMTP, codes that change within a reply, an early end: exit status 1", function()
+function cases.no_smtp_codes_that_change_within_a_reply_an_early_end_exit_status_3()
   local address = harness.address()
-  local cases = {
-    [like_polite { [1] = "SSH-2.0-test\r\n" }] = "= error: not an SMTP reply",
-    [like_polite { EHLO = "250-one\r\n350 two\r\n" }] = "= error: not an SMTP reply",
-    [like_polite { EHLO = "250-one\r\n250-two\r\n", MAIL = false }] = "= ",
-    [like_polite { MAIL = false }] = "= ",
-    [like_polite { [1] = "220 " .. ("x"):rep(3000) }] = "= error: ",
-  }
-  for replies, result in pairs(cases) do
-    replies.MAIL = replies.MAIL or nil
+  for replies, result in pairs {
+    [like_polite { [1] = "SSH-2.0-test\r\n" }] = "not a reply: SSH-2.0-test",
+    [like_polite { EHLO = "250-one\r\n350 two\r\n" }] = "end of file",
+    [like_polite { EHLO = "250-one\r\n250-two\r\n" }] = "end of file",
+    [like_polite { [1] = "220 " .. ("x"):rep(70000) }] = "a reply is longer than ",
+  } do
     local port = harness.line_server(address, replies[1], function(line, client)
       local verb = line:match("^%a+")
-      if verb == "EHLO" and not replies.MAIL then
+      if verb == "EHLO" then
         client:write(replies.EHLO)
         client:shutdown()
         return ""
       end
       return replies[verb]
     end)
-    local probe = harness.script("smtp_probe.lua", { address .. ":" .. port })
-    harness.equal(1, probe.code, "exit status: " .. probe.output())
-    harness.contains(probe.output(), result, "result")
-    assert(not probe.output():find("= accepted", 1, true), probe.output())
+    local probe = run { address .. ":" .. port }
+    lu.assertEquals(probe.code, 3, "exit status: " .. probe.output())
+    lu.assertStrContains(probe.output(), ": " .. result)
   end
-end)
+end
 
-harness.case("many servers at once; one bad apple does not spoil the others", function()
+function cases.many_servers_at_once_one_bad_apple_does_not_spoil_the_others()
   local address, heard, targets = harness.address(), {}, {}
   for i = 1, 20 do targets[i] = address .. ":" .. mail_server(address, polite, heard) end
   targets[21] = address .. ":9"
-  local probe = harness.script("smtp_probe.lua", targets)
-  harness.equal(1, probe.code, "exit status")
-  for i = 1, 20 do harness.contains(probe.output(), targets[i] .. " = accepted\n", "result") end
-  harness.contains(probe.output(), targets[21] .. " = failure: ", "result")
-end)
+  local probe = run(targets)
+  lu.assertEquals(probe.code, 3, "exit status")
+  for i = 1, 20 do lu.assertStrContains(probe.output(), place(targets[i]) .. "accepted\n") end
+  lu.assertStrContains(probe.output(), place(targets[21]) .. "Connection refused")
+end
 
-harness.case("bad arguments: the usage, exit status 2", function()
-  for _, words in ipairs { {}, { "-t", "a>\r\nDATA", "127.0.0.1" }, { "-f" }, { "127.0.0.1:0" } } do
-    local probe = harness.script("smtp_probe.lua", words)
-    harness.equal(2, probe.code, "exit status of " .. table.concat(words, " "))
-    harness.contains(probe.errors(), "usage: ", "error")
+function cases.all_is_looked_at_before_the_first_connection_exit_status_2()
+  local address, heard = harness.address(), {}
+  local target = address .. ":" .. mail_server(address, polite, heard)
+  for _, words in ipairs { { "--to", "a>\r\nDATA" }, { "--from", "a\nb" }, { "--from" },
+    { "--strict", "127.0.0.1:0" } } do
+    local probe = harness.script("smtp_probe.lua", { target, unpack(words) })
+    lu.assertEquals(probe.code, 2, "exit status of " .. table.concat(words, " "))
+    lu.assertStrContains(probe.errors(), "smtp_probe.lua: ")
   end
-end)
+  lu.assertEquals(heard, {})
+end
 
-harness.main()
+harness.main(cases)

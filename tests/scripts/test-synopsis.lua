@@ -1,6 +1,9 @@
 -- SPDX-License-Identifier: MIT
 -- The two programs of the Perl module's manual.
+local lu = require "luaunit"
 local harness = require "scripts.harness"
+
+local cases = harness.cases "Synopsis"
 
 -- Greets, collects what comes until the first line end, closes.
 local function greeter(address, port, greeting, seen)
@@ -16,40 +19,40 @@ local function greeter(address, port, greeting, seen)
   end)
 end
 
-harness.case("synopsis_short: prints the lines of those that talk, sends empty lines", function()
+function cases.synopsis_short_prints_the_lines_of_those_that_talk_sends_empty_lines()
   local address, seen = harness.address(), {}
   greeter(address, 20105, "SSH-2.0-test\r\n", seen)
   greeter(address, 20131, "\27[31mred\r\nsecond\n", seen)
   greeter(address, 20140, nil, seen)
   local short = harness.script("synopsis_short.lua", { address, 20100, 20140 })
-  harness.equal(0, short.code, "exit status " .. short.errors())
+  lu.assertEquals(short.code, 0, "exit status " .. short.errors())
   for _, line in ipairs {
     "20105: Connection Received\n", "20131: Connection Received\n",
     "20140: Connection Received\n", "20105: SSH-2.0-test\n", "20131: \\u001B[31mred\n",
     "20131: second\n",
   } do
-    harness.contains(short.output(), address .. ":" .. line, "output")
+    lu.assertStrContains(short.output(), address .. ":" .. line)
   end
   local _, lines = short.output():gsub("\n", "")
-  harness.equal(6, lines, "lines of output")
-  harness.equal("\r\n \r\n \r\n", table.concat(seen, " "), "what the servers received")
-end)
+  lu.assertEquals(lines, 6, "lines of output")
+  lu.assertEquals(table.concat(seen, " "), "\r\n \r\n \r\n", "what the servers received")
+end
 
-harness.case("synopsis_short: without arguments, the ports 1 to 1024 of 127.0.0.1", function()
+function cases.synopsis_short_without_arguments_the_ports_1_to_1024_of_127_0_0_1()
   local short = harness.script("synopsis_short.lua")
-  harness.equal(0, short.code, "exit status " .. short.errors())
-  harness.equal("", short.errors(), "standard error")
-end)
+  lu.assertEquals(short.code, 0, "exit status " .. short.errors())
+  lu.assertEquals(short.errors(), "", "standard error")
+end
 
-harness.case("synopsis_long: both connections send, count their records and hang up", function()
+function cases.synopsis_long_both_connections_send_count_their_records_and_hang_up()
   local address, received = harness.address(), {}
   local port = harness.line_server(address, nil, function(line)
     received[#received + 1] = line
     return "got " .. line .. "\27\r\n"
   end)
   local long = harness.script("synopsis_long.lua", { address, port })
-  harness.equal("", long.errors(), "standard error")
-  harness.equal(0, long.code, "exit status")
+  lu.assertEquals(long.errors(), "", "standard error")
+  lu.assertEquals(long.code, 0, "exit status")
   local text, at = long.output(), 1
   for number = 1, 2 do
     at = 1
@@ -65,37 +68,37 @@ harness.case("synopsis_long: both connections send, count their records and hang
   end
   assert(text:find("6 records in all\n", at, true), text)
   table.sort(received)
-  harness.equal("Some Data Some Data Some Stuff Some Stuff Some Stuff Some Stuff",
-    table.concat(received, " "), "what the server received")
-end)
+  lu.assertEquals(table.concat(received, " "),
+    "Some Data Some Data Some Stuff Some Stuff Some Stuff Some Stuff", "what the server received")
+end
 
-harness.case("synopsis_long: the practice peer will do", function()
+function cases.synopsis_long_the_practice_peer_will_do()
   local long = harness.script("synopsis_long.lua", {}, { peer = "echo" })
-  harness.equal(0, long.code, "exit status " .. long.errors())
-  harness.contains(long.output(), "2: record 1: Some Data\n", "output")
-  harness.contains(long.output(), "6 records in all\n", "output")
-end)
+  lu.assertEquals(long.code, 0, "exit status " .. long.errors())
+  lu.assertStrContains(long.output(), "2: record 1: Some Data\n")
+  lu.assertStrContains(long.output(), "6 records in all\n")
+end
 
-harness.case("synopsis_long: nobody listens, and a server that hangs up", function()
+function cases.synopsis_long_nobody_listens_and_a_server_that_hangs_up()
   local address = harness.address()
   local long = harness.script("synopsis_long.lua", { address, 9 })
-  harness.contains(long.output(), "1: connect: ", "output")
-  harness.contains(long.output(), "ECONNREFUSED", "output")
-  harness.contains(long.output(), "2: disconnected: failure\n", "output")
+  lu.assertStrContains(long.output(), "1: connect: ")
+  lu.assertStrContains(long.output(), "ECONNREFUSED")
+  lu.assertStrContains(long.output(), "2: disconnected: failure\n")
   local port = harness.listen(address, nil)
   long = harness.script("synopsis_long.lua", { address, port })
-  harness.contains(long.output(), "1: disconnected: ", "output")
-  harness.contains(long.output(), "0 records in all\n", "output")
-end)
+  lu.assertStrContains(long.output(), "1: disconnected: ")
+  lu.assertStrContains(long.output(), "0 records in all\n")
+end
 
-harness.case("bad arguments: the usage, exit status 2", function()
+function cases.bad_arguments_the_usage_exit_status_2()
   for name, words in pairs {
     ["synopsis_short.lua"] = { "127.0.0.1", "x" }, ["synopsis_long.lua"] = { "127.0.0.1", "x" },
   } do
     local script = harness.script(name, words)
-    harness.equal(2, script.code, "exit status")
-    harness.contains(script.errors(), "usage: ", "error")
+    lu.assertEquals(script.code, 2, "exit status")
+    lu.assertStrContains(script.errors(), "usage: ")
   end
-end)
+end
 
-harness.main()
+harness.main(cases)

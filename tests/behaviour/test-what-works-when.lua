@@ -244,8 +244,7 @@ function cases.cause_tells_the_first_error()
 end
 
 function cases.misuse_raises_and_changes_nothing()
-  local echo = support.peer "echo"
-  local session, log = support.record {
+  local log = support.meet("echo", {
     on_success = function(cheap)
       for _, bad in ipairs { -1, 0 / 0, 1 / 0, "5", {}, true } do
         lu.assertFalse(pcall(cheap.timeout, cheap, bad))
@@ -261,9 +260,7 @@ function cases.misuse_raises_and_changes_nothing()
       cheap:send "alive"
     end,
     on_input = function(cheap) cheap:shutdown() end,
-  }
-  session:connect(HOST, echo:port())
-  support.run()
+  })
   lu.assertEquals(log:list(), { "initialize", "success", "input alive", "disconnected shutdown" })
 end
 

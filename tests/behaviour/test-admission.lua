@@ -232,7 +232,8 @@ local bad_targets = {
   { { HOST, "no-such-service" }, "port must be a number or a known service" },
   { { HOST, "" }, "port must be the name of a service" },
   { { HOST, 80, "no address" }, "bind address must not contain control characters or spaces" },
-  { { HOST, 80, "somewhere" }, "bind address must be a numeric address, not 'somewhere'" },
+  { { HOST, 80, "somewhere" },
+    "bind address must be a numeric address, a list or a range, not 'somewhere'" },
   { { HOST, 80, nil, 65536 }, "bind port must be a whole number from 0 to 65535, not 65536" },
   { { HOST, 80, nil, "x" }, "bind port must be a number from 0 to 65535, not 'x'" },
 }

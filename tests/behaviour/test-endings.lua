@@ -13,8 +13,7 @@ local MIB = 1048576
 ---------------------------------------------------------------- shutdown("output")
 
 function cases.shutdown_output_keeps_the_input_to_its_end()
-  local asker = support.peer 'recv all; send "one\\r\\ntwo\\r\\n"; close'
-  local session, log = support.record {
+  local log, asker = support.meet('recv all; send "one\\r\\ntwo\\r\\n"; close', {
     on_success = function(cheap)
       cheap:send "question"
       lu.assertEquals({ cheap:shutdown "output" }, { true })
@@ -24,76 +23,59 @@ function cases.shutdown_output_keeps_the_input_to_its_end()
       lu.assertEquals(cheap:filter "line", true)
       lu.assertEquals(cheap:timeout(5), true)
     end,
-  }
-  session:connect(HOST, asker:port())
-  support.run()
+  })
   lu.assertEquals(log:list(),
     { "initialize", "success", "input one", "input two", "error read EOF", "disconnected eof" })
   lu.assertEquals(asker:connection(1).content, "question\r\n")
 end
 
 function cases.shutdown_output_before_success_sends_and_then_fins()
-  local asker = support.peer 'recv all; send "answer\\r\\n"; close'
-  local session, log = support.record {
+  local log, asker = support.meet('recv all; send "answer\\r\\n"; close', {
     on_initialize = function(cheap)
       cheap:send "early"
       lu.assertEquals({ cheap:shutdown "output" }, { true })
     end,
-  }
-  session:connect(HOST, asker:port())
-  support.run()
+  })
   lu.assertEquals(log:list(),
     { "initialize", "success", "input answer", "error read EOF", "disconnected eof" })
   lu.assertEquals(asker:connection(1).content, "early\r\n")
 end
 
 function cases.shutdown_output_flushes_megabytes_before_the_fin()
-  local sink = support.peer("sleep 100; count; send \"done\\r\\n\"; close", { rcvbuf = 4096 })
   local bytes = peer.prng(1, 9 * MIB)
-  local session, log = support.record {
+  local log, sink = support.meet("sleep 100; count; send \"done\\r\\n\"; close", {
     output_filter = "stream",
     on_success = function(cheap)
       cheap:send(bytes)
       cheap:shutdown "output"
     end,
-  }
-  session:connect(HOST, sink:port())
-  support.run(20)
+  }, { seconds = 20, rcvbuf = 4096 })
   lu.assertEquals(log:list(),
     { "initialize", "success", "input done", "error read EOF", "disconnected eof" })
   lu.assertEquals(sink:connection(1).checksum, peer.checksum(bytes))
 end
 
 function cases.a_plain_shutdown_may_follow_shutdown_output()
-  local talker = support.peer 'recv all; send "one\\r\\ntwo\\r\\n"; count'
-  local session, log = support.record {
+  local log = support.meet('recv all; send "one\\r\\ntwo\\r\\n"; count', {
     on_success = function(cheap) cheap:shutdown "output" end,
     on_input = function(cheap) lu.assertEquals({ cheap:shutdown() }, { true }) end,
-  }
-  session:connect(HOST, talker:port())
-  support.run()
+  })
   lu.assertEquals(log:list(), { "initialize", "success", "input one", "disconnected shutdown" })
 end
 
 function cases.after_shutdown_output_the_input_timeout_goes_on()
-  local silent = support.peer "recv all; wait never"
-  local session, log = support.record {
+  local log = support.meet("recv all; wait never", {
     input_timeout = 0.3,
     on_success = function(cheap) cheap:shutdown "output" end,
-  }
-  session:connect(HOST, silent:port())
-  support.run()
+  })
   lu.assertEquals(log:list(), { "initialize", "success", "timeout input", "disconnected timeout" })
   support.at(log:time "timeout", 0.3)
 end
 
 function cases.after_shutdown_output_a_reset_is_an_error()
-  local resetter = support.peer 'recv all; send "x\\r\\n"; rst'
-  local session, log = support.record {
+  local log = support.meet('recv all; send "x\\r\\n"; rst', {
     on_success = function(cheap) cheap:shutdown "output" end,
-  }
-  session:connect(HOST, resetter:port())
-  support.run()
+  })
   lu.assertEquals(log:list(),
     { "initialize", "success", "input x", "error read ECONNRESET", "disconnected error" })
 end
@@ -101,17 +83,14 @@ end
 ---------------------------------------------------------------- every byte that was promised
 
 function cases.a_chatty_peer_gets_everything_and_its_chatter_is_dropped()
-  local chatty = support.peer("blast 4m; sleep 50; blast 4m; count", { rcvbuf = 65536 })
   local bytes = peer.prng(4, 9 * MIB)
-  local session, log = support.record {
+  local log, chatty = support.meet("blast 4m; sleep 50; blast 4m; count", {
     filter = "stream", short = true,
     on_success = function(cheap)
       cheap:send(bytes)
       cheap:shutdown()
     end,
-  }
-  session:connect(HOST, chatty:port())
-  support.run(20)
+  }, { seconds = 20, rcvbuf = 65536 })
   lu.assertEquals(log:list(), { "initialize", "success", "disconnected shutdown" })
   lu.assertEquals(support.ending(chatty, 1), "eof")
   lu.assertEquals(chatty:connection(1).sent, 8 * MIB)
@@ -191,13 +170,10 @@ function cases.a_fin_during_our_flush_is_no_error()
 end
 
 function cases.a_half_closed_peer_that_never_reads_is_cut_by_the_shutdown_timeout()
-  local half = support.peer('shutwr; wait look; count', { rcvbuf = 4096 })
-  local session, log = support.record {
+  local log, half = support.meet('shutwr; wait look; count', {
     filter = "stream", shutdown_timeout = 0.4,
     on_success = function(cheap) cheap:send(("x"):rep(16 * MIB)) end,
-  }
-  session:connect(HOST, half:port())
-  support.run()
+  }, { rcvbuf = 4096 })
   lu.assertEquals(log:list(),
     { "initialize", "success", "timeout shutdown", "disconnected timeout" })
   half:go "look"
@@ -205,13 +181,10 @@ function cases.a_half_closed_peer_that_never_reads_is_cut_by_the_shutdown_timeou
 end
 
 function cases.a_write_error_while_a_half_closed_peer_is_served_takes_the_place_of_the_eof()
-  local half = support.peer('shutwr; recv 100k; rst', { rcvbuf = 4096 })
-  local session, log = support.record {
+  local log = support.meet('shutwr; recv 100k; rst', {
     filter = "stream",
     on_success = function(cheap) cheap:send(("x"):rep(16 * MIB)) end,
-  }
-  session:connect(HOST, half:port())
-  support.run()
+  }, { rcvbuf = 4096 })
   log:check_grammar()
   lu.assertEquals(log[#log], "disconnected error")
   lu.assertEquals(log:count "error", 1)
@@ -251,26 +224,20 @@ function cases.a_busy_banner_is_read_though_our_write_met_the_reset()
 end
 
 function cases.urgent_data_hides_nothing_behind_it()
-  local oob = support.peer 'recv all; send "ab"; oob "!"; send "cd-THE-REST"; close'
-  local session, log = support.record {
+  local log = support.meet('recv all; send "ab"; oob "!"; send "cd-THE-REST"; close', {
     filter = "stream",
     on_success = function(cheap) cheap:shutdown "output" end,
-  }
-  session:connect(HOST, oob:port())
-  support.run()
+  })
   lu.assertEquals(table.concat(log:records()), "abcd-THE-REST")
   lu.assertEquals(log[#log], "disconnected eof")
 end
 
 function cases.three_hundred_thousand_bytes_before_a_reset_all_arrive()
-  local bulk = support.peer "prng 8 300000; rst"
   local length = 0
-  local session, log = support.record {
+  local log = support.meet("prng 8 300000; rst", {
     filter = "stream", short = true,
     on_input = function(_, bytes) length = length + #bytes end,
-  }
-  session:connect(HOST, bulk:port())
-  support.run()
+  })
   lu.assertEquals(log[#log - 1], "error read ECONNRESET")
   lu.assertEquals(log[#log], "disconnected error")
   -- What the kernel had taken when the reset came is what can be read; nothing of it may be lost.
@@ -281,8 +248,7 @@ end
 ---------------------------------------------------------------- pause, unread, fail, reset
 
 function cases.pause_holds_records_and_the_end_behind_them()
-  local lines = support.peer 'more "one\\r\\ntwo\\r\\n"; send "three\\r\\n"; close'
-  local session, log = support.record {
+  local log = support.meet('more "one\\r\\ntwo\\r\\n"; send "three\\r\\n"; close', {
     on_input = function(cheap, record)
       if record == "one" then
         cheap:pause()
@@ -294,49 +260,38 @@ function cases.pause_holds_records_and_the_end_behind_them()
         lu.assertTrue(cheap:resume())
       end,
     },
-  }
-  session:connect(HOST, lines:port())
-  support.run()
+  })
   lu.assertEquals(log:list(), { "initialize", "success", "input one", "input two", "input three",
     "error read EOF", "disconnected eof" })
   support.at(log:time "input two" - log:time "input one", 0.3)
 end
 
 function cases.pause_from_initialize_on()
-  local lines = support.peer 'send "one\\r\\n"; close'
-  local session, log = support.record {
+  local log = support.meet('send "one\\r\\n"; close', {
     on_initialize = function(cheap) lu.assertEquals(cheap:pause(), true) end,
     on_success = function(cheap) support.after(0.2, function() cheap:resume() end) end,
-  }
-  session:connect(HOST, lines:port())
-  support.run()
+  })
   lu.assertEquals(log:list(),
     { "initialize", "success", "input one", "error read EOF", "disconnected eof" })
   support.at(log:time "input", 0.2)
 end
 
 function cases.the_input_timeout_stands_still_while_paused()
-  local silent = support.peer "count"
-  local session, log = support.record {
+  local log = support.meet("count", {
     input_timeout = 0.3,
     on_success = function(cheap)
       cheap:pause()
       support.after(0.8, function() cheap:resume() end)
     end,
-  }
-  session:connect(HOST, silent:port())
-  support.run()
+  })
   lu.assertEquals(log[3], "timeout input")
   lu.assertTrue(log:time "timeout" > 0.8)
 end
 
 function cases.the_deadline_runs_while_paused()
-  local silent = support.peer "count"
-  local session, log = support.record {
+  local log = support.meet("count", {
     deadline = 0.3, on_success = function(cheap) cheap:pause() end,
-  }
-  session:connect(HOST, silent:port())
-  support.run()
+  })
   lu.assertEquals(log:list(),
     { "initialize", "success", "timeout deadline", "disconnected timeout" })
 end
@@ -368,51 +323,41 @@ end
 function cases.one_pause_and_resume_per_record_keeps_the_order()
   local lines = {}
   for i = 1, 500 do lines[i] = "line " .. i .. "\\n" end
-  local many = support.peer('send "' .. table.concat(lines) .. '"; close')
-  local session, log = support.record {
+  local log = support.meet('send "' .. table.concat(lines) .. '"; close', {
     on_input = function(cheap)
       cheap:pause()
       cheap:resume()
     end,
-  }
-  session:connect(HOST, many:port())
-  support.run()
+  })
   lu.assertEquals(#log:records(), 500)
   for i, record in ipairs(log:records()) do lu.assertEquals(record, "line " .. i) end
   lu.assertEquals(log[#log], "disconnected eof")
 end
 
 function cases.unread_goes_in_front_of_what_is_left()
-  local lines = support.peer 'more "one\\r\\ntwo\\r\\n"; send "rest"; close'
-  local session, log = support.record {
+  local log = support.meet('more "one\\r\\ntwo\\r\\n"; send "rest"; close', {
     on_input = function(cheap, record)
       if record == "one" then
         lu.assertEquals(cheap:unread "zero\r\nhalf and ", true)
         lu.assertStrContains(cheap:pending(), "zero\r\nhalf and two")
       end
     end,
-  }
-  session:connect(HOST, lines:port())
-  support.run()
+  })
   lu.assertEquals(log:records(), { "one", "zero", "half and two" })
 end
 
 function cases.unread_alone_is_input_without_a_byte_from_the_peer()
-  local silent = support.peer "count"
-  local session, log = support.record {
+  local log = support.meet("count", {
     on_success = function(cheap) cheap:unread "from nowhere\r\n" end,
     on_input = function(cheap) cheap:shutdown() end,
-  }
-  session:connect(HOST, silent:port())
-  support.run()
+  })
   lu.assertEquals(log:list(),
     { "initialize", "success", "input from nowhere", "disconnected shutdown" })
 end
 
 function cases.fail_is_an_error_from_the_loop_and_a_reset_for_the_peer()
-  local talker = support.peer 'send "garbage\\r\\nmore\\r\\n"; count'
   local inside, seen
-  local session, log = support.record {
+  local log, talker = support.meet('send "garbage\\r\\nmore\\r\\n"; count', {
     on_input = function(cheap)
       inside = true
       cheap:send "dropped?"
@@ -425,9 +370,7 @@ function cases.fail_is_an_error_from_the_loop_and_a_reset_for_the_peer()
       lu.assertStrContains(text, "sense")
       lu.assertNotStrContains(text, "\27")
     end,
-  }
-  session:connect(HOST, talker:port())
-  support.run()
+  })
   lu.assertEquals(log:list(),
     { "initialize", "success", "input garbage", "error fail EPROTO", "disconnected error" })
   lu.assertEquals(seen, { "fail", 71, "EPROTO" })
@@ -458,34 +401,28 @@ function cases.fail_takes_names_of_the_library_and_eproto_by_default()
 end
 
 function cases.reset_drops_the_queue_and_is_a_reset_for_the_peer()
-  local frozen = support.peer("wait look; count", { rcvbuf = 4096 })
-  local session, log = support.record {
+  local log, frozen = support.meet("wait look; count", {
     filter = "stream",
     on_success = function(cheap)
       cheap:send(("x"):rep(9 * MIB))
       lu.assertEquals({ cheap:reset() }, { true })
       lu.assertEquals(select(3, cheap:send "x"), "ESHUTDOWN")
     end,
-  }
-  session:connect(HOST, frozen:port())
-  support.run()
+  }, { rcvbuf = 4096 })
   lu.assertEquals(log:list(), { "initialize", "success", "disconnected shutdown" })
   frozen:go "look"
   lu.assertEquals(support.ending(frozen, 1), "reset")
 end
 
 function cases.reset_after_shutdown_cuts_the_flush_short()
-  local frozen = support.peer("wait look; count", { rcvbuf = 4096 })
-  local session, log = support.record {
+  local log, frozen, took = support.meet("wait look; count", {
     filter = "stream",
     on_success = function(cheap)
       cheap:send(("x"):rep(9 * MIB))
       cheap:shutdown()
       support.after(0.1, function() lu.assertEquals({ cheap:reset() }, { true }) end)
     end,
-  }
-  session:connect(HOST, frozen:port())
-  local took = support.run()
+  }, { rcvbuf = 4096 })
   lu.assertEquals(log:list(), { "initialize", "success", "disconnected shutdown" })
   support.within(took, 0.08, 1, "run")
   frozen:go "look"
@@ -493,15 +430,12 @@ function cases.reset_after_shutdown_cuts_the_flush_short()
 end
 
 function cases.a_clean_shutdown_closes_without_waiting_for_the_peer()
-  local holder = support.peer "recv all; wait never"
-  local session, log = support.record {
+  local log, _, took = support.meet("recv all; wait never", {
     on_success = function(cheap)
       cheap:send "bye"
       cheap:shutdown()
     end,
-  }
-  session:connect(HOST, holder:port())
-  local took = support.run()
+  })
   lu.assertEquals(log:list(), { "initialize", "success", "disconnected shutdown" })
   support.within(took, 0, 0.5, "run")
 end

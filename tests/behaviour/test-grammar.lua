@@ -87,16 +87,13 @@ function cases.flushed_is_owed_from_the_first_byte_taken()
 end
 
 function cases.flushed_still_comes_after_shutdown()
-  local silent = support.peer "count"
-  local session, log = support.record {
+  local log = support.meet("count", {
     flushed = true,
     on_success = function(cheap)
       cheap:send "x"
       cheap:shutdown()
     end,
-  }
-  session:connect(HOST, silent:port())
-  support.run()
+  })
   lu.assertEquals(log:list(), { "initialize", "success", "flushed", "disconnected shutdown" })
 end
 
@@ -115,20 +112,16 @@ function cases.flushed_never_comes_after_an_error_or_a_timeout()
 end
 
 function cases.flushed_for_what_was_sent_before_success()
-  local silent = support.peer "count"
-  local session, log = support.record {
+  local log = support.meet("count", {
     flushed = true,
     on_initialize = function(cheap) cheap:send "early" end,
     on_flushed = function(cheap) cheap:shutdown() end,
-  }
-  session:connect(HOST, silent:port())
-  support.run()
+  })
   lu.assertEquals(log:list(), { "initialize", "success", "flushed", "disconnected shutdown" })
 end
 
 function cases.what_a_flushed_handler_sends_before_it_shuts_down_is_flushed_too()
-  local sink = support.peer "recv all"
-  local session, log = support.record {
+  local log, sink = support.meet("recv all", {
     flushed = true,
     on_success = function(cheap) cheap:send "one" end,
     on_flushed = function(cheap)
@@ -137,9 +130,7 @@ function cases.what_a_flushed_handler_sends_before_it_shuts_down_is_flushed_too(
         cheap:shutdown()
       end
     end,
-  }
-  session:connect(HOST, sink:port())
-  support.run()
+  })
   lu.assertEquals(log:list(),
     { "initialize", "success", "flushed", "flushed", "disconnected shutdown" })
   lu.assertEquals(support.ending(sink, 1), "eof")
@@ -182,16 +173,13 @@ function cases.flushed_comes_only_at_the_end_when_nothing_was_full()
 end
 
 function cases.a_flushed_after_each_batch_of_sends()
-  local echo = support.peer "echo"
-  local session, log = support.record {
+  local log = support.meet("echo", {
     flushed = true,
     on_success = function(cheap) cheap:send "1" end,
     on_input = function(cheap, record)
       if record == "3" then cheap:shutdown() else cheap:send(tostring(record + 1)) end
     end,
-  }
-  session:connect(HOST, echo:port())
-  support.run()
+  })
   lu.assertEquals(log:list(), { "initialize", "success", "flushed", "input 1", "flushed",
     "input 2", "flushed", "input 3", "disconnected shutdown" })
 end
@@ -265,17 +253,14 @@ function cases.each_connection_is_served_before_any_is_served_twice()
 end
 
 function cases.a_run_inside_run_is_an_error()
-  local closer = support.peer "close"
   local message
-  local session, log = support.record {
+  local log = support.meet("close", {
     on_success = function()
       local ok
       ok, message = pcall(tcpmulti.run)
       lu.assertFalse(ok)
     end,
-  }
-  session:connect(HOST, closer:port())
-  support.run()
+  })
   lu.assertIsString(message)
   lu.assertEquals(log[#log], "disconnected eof")
 end

@@ -1,6 +1,6 @@
 -- SPDX-License-Identifier: MIT
--- The README's table of protocols for the block filter: real frames of each, in one piece and byte
--- by byte, by hand and over a connection.
+-- The table of protocols for the block filter in lua/README.md: real frames of each, in one piece
+-- and byte by byte, by hand and over a connection.
 
 local lu = require "luaunit"
 local support = require "behaviour.support"
@@ -73,11 +73,11 @@ local function bytes_of(hex)
   end))
 end
 
--- The protocols of the README, with their options.
+-- The protocols of lua/README.md, with their options.
 local function read_table()
   local directory = arg[0]:match "^(.*)/[^/]*$" or "."
   local options = {}
-  for line in io.lines(directory .. "/../../README.md") do
+  for line in io.lines(directory .. "/../../lua/README.md") do
     local name, text = line:match "^| ([^|]+) | `(length = [^`]+)` |$"
     if name then options[name] = assert(loadstring("return { " .. text .. " }"))() end
   end

@@ -83,20 +83,15 @@ function cases.E4_a_closing_server_is_error_then_disconnected()
 end
 
 function cases.E5_data_before_the_fin_is_delivered_first()
-  local greeter = support.peer 'more "hello\\r\\n"; send "bye-partial"; close'
-  local session, log = support.record()
-  session:connect(HOST, greeter:port())
-  support.run()
+  local log = support.meet('more "hello\\r\\n"; send "bye-partial"; close')
   lu.assertEquals(log:list(),
     { "initialize", "success", "input hello", "error read EOF", "disconnected eof" })
 end
 
 function cases.E6_data_before_a_reset_is_delivered_first()
-  local resetter = support.peer 'send "one\\r\\ntwo\\r\\nthr"; rst'
   local seen
-  local session, log = support.record { on_error = function(_, ...) seen = { ... } end }
-  session:connect(HOST, resetter:port())
-  support.run()
+  local log = support.meet('send "one\\r\\ntwo\\r\\nthr"; rst',
+    { on_error = function(_, ...) seen = { ... } end })
   lu.assertEquals(log:list(), {
     "initialize", "success", "input one", "input two", "error read ECONNRESET",
     "disconnected error",
@@ -113,12 +108,9 @@ function cases.E7_a_blackhole_is_a_connect_timeout()
 end
 
 function cases.E8_shutdown_in_a_record_ends_the_records()
-  local lines = support.peer(LINES5)
-  local session, log = support.record {
+  local log = support.meet(LINES5, {
     on_input = function(cheap, record) if record == "line2" then cheap:shutdown() end end,
-  }
-  session:connect(HOST, lines:port())
-  support.run()
+  })
   lu.assertEquals(log:list(),
     { "initialize", "success", "input line1", "input line2", "disconnected shutdown" })
 end
@@ -135,10 +127,7 @@ function cases.E9_yielded_shutdown_runs_before_the_next_record()
 end
 
 function cases.E10_shutdown_in_success_leaves_no_input()
-  local lines = support.peer(LINES5)
-  local session, log = support.record { on_success = function(cheap) cheap:shutdown() end }
-  session:connect(HOST, lines:port())
-  support.run()
+  local log = support.meet(LINES5, { on_success = function(cheap) cheap:shutdown() end })
   lu.assertEquals(log:list(), { "initialize", "success", "disconnected shutdown" })
 end
 
@@ -337,9 +326,8 @@ function cases.E19_flushed_fires_once_when_the_queue_is_empty()
 end
 
 function cases.E19_flushed_fires_once_for_many_small_sends()
-  local silent = support.peer "count"
   local inside
-  local session, log = support.record {
+  local log = support.meet("count", {
     flushed = true,
     on_success = function(cheap)
       inside = true
@@ -350,9 +338,7 @@ function cases.E19_flushed_fires_once_for_many_small_sends()
       lu.assertFalse(inside)
       support.after(0.1, function() cheap:shutdown() end)
     end,
-  }
-  session:connect(HOST, silent:port())
-  support.run()
+  })
   lu.assertEquals(log:list(), { "initialize", "success", "flushed", "disconnected shutdown" })
 end
 

@@ -14,9 +14,8 @@ local SHUTTING = { nil, "shutting down", "ESHUTDOWN" }
 ---------------------------------------------------------------- on_eof
 
 function cases.on_eof_takes_the_place_of_the_error_eof()
-  local closer = support.peer 'send "one\\r\\npart"; close'
   local causes = {}
-  local session, log = support.record {
+  local log = support.meet('send "one\\r\\npart"; close', {
     on_eof = function(cheap, id)
       lu.assertEquals(id, cheap:id())
       lu.assertEquals(cheap:phase(), "shutting")
@@ -25,31 +24,23 @@ function cases.on_eof_takes_the_place_of_the_error_eof()
       causes[1] = { cheap:cause() }
     end,
     on_disconnected = function(cheap) causes[2] = { cheap:cause() } end,
-  }
-  session:connect(HOST, closer:port())
-  support.run()
+  })
   lu.assertEquals(log:list(), { "initialize", "success", "input one", "eof", "disconnected eof" })
   lu.assertEquals(causes[1], { "read", 0, causes[1][3], "EOF" })
   lu.assertEquals(causes[2], causes[1])
 end
 
 function cases.without_on_eof_the_end_is_an_error_as_ever()
-  local closer = support.peer "close"
   local cause
-  local session, log = support.record {
+  local log = support.meet("close", {
     on_disconnected = function(cheap) cause = { cheap:cause() } end,
-  }
-  session:connect(HOST, closer:port())
-  support.run()
+  })
   lu.assertEquals(log:list(), { "initialize", "success", "error read EOF", "disconnected eof" })
   lu.assertEquals({ cause[1], cause[2], cause[4] }, { "read", 0, "EOF" })
 end
 
 function cases.a_reset_is_an_error_also_with_on_eof()
-  local resetter = support.peer 'send "one\\r\\n"; rst'
-  local session, log = support.record { eof = true }
-  session:connect(HOST, resetter:port())
-  support.run()
+  local log = support.meet('send "one\\r\\n"; rst', { eof = true })
   lu.assertEquals(log:list(),
     { "initialize", "success", "input one", "error read ECONNRESET", "disconnected error" })
 end
@@ -71,17 +62,14 @@ function cases.an_error_raised_in_on_eof_is_an_exception_of_that_connection()
 end
 
 function cases.pause_holds_the_eof_too()
-  local closer = support.peer "close"
-  local session, log = support.record {
+  local log = support.meet("close", {
     half_open = true,
     on_success = function(cheap)
       cheap:pause()
       support.after(0.2, function() lu.assertEquals({ cheap:resume() }, { true }) end)
     end,
     on_eof = function(cheap) cheap:shutdown() end,
-  }
-  session:connect(HOST, closer:port())
-  support.run()
+  })
   lu.assertEquals(log:list(), { "initialize", "success", "eof", "disconnected eof" })
   support.at(log:time "eof" - log:time "success", 0.2)
 end
@@ -185,16 +173,13 @@ function cases.fail_ends_it_with_an_error()
 end
 
 function cases.with_the_output_shut_before_the_peers_end_is_the_end()
-  local half = support.peer 'recv all; send "bye\\r\\n"; close'
-  local session, log = support.record {
+  local log = support.meet('recv all; send "bye\\r\\n"; close', {
     half_open = true, on_eof = function() end,
     on_success = function(cheap)
       cheap:send "hello"
       cheap:shutdown "output"
     end,
-  }
-  session:connect(HOST, half:port())
-  support.run()
+  })
   lu.assertEquals(log:list(), { "initialize", "success", "input bye", "eof", "disconnected eof" })
 end
 
@@ -278,7 +263,7 @@ function cases.one_connection_may_differ_from_its_session()
   session, log = support.record { eof = true }
   connect(true).open = true
   connect(nil)
-  support.after(0.2, function()
+  support.when(function() return log:count "disconnected eof" == 1 end, function()
     local open = 0
     for _, cheap in session:connections() do
       lu.assertTrue(cheap.open)
@@ -322,13 +307,10 @@ end
 ---------------------------------------------------------------- what is silence
 
 function cases.an_upload_that_progresses_is_no_silence()
-  local slow = support.peer('loop 12; recv 400000; sleep 100; end; count', { rcvbuf = 4096 })
-  local session, log = support.record {
+  local log = support.meet('loop 12; recv 400000; sleep 100; end; count', {
     filter = "stream", input_timeout = 0.5, flushed = true,
     on_success = function(cheap) cheap:send(("x"):rep(8 * MIB)) end,
-  }
-  session:connect(HOST, slow:port())
-  support.run(20)
+  }, { seconds = 20, rcvbuf = 4096 })
   lu.assertEquals({ log[#log - 2], log[#log - 1] }, { "flushed", "timeout input" })
   lu.assertTrue(log:time "timeout" - log:time "success" > 1.2)
   local flushed = log:time("flushed", log:count "flushed")
@@ -336,30 +318,24 @@ function cases.an_upload_that_progresses_is_no_silence()
 end
 
 function cases.an_upload_that_stands_still_is_silence()
-  local frozen = support.peer("freeze", { rcvbuf = 4096 })
-  local session, log = support.record {
+  local log = support.meet("freeze", {
     filter = "stream", input_timeout = 0.4,
     on_success = function(cheap) cheap:send(("x"):rep(16 * MIB)) end,
-  }
-  session:connect(HOST, frozen:port())
-  support.run()
+  }, { rcvbuf = 4096 })
   lu.assertEquals(log:list(),
     { "initialize", "success", "timeout input", "disconnected timeout" })
   support.within(log:time "timeout" - log:time "success", 0.39, 1.6, "silence")
 end
 
 function cases.T19_sends_that_the_kernel_takes_at_once_are_no_sign_of_life()
-  local silent = support.peer "count"
   local function send_on(_, cheap)
     cheap:send "x"
     cheap:delay("send_on", 0.05)
   end
-  local session, log = support.record {
+  local log = support.meet("count", {
     input_timeout = 0.4, inline_states = { send_on = send_on },
     on_success = function(cheap) cheap:delay("send_on", 0.05) end,
-  }
-  session:connect(HOST, silent:port())
-  support.run()
+  })
   lu.assertEquals(log[#log - 1], "timeout input")
   support.at(log:time "timeout" - log:time "success", 0.4)
 end
@@ -378,7 +354,7 @@ function cases.the_trace_has_the_address_and_at_the_end_reason_and_cause()
   lu.assertStrContains(output, " to [::1]:1: initialize\n")
   lu.assertStrContains(output,
     " to [::1]:1: disconnected (failure), connect: ECONNREFUSED, Connection refused\n")
-  lu.assertStrContains(output, " to b????.example:1: disconnected (shutdown)\n")
+  lu.assertStrContains(output, " to b????.example:1: disconnected (failure), resolve: EBADNAME, ")
 end
 
 ---------------------------------------------------------------- what was promised

@@ -26,10 +26,7 @@ function cases.T1_a_silent_server_is_an_input_timeout()
 end
 
 function cases.T2_the_input_timeout_runs_from_the_last_input()
-  local lines = support.peer(DRIPLINES)
-  local session, log = support.record { input_timeout = 1 }
-  session:connect(HOST, lines:port())
-  support.run()
+  local log, lines = support.meet(DRIPLINES, { input_timeout = 1 })
   lu.assertEquals(log:list(), {
     "initialize", "success", "input line", "input line", "input line", "input line", "input line",
     "timeout input", "disconnected timeout",
@@ -39,10 +36,7 @@ function cases.T2_the_input_timeout_runs_from_the_last_input()
 end
 
 function cases.T3_every_byte_restarts_the_input_timeout()
-  local drip = support.peer 'loop 10; send "x"; sleep 250; end; close'
-  local session, log = support.record { input_timeout = 1 }
-  session:connect(HOST, drip:port())
-  support.run()
+  local log = support.meet('loop 10; send "x"; sleep 250; end; close', { input_timeout = 1 })
   lu.assertEquals(log:list(), { "initialize", "success", "error read EOF", "disconnected eof" })
   support.at(log:time "error", 2.5)
 end
@@ -108,19 +102,13 @@ function cases.T9_timeout_in_initialize_is_the_connect_timeout()
 end
 
 function cases.T10_timeout_in_success_is_the_input_timeout()
-  local silent = support.peer "count"
-  local session, log = support.record { on_success = function(cheap) cheap:timeout(1) end }
-  session:connect(HOST, silent:port())
-  support.run()
+  local log = support.meet("count", { on_success = function(cheap) cheap:timeout(1) end })
   lu.assertEquals(log:list(), { "initialize", "success", "timeout input", "disconnected timeout" })
   support.at(log:time "timeout" - log:time "success", 1)
 end
 
 function cases.T10_timeout_in_success_is_restarted_by_input()
-  local lines = support.peer(DRIPLINES)
-  local session, log = support.record { on_success = function(cheap) cheap:timeout(1) end }
-  session:connect(HOST, lines:port())
-  support.run()
+  local log = support.meet(DRIPLINES, { on_success = function(cheap) cheap:timeout(1) end })
   lu.assertEquals(log:count "input", 5)
   support.at(log:time "timeout" - log:time("input", 5), 1)
 end
@@ -145,33 +133,27 @@ function cases.T11_timeout_0_in_initialize_leaves_the_input_timeout()
 end
 
 function cases.T12_timeout_0_in_success_is_never()
-  local silent = support.peer "count"
-  local session, log = support.record {
+  local log = support.meet("count", {
     input_timeout = 0.3,
     on_success = function(cheap)
       cheap:timeout(0)
       lu.assertEquals(cheap:timeout(), 0)
       support.after(1, function() cheap:shutdown() end)
     end,
-  }
-  session:connect(HOST, silent:port())
-  support.run()
+  })
   lu.assertEquals(log:list(), { "initialize", "success", "disconnected shutdown" })
 end
 
 function cases.T13_reading_the_timeout_leaves_it_alone()
-  local silent = support.peer "count"
   local values = {}
-  local session, log = support.record {
+  local log = support.meet("count", {
     connect_timeout = 7, input_timeout = 1,
     on_initialize = function(cheap) values[1] = cheap:timeout() end,
     on_success = function(cheap)
       values[2] = cheap:timeout()
       support.after(0.5, function() values[3] = cheap:timeout() end)
     end,
-  }
-  session:connect(HOST, silent:port())
-  support.run()
+  })
   lu.assertEquals(values, { 7, 1, 1 })
   support.at(log:time "timeout" - log:time "success", 1)
 end

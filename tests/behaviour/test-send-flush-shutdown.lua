@@ -11,15 +11,12 @@ local HOST = "127.0.0.1"
 local MIB = 1048576
 
 function cases.S1_send_and_shutdown_in_one_handler()
-  local sink = support.peer "recv all"
-  local session, log = support.record {
+  local log, sink = support.meet("recv all", {
     on_success = function(cheap)
       cheap:send "QUIT"
       cheap:shutdown()
     end,
-  }
-  session:connect(HOST, sink:port())
-  support.run()
+  })
   lu.assertEquals(log:list(), { "initialize", "success", "disconnected shutdown" })
   lu.assertEquals(support.ending(sink, 1), "eof")
   lu.assertEquals(sink:connection(1).content, "QUIT\r\n")
@@ -42,10 +39,9 @@ function cases.S2_a_hundred_thousand_bytes_and_quit()
 end
 
 function cases.S3_twenty_megabytes_to_a_slow_reader()
-  local slow = support.peer("sleep 1000; count", { rcvbuf = 4096 })
   local bytes = peer.prng(3, 20 * MIB)
   local flushed_at
-  local session, log = support.record {
+  local log, slow = support.meet("sleep 1000; count", {
     filter = "stream",
     on_success = function(cheap)
       cheap:send(bytes)
@@ -53,9 +49,7 @@ function cases.S3_twenty_megabytes_to_a_slow_reader()
     end,
     on_flushed = function(cheap) if cheap:queued() == 0 then flushed_at = tcpmulti.now() end end,
     inline_states = { leave = function(_, cheap) lu.assertTrue(cheap:shutdown()) end },
-  }
-  session:connect(HOST, slow:port())
-  support.run(40)
+  }, { seconds = 40, rcvbuf = 4096 })
   lu.assertEquals(support.ending(slow, 1), "eof")
   lu.assertEquals(slow:connection(1).received, #bytes)
   lu.assertEquals(slow:connection(1).checksum, peer.checksum(bytes))
@@ -245,13 +239,10 @@ function cases.S10_send_after_shutdown_is_refused_and_the_flush_goes_on()
 end
 
 function cases.S11_a_reset_with_thirty_megabytes_in_flight()
-  local resetter = support.peer("recv 100000; rst", { rcvbuf = 65536 })
-  local session, log = support.record {
+  local log = support.meet("recv 100000; rst", {
     filter = "stream",
     on_success = function(cheap) cheap:send(("x"):rep(30 * MIB)) end,
-  }
-  session:connect(HOST, resetter:port())
-  support.run(20)
+  }, { seconds = 20, rcvbuf = 65536 })
   lu.assertEquals(log:count "error", 1)
   lu.assertEquals(log:count "disconnected error", 1)
   lu.assertEquals(#log, 4)
@@ -259,16 +250,13 @@ function cases.S11_a_reset_with_thirty_megabytes_in_flight()
 end
 
 function cases.S12_a_reset_during_the_flush_is_one_error_and_one_end()
-  local resetter = support.peer("recv 100000; rst", { rcvbuf = 65536 })
-  local session, log = support.record {
+  local log = support.meet("recv 100000; rst", {
     filter = "stream",
     on_success = function(cheap)
       cheap:send(("x"):rep(30 * MIB))
       cheap:shutdown()
     end,
-  }
-  session:connect(HOST, resetter:port())
-  support.run(20)
+  }, { seconds = 20, rcvbuf = 65536 })
   log:check_grammar()
   lu.assertEquals(log:count "disconnected", 1)
   lu.assertEquals(log[#log], "disconnected error")
@@ -276,13 +264,10 @@ function cases.S12_a_reset_during_the_flush_is_one_error_and_one_end()
 end
 
 function cases.S13_a_reply_to_a_half_closed_peer_arrives()
-  local half = support.peer 'more "request\\r\\n"; shutwr; recv all'
-  local session, log = support.record {
+  local log, half = support.meet('more "request\\r\\n"; shutwr; recv all', {
     flushed = true,
     on_input = function(cheap, record) cheap:send("reply to " .. record) end,
-  }
-  session:connect(HOST, half:port())
-  support.run()
+  })
   lu.assertEquals(log:list(), {
     "initialize", "success", "input request", "flushed", "error read EOF", "disconnected eof",
   })

@@ -24,14 +24,11 @@ function cases.L1_create_without_connections_starts_and_stops_once()
 end
 
 function cases.L2_echo_then_shutdown_cancels_the_input_timer()
-  local echo = support.peer "echo"
-  local session, log = support.record {
+  local log, echo, took = support.meet("echo", {
     InputTimeout = 300,
     on_success = function(cheap) cheap:send "hi" end,
     on_input = function(cheap) cheap:shutdown() end,
-  }
-  session:connect(HOST, echo:port())
-  local took = support.run()
+  })
   lu.assertEquals(log:list(), { "initialize", "success", "input hi", "disconnected shutdown" })
   support.within(took, 0, 1, "run")
   lu.assertEquals(support.ending(echo, 1), "eof")

@@ -132,10 +132,8 @@ function cases.V01_echoed_streams_come_back_equal()
 end
 
 function cases.I19_five_hundred_dribbled_lines_are_as_many_records()
-  local dribble = support.peer 'loop 500; dribble "ab\\r\\n" 0; end; close'
-  local session, log = support.record { short = true }
-  session:connect(HOST, dribble:port())
-  support.run(20)
+  local log = support.meet('loop 500; dribble "ab\\r\\n" 0; end; close',
+    { short = true }, { seconds = 20 })
   lu.assertEquals(#log.inputs, 500)
   for _, record in ipairs(log.inputs) do lu.assertEquals(record, "ab") end
   lu.assertEquals(log[#log], "disconnected eof")

@@ -192,10 +192,8 @@ function cases.X8_max_length_ends_only_its_own_connection()
 end
 
 function cases.X9_max_length_holds_for_unfinished_lines()
-  local long = support.peer 'send "12345678"; count'
-  local session, log = support.record { filter = { "line", MaxLength = 3 }, input_timeout = 5 }
-  session:connect(HOST, long:port())
-  support.run()
+  local log = support.meet('send "12345678"; count',
+    { filter = { "line", MaxLength = 3 }, input_timeout = 5 })
   lu.assertEquals(log:list(),
     { "initialize", "success", "error filter ETOOLONG", "disconnected error" })
   support.within(log:time "error", 0, 2, "error")
@@ -351,20 +349,16 @@ function cases.X16_a_length_codec_with_a_split_header_and_an_empty_block()
 end
 
 function cases.X17_an_impossible_length_is_an_error_and_no_stall()
-  local junk = support.peer 'send "12x3456789"; count'
-  local session, log = support.record { filter = { "block", length = "ascii0" }, input_timeout = 5 }
-  session:connect(HOST, junk:port())
-  support.run()
+  local log = support.meet('send "12x3456789"; count',
+    { filter = { "block", length = "ascii0" }, input_timeout = 5 })
   lu.assertEquals(log:list(),
     { "initialize", "success", "error filter EFILTER", "disconnected error" })
   support.within(log:time "error", 0, 2, "error")
 end
 
 function cases.X17_an_announced_length_over_the_limit_is_an_error_at_once()
-  local long = support.peer 'sendhex ffffffff; count'
-  local session, log = support.record { filter = { "block", length = "u32be" }, input_timeout = 5 }
-  session:connect(HOST, long:port())
-  support.run()
+  local log = support.meet('sendhex ffffffff; count',
+    { filter = { "block", length = "u32be" }, input_timeout = 5 })
   lu.assertEquals(log:list(),
     { "initialize", "success", "error filter ETOOLONG", "disconnected error" })
 end

@@ -43,8 +43,7 @@ function cases.X20_a_filter_written_in_lua_cuts_and_sends()
 end
 
 function cases.X20_switching_to_and_from_a_filter_in_lua_keeps_all_bytes()
-  local burst = support.peer 'send "a%b%LINE\\r\\nc%rest"; close'
-  local session, log = support.record {
+  local log = support.meet('send "a%b%LINE\\r\\nc%rest"; close', {
     filter = ended "%",
     on_input = function(cheap, record)
       if record == "b" then cheap:input_filter "line" end
@@ -54,9 +53,7 @@ function cases.X20_switching_to_and_from_a_filter_in_lua_keeps_all_bytes()
         cheap:input_filter "stream"
       end
     end,
-  }
-  session:connect(HOST, burst:port())
-  support.run()
+  })
   lu.assertEquals(log:records(), { "a", "b", "LINE", "c", "rest" })
 end
 
@@ -150,7 +147,7 @@ function cases.X21_a_raise_in_a_filter_goes_to_on_exception_first()
     filter = treacherous "raise",
     on_exception = function(_, message, cheap)
       lu.assertStrContains(message, "cannot stand it")
-      lu.assertStrContains(message, "filters_in_lua.lua")
+      lu.assertStrContains(message, "filters-in-lua.lua")
       lu.assertIsTable(cheap)
       order[#order + 1] = "exception"
     end,
@@ -170,17 +167,14 @@ function cases.X21_a_raise_with_nobody_to_hear_it_is_fatal()
 end
 
 function cases.X21_a_raise_in_put_ends_the_connection()
-  local silent = support.peer "count"
   local filter = ended "\n"
   filter.put = function() error "no way out" end
   filter.clone = function() return filter end
   local answer
-  local session, log = support.record {
+  local log, silent = support.meet("count", {
     filter = filter,
     on_success = function(cheap) answer = { cheap:send "x" } end,
-  }
-  session:connect(HOST, silent:port())
-  support.run()
+  })
   lu.assertNil(answer[1])
   lu.assertIsString(answer[2])
   lu.assertEquals(log:list(),
@@ -222,23 +216,17 @@ function cases.X23_a_stack_of_line_grep_and_map()
 end
 
 function cases.X23_an_empty_stack_is_stream()
-  local one = support.peer 'send "as\\r\\nis"; close'
-  local session, log = support.record { filter = { "stack" } }
-  session:connect(HOST, one:port())
-  support.run()
+  local log = support.meet('send "as\\r\\nis"; close', { filter = { "stack" } })
   lu.assertEquals(table.concat(log:records()), "as\r\nis")
 end
 
 function cases.X23_a_stack_switched_away_keeps_what_it_had_not_used()
-  local one = support.peer 'send "a\\r\\nswitch\\r\\nb\\r\\nc"; close'
-  local session, log = support.record {
+  local log = support.meet('send "a\\r\\nswitch\\r\\nb\\r\\nc"; close', {
     filter = { "stack", "line", { "map", get = function(record) return record end } },
     on_input = function(cheap, record)
       if record == "switch" then cheap:input_filter "stream" end
     end,
-  }
-  session:connect(HOST, one:port())
-  support.run()
+  })
   lu.assertEquals(log.inputs[1], "a")
   lu.assertEquals(log.inputs[2], "switch")
   lu.assertEquals(table.concat(log.inputs, "", 3), "b\r\nc")

@@ -11,15 +11,12 @@ local cases = support.cases "TimeoutsAndLoad"
 local HOST = "127.0.0.1"
 
 function cases.T16_data_that_waits_beats_the_input_timeout()
-  local two = support.peer 'send "one\\r\\n"; sleep 200; send "two\\r\\n"; count'
-  local session, log = support.record {
+  local log = support.meet('send "one\\r\\n"; sleep 200; send "two\\r\\n"; count', {
     input_timeout = 1,
     on_input = function(cheap, record)
       if record == "one" then peer.block(2) else cheap:shutdown() end
     end,
-  }
-  session:connect(HOST, two:port())
-  support.run()
+  })
   lu.assertEquals(log:list(),
     { "initialize", "success", "input one", "input two", "disconnected shutdown" })
 end
@@ -117,9 +114,8 @@ function cases.T19_sending_does_not_restart_the_input_timeout()
 end
 
 function cases.T20_a_flush_that_stands_still_is_cut_by_the_shutdown_timeout()
-  local frozen = support.peer("wait look; count", { rcvbuf = 4096 })
   local lost, queued
-  local session, log = support.record {
+  local log, frozen = support.meet("wait look; count", {
     filter = "stream", shutdown_timeout = 1,
     on_success = function(cheap)
       cheap:send(("x"):rep(16 * 1048576))
@@ -127,9 +123,7 @@ function cases.T20_a_flush_that_stands_still_is_cut_by_the_shutdown_timeout()
     end,
     on_timeout = function(cheap) queued = cheap:queued() end,
     on_disconnected = function(cheap) lost = cheap:queued() end,
-  }
-  session:connect(HOST, frozen:port())
-  support.run()
+  }, { rcvbuf = 4096 })
   lu.assertEquals(log:list(),
     { "initialize", "success", "timeout shutdown", "disconnected timeout" })
   support.at(log:time "timeout" - log:time "success", 1, 1.2)
@@ -140,16 +134,13 @@ function cases.T20_a_flush_that_stands_still_is_cut_by_the_shutdown_timeout()
 end
 
 function cases.T20_a_flush_that_goes_on_is_not_cut()
-  local slow = support.peer("loop 12; recv 600k; sleep 150; end; count", { rcvbuf = 65536 })
-  local session, log = support.record {
+  local log, slow = support.meet("loop 12; recv 600k; sleep 150; end; count", {
     filter = "stream", shutdown_timeout = 0.8,
     on_success = function(cheap)
       cheap:send(("x"):rep(9 * 1048576))
       cheap:shutdown()
     end,
-  }
-  session:connect(HOST, slow:port())
-  support.run(20)
+  }, { seconds = 20, rcvbuf = 65536 })
   lu.assertEquals(log:list(), { "initialize", "success", "disconnected shutdown" })
   lu.assertTrue(log:time "disconnected" > 1)
   lu.assertEquals(support.ending(slow, 1), "eof")
@@ -171,10 +162,8 @@ function cases.T21_a_thousand_blackholes_time_out_on_time()
 end
 
 function cases.T_the_deadline_is_not_moved_by_input()
-  local drip = support.peer 'loop 0; send "line\\r\\n"; sleep 50; end'
-  local session, log = support.record { short = true, deadline = 0.7, input_timeout = 0.4 }
-  session:connect(HOST, drip:port())
-  support.run()
+  local log = support.meet('loop 0; send "line\\r\\n"; sleep 50; end',
+    { short = true, deadline = 0.7, input_timeout = 0.4 })
   support.at(log:time "timeout deadline", 0.7)
   lu.assertEquals(log[#log], "disconnected timeout")
   support.within(log:count "input", 5, 15, "inputs")
@@ -207,32 +196,26 @@ function cases.T_the_deadline_of_one_connection_and_from_a_handler()
 end
 
 function cases.T_the_deadline_covers_the_shutdown_phase()
-  local frozen = support.peer("freeze", { rcvbuf = 4096 })
-  local session, log = support.record {
+  local log = support.meet("freeze", {
     filter = "stream", shutdown_timeout = 30, deadline = 0.5,
     on_success = function(cheap)
       cheap:send(("x"):rep(16 * 1048576))
       cheap:shutdown()
     end,
-  }
-  session:connect(HOST, frozen:port())
-  support.run()
+  }, { rcvbuf = 4096 })
   lu.assertEquals(log:list(),
     { "initialize", "success", "timeout deadline", "disconnected timeout" })
   support.at(log:time "timeout", 0.5)
 end
 
 function cases.T_a_timeout_ends_the_connection_whatever_its_handler_does()
-  local silent = support.peer "count"
   local answers
-  local session, log = support.record {
+  local log = support.meet("count", {
     input_timeout = 0.1,
     on_timeout = function(cheap)
       answers = { { cheap:timeout(5) }, { cheap:send "more" }, { cheap:deadline(0) } }
     end,
-  }
-  session:connect(HOST, silent:port())
-  support.run()
+  })
   for _, answer in ipairs(answers) do lu.assertEquals(answer[3], "ESHUTDOWN") end
   lu.assertEquals(log:list(), { "initialize", "success", "timeout input", "disconnected timeout" })
 end

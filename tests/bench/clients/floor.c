@@ -6,24 +6,14 @@
  * turn, timeouts as stamps that a sweep looks at once a second. Nothing of it is a library: no
  * names, no write queue, no order of events to promise.
  */
-#include "measure.h"
+#include "floor.h"
 #include "stash.h"
 
-#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/epoll.h>
-#include <sys/socket.h>
-#include <time.h>
 #include <unistd.h>
 
-enum {
-    EVENTS = 1024,
-    BUFFER_SIZE = 65536,
-    SWEEP_MS = 1000,
-    CONNECT_TIMEOUT_MS = 30000,
-    INPUT_TIMEOUT_MS = 300000
-};
+enum { BUFFER_SIZE = 65536 };
 
 enum phase { PHASE_NONE, PHASE_CONNECTING, PHASE_OPEN };
 
@@ -49,31 +39,13 @@ struct client {
     char buffer[BENCH_STASH_SIZE + BUFFER_SIZE];
 };
 
-static uint32_t clock_ms(void)
-{
-    struct timespec now;
-    clock_gettime(CLOCK_MONOTONIC_COARSE, &now);
-    return (uint32_t) (now.tv_sec * 1000 + now.tv_nsec / 1000000);
-}
-
 /* ---- opening and closing ---- */
 
 static void start_connection(struct client *client)
 {
-    struct sockaddr_in addr;
-    bench_address(&client->job, client->started++, &addr);
-    int fd = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-    if (fd < 0)
-        bench_fail("socket", errno);
-    if (connect(fd, (struct sockaddr *) &addr, sizeof addr) && errno != EINPROGRESS)
-        bench_fail("connect", errno);
-    if ((unsigned) fd >= client->table_size)
-        bench_fail("a descriptor above the expected ones", 0);
+    int fd = floor_connect(&client->job, client->started++, client->epoll_fd, client->table_size);
     client->table[fd] = (struct connection){.phase = PHASE_CONNECTING, .last_ms = client->now_ms};
     client->alive++;
-    struct epoll_event event = {.events = EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET, .data.fd = fd};
-    if (epoll_ctl(client->epoll_fd, EPOLL_CTL_ADD, fd, &event))
-        bench_fail("epoll_ctl", errno);
 }
 
 static void start_connections(struct client *client)
@@ -219,12 +191,13 @@ static void on_event(struct client *client, int fd, uint32_t events)
 
 static void sweep(struct client *client)
 {
-    if (!client->job.timeouts || client->now_ms - client->swept_ms < SWEEP_MS)
+    if (!client->job.timeouts || client->now_ms - client->swept_ms < FLOOR_SWEEP_MS)
         return;
     client->swept_ms = client->now_ms;
     for (unsigned fd = 0; fd < client->table_size; fd++) {
         const struct connection *connection = &client->table[fd];
-        uint32_t limit_ms = connection->phase == PHASE_OPEN ? INPUT_TIMEOUT_MS : CONNECT_TIMEOUT_MS;
+        uint32_t limit_ms =
+            connection->phase == PHASE_OPEN ? FLOOR_INPUT_TIMEOUT_MS : FLOOR_CONNECT_TIMEOUT_MS;
         if (connection->phase != PHASE_NONE && client->now_ms - connection->last_ms >= limit_ms)
             break_connection(client, (int) fd);
     }
@@ -232,9 +205,10 @@ static void sweep(struct client *client)
 
 static void run_turn(struct client *client)
 {
-    struct epoll_event events[EVENTS];
-    int count = epoll_wait(client->epoll_fd, events, EVENTS, client->job.timeouts ? SWEEP_MS : -1);
-    client->now_ms = clock_ms();
+    struct epoll_event events[FLOOR_EVENTS];
+    int count = epoll_wait(client->epoll_fd, events, FLOOR_EVENTS,
+                           client->job.timeouts ? FLOOR_SWEEP_MS : -1);
+    client->now_ms = floor_clock_ms();
     for (int i = 0; i < count; i++)
         on_event(client, events[i].data.fd, events[i].events);
     sweep(client);
@@ -292,17 +266,16 @@ static void run_until_eof(struct client *client)
 
 int main(int argc, char **argv)
 {
-    static const unsigned OTHER_DESCRIPTORS = 64;
     struct client *client = calloc(1, sizeof *client);
     if (!client)
         bench_fail("calloc", errno);
     bench_job_read(argc, argv, &client->job);
-    client->table_size = client->job.connections + OTHER_DESCRIPTORS;
+    client->table_size = client->job.connections + FLOOR_OTHER_DESCRIPTORS;
     client->table = calloc(client->table_size, sizeof *client->table);
     client->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
     if (!client->table || client->epoll_fd < 0)
         bench_fail("start", errno);
-    client->now_ms = client->swept_ms = clock_ms();
+    client->now_ms = client->swept_ms = floor_clock_ms();
     switch (client->job.work) {
     case BENCH_STORM:
         run_storm(client);

@@ -1,14 +1,19 @@
 -- SPDX-License-Identifier: MIT
 -- luv on LuaJIT, as its own examples are written: a tcp and a timer handle per connection, the
 -- timer started again for each message, closures for callbacks. Lines are cut with string.find;
--- when a read is exactly one line, nothing is copied. Run by tests/bench/run.
+-- when a read is exactly one line, nothing is copied. tls=FILE: luv_tls.lua lies between. Run by
+-- tests/bench/run.
 local uv = require "luv"
-local measure = dofile((arg[0]:gsub("[^/]*$", "")) .. "measure.lua")
+local directory = arg[0]:gsub("[^/]*$", "")
+local measure = dofile(directory .. "measure.lua")
 
 local job = measure.job(arg)
+local tls = job.tls and dofile(directory .. "luv_tls.lua")
+local tls_context = tls and tls.context(job.tls)
 local figures = measure.figures()
 local LINE = "ping 0123456789 abcdefghijklmnopqrstuvwxyz ABCDEFGHIJKLMNOPQRS\r\n"
 local CONNECT_TIMEOUT_MS, INPUT_TIMEOUT_MS = 30000, 300000
+local HANDSHAKES = 512 -- at a time: each takes 40 KB
 local per_connection = math.floor((job.operations or 0) / job.connections)
 local expected = per_connection * job.connections
 local ends_by_eof = job.work == "bulk" or job.work == "lines"
@@ -27,6 +32,9 @@ local start_connection
 local function end_connection(connection)
   if connection.tcp:is_closing() then
     return
+  end
+  if tls and connection.stream then
+    connection.stream:close()
   end
   connection.tcp:close()
   if connection.timer then
@@ -57,7 +65,7 @@ function take_line.pingpong(connection, line)
   local left = connection.left - 1
   connection.left = left
   if left > 0 then
-    connection.tcp:write(LINE)
+    connection.stream:write(LINE)
   elseif operations == expected then
     uv.stop()
   end
@@ -108,24 +116,39 @@ local function on_read(connection, err, chunk)
   end
 end
 
+local function on_open(connection)
+  if connection.timer then
+    connection.timer:start(INPUT_TIMEOUT_MS, INPUT_TIMEOUT_MS, connection.on_timeout)
+  end
+  if job.work == "storm" then
+    connection.stream:write(LINE)
+    return
+  end
+  open[#open + 1] = connection
+  if tls and started < job.connections then
+    start_connection()
+  end
+  if #open == job.connections and not ends_by_eof then
+    uv.stop()
+  end
+end
+
 local function on_connected(connection, err)
   if err then
     break_connection(connection)
     return
   end
-  if connection.timer then
-    connection.timer:start(INPUT_TIMEOUT_MS, INPUT_TIMEOUT_MS, connection.on_timeout)
-  end
-  connection.tcp:read_start(function(read_err, chunk)
+  local function take(read_err, chunk)
     on_read(connection, read_err, chunk)
-  end)
-  if job.work == "storm" then
-    connection.tcp:write(LINE)
-    return
   end
-  open[#open + 1] = connection
-  if #open == job.connections and not ends_by_eof then
-    uv.stop()
+  if tls then
+    connection.stream = tls.start(tls_context, connection.tcp, function()
+      on_open(connection)
+    end, take)
+  else
+    connection.stream = connection.tcp
+    connection.tcp:read_start(take)
+    on_open(connection)
   end
 end
 
@@ -147,7 +170,7 @@ function start_connection()
 end
 
 local function start_connections()
-  for _ = 1, job.connections do
+  for _ = 1, tls and math.min(job.connections, HANDSHAKES) or job.connections do
     start_connection()
   end
 end
@@ -157,17 +180,27 @@ local function run_pingpong()
   uv.run()
   measure.begin(figures)
   for _, connection in ipairs(open) do
-    connection.tcp:write(LINE)
+    connection.stream:write(LINE)
   end
   uv.run()
   measure.finish(figures)
 end
 
+-- Under TLS the server's session tickets come after the handshake.
+local function settle()
+  local timer = uv.new_timer()
+  timer:start(measure.SETTLE_S * 1000, 0, uv.stop)
+  uv.run()
+end
+
 local function run_idle()
-  local memory, lua = measure.memory()
+  local memory, lua = measure.memory(tls)
   start_connections()
   uv.run()
-  local memory_after, lua_after = measure.memory()
+  if tls then
+    settle()
+  end
+  local memory_after, lua_after = measure.memory(tls)
   operations = #open
   figures.memory_bytes, figures.lua_bytes = memory_after - memory, lua_after - lua
 end

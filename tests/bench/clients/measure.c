@@ -7,6 +7,7 @@
 
 #include <arpa/inet.h>
 #include <inttypes.h>
+#include <malloc.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
@@ -14,29 +15,29 @@
 
 static int work_from_name(const char *name)
 {
-    static const char *const names[] = {"", "storm", "pingpong", "idle", "bulk", "lines", "mixed"};
-    for (int work = BENCH_STORM; work <= BENCH_MIXED; work++)
+    static const char *const names[] = {"",      "storm", "pingpong", "idle", "bulk",
+                                        "lines", "mixed", "upload",   "http"};
+    for (int work = BENCH_STORM; work <= BENCH_HTTP; work++)
         if (strcmp(name, names[work]) == 0)
             return work;
     return 0;
 }
 
-static int read_argument(struct bench_job *job, const char *key, const char *value)
+static int read_argument(const struct bench_argument *known, size_t count, const char *key,
+                         const char *value)
 {
-    if (strcmp(key, "work") == 0)
-        job->work = (enum bench_work) work_from_name(value);
-    else if (strcmp(key, "port") == 0)
-        job->port = (unsigned) strtoul(value, NULL, 10);
-    else if (strcmp(key, "connections") == 0)
-        job->connections = (unsigned) strtoul(value, NULL, 10);
-    else if (strcmp(key, "operations") == 0)
-        job->operations = strtoull(value, NULL, 10);
-    else if (strcmp(key, "window") == 0)
-        job->window = (unsigned) strtoul(value, NULL, 10);
-    else if (strcmp(key, "timeouts") == 0)
-        job->timeouts = (int) strtol(value, NULL, 10);
-    else
+    while (count > 0 && strcmp(known->key, key) != 0) {
+        known++;
+        count--;
+    }
+    if (count == 0)
         return -1;
+    if (known->text)
+        *known->text = value;
+    else if (known->number)
+        *known->number = (unsigned) strtoul(value, NULL, 10);
+    else
+        *known->large = strtoull(value, NULL, 10);
     return 0;
 }
 
@@ -49,26 +50,45 @@ static void raise_file_limit(void)
     }
 }
 
-void bench_job_read(int argc, char **argv, struct bench_job *job)
+void bench_arguments_read(int argc, char **argv, const struct bench_argument *known, size_t count)
 {
-    *job = (struct bench_job){.timeouts = 1};
     for (int i = 1; i < argc; i++) {
         char *equals = strchr(argv[i], '=');
         if (equals)
             *equals = '\0';
-        if (!equals || read_argument(job, argv[i], equals + 1)) {
+        if (!equals || read_argument(known, count, argv[i], equals + 1)) {
             fprintf(stderr, "%s: what is \"%s\"?\n", argv[0], argv[i]);
             exit(2);
         }
     }
+    raise_file_limit();
+}
+
+void bench_job_read(int argc, char **argv, struct bench_job *job)
+{
+    const char *work = "";
+    const struct bench_argument known[] = {
+        {"work", .text = &work},
+        {"port", .number = &job->port},
+        {"connections", .number = &job->connections},
+        {"operations", .large = &job->operations},
+        {"window", .number = &job->window},
+        {"timeouts", .number = &job->timeouts},
+        {"tls", .text = &job->tls},
+        {"resume", .number = &job->resume},
+    };
+
+    *job = (struct bench_job){.timeouts = 1};
+    bench_arguments_read(argc, argv, known, sizeof known / sizeof known[0]);
+    job->work = (enum bench_work) work_from_name(work);
     if (!job->work || !job->port || !job->connections) {
         fprintf(stderr,
-                "usage: %s work=storm|pingpong|idle|bulk|lines|mixed port=N connections=N "
-                "[operations=N] [window=N] [timeouts=0|1]\n",
+                "usage: %s work=storm|pingpong|idle|bulk|lines|mixed|upload|http port=N "
+                "connections=N [operations=N] [window=N] [timeouts=0|1] [tls=FILE] "
+                "[resume=0|1]\n",
                 argv[0]);
         exit(2);
     }
-    raise_file_limit();
 }
 
 const char *bench_line(void)
@@ -83,6 +103,16 @@ void bench_address(const struct bench_job *job, uint64_t index, struct sockaddr_
 {
     *addr = (struct sockaddr_in){.sin_family = AF_INET, .sin_port = htons((uint16_t) job->port)};
     addr->sin_addr.s_addr = htonl((uint32_t) (INADDR_LOOPBACK + index % 32));
+}
+
+char *bench_source(void)
+{
+    char *source = malloc(BENCH_BATCH);
+    if (!source)
+        bench_fail("malloc", 0);
+    for (size_t i = 0; i < BENCH_BATCH; i++)
+        source[i] = (char) (' ' + i % 95);
+    return source;
 }
 
 static double seconds(struct timeval time)
@@ -137,6 +167,12 @@ uint64_t bench_memory(void)
     return kib * 1024;
 }
 
+uint64_t bench_settled_memory(void)
+{
+    malloc_trim(0);
+    return bench_memory();
+}
+
 /* The latency that `share` of the echoes did not exceed, in microseconds. */
 static double percentile(const struct bench_latency *latency, double share)
 {
@@ -167,10 +203,11 @@ int bench_report(const struct bench_figures *figures)
     if (figures->latency)
         report_latency(figures);
     printf("\"operations\":%" PRIu64 ",\"bytes\":%" PRIu64 ",\"errors\":%" PRIu64
+           ",\"resumed\":%" PRIu64
            ",\"cpu_user_s\":%.6f,\"cpu_system_s\":%.6f,\"wall_s\":%.6f,\"memory_bytes\":%" PRIu64
            "}\n",
-           figures->operations, figures->bytes, figures->errors, figures->cpu_user_s,
-           figures->cpu_system_s, figures->wall_s, figures->memory_bytes);
+           figures->operations, figures->bytes, figures->errors, figures->resumed,
+           figures->cpu_user_s, figures->cpu_system_s, figures->wall_s, figures->memory_bytes);
     return figures->errors ? 1 : 0;
 }
 

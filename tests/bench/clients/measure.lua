@@ -9,24 +9,35 @@ struct bench_rusage { struct bench_timeval user, system; long rest[14]; };
 struct bench_timespec { long sec, nsec; };
 int getrusage(int who, struct bench_rusage *usage);
 int clock_gettime(int clock, struct bench_timespec *time);
+int malloc_trim(size_t pad);
 ]]
 
-local RUSAGE_SELF, CLOCK_MONOTONIC = 0, 1
+local RUSAGE_SELF, RUSAGE_CHILDREN, CLOCK_MONOTONIC = 0, -1, 1
 
 local M = {}
+
+M.BATCH = 262144 -- upload: bytes that are sent at a time
+M.SETTLE_S = 0.5 -- idle with TLS: for what the server sends after the handshake
+
+M.BANNER = 256 -- banner: bytes of a target that are kept
+
+-- banner: the host number n, from 1 on.
+function M.host(n)
+  return ("127.1.%d.%d"):format(math.floor(n / 256), n % 256)
+end
 
 -- "key=value" arguments as a table; numbers where they are numbers.
 function M.job(arguments)
   local job = { timeouts = 1 }
   for _, argument in ipairs(arguments) do
-    local key, value = argument:match "^(%l+)=(%w+)$"
+    local key, value = argument:match "^(%l+)=(%S+)$"
     if not key then
       error("what is " .. argument .. "?", 0)
     end
     job[key] = tonumber(value) or value
   end
   if not (job.work and job.port and job.connections) then
-    error("usage: work=storm|pingpong|idle|bulk|lines|mixed port=N connections=N [operations=N]", 0)
+    error("usage: work=storm|pingpong|idle|bulk|lines|… port=N connections=N", 0)
   end
   return job
 end
@@ -36,6 +47,7 @@ function M.figures()
     operations = 0,
     bytes = 0,
     errors = 0,
+    resumed = 0,
     cpu_user_s = 0,
     cpu_system_s = 0,
     wall_s = 0,
@@ -55,6 +67,18 @@ local function take()
   return seconds(usage.user), seconds(usage.system), tonumber(now.sec) + tonumber(now.nsec) / 1e9
 end
 
+-- Seconds of the monotonic clock.
+function M.clock()
+  return (select(3, take()))
+end
+
+-- CPU time of the programs that were started and have ended: in user space, in the kernel.
+function M.children()
+  local usage = ffi.new "struct bench_rusage"
+  ffi.C.getrusage(RUSAGE_CHILDREN, usage)
+  return seconds(usage.user), seconds(usage.system)
+end
+
 -- Between the two lies the measured phase.
 function M.begin(figures)
   figures.cpu_user_s, figures.cpu_system_s, figures.wall_s = take()
@@ -68,9 +92,13 @@ function M.finish(figures)
 end
 
 -- Anonymous memory of this process as the page tables have it, and what of it is Lua's, in bytes.
-function M.memory()
+-- `settled`: without what malloc keeps although it is free, of which handshakes leave much.
+function M.memory(settled)
   collectgarbage()
   collectgarbage()
+  if settled then
+    ffi.C.malloc_trim(0)
+  end
   for line in io.lines "/proc/self/smaps_rollup" do
     local kib = line:match "^Anonymous:%s+(%d+)"
     if kib then
@@ -114,7 +142,8 @@ function M.report(figures)
   for key, value in pairs(figures) do
     fields[#fields + 1] = ("%q:%.6f"):format(key, value)
   end
-  print("{" .. table.concat(fields, ",") .. "}")
+  io.stdout:write("{", table.concat(fields, ","), "}\n")
+  io.stdout:flush()
   if figures.errors > 0 then
     os.exit(1)
   end

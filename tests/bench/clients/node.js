@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: MIT
 // Node's net module, with what its documentation offers for speed: onread with one buffer for all
-// connections instead of a buffer per read, latin1 strings, setTimeout on the socket. Run by
-// tests/bench/run.
+// connections instead of a buffer per read, latin1 strings, setTimeout on the socket. With tls=FILE
+// the module tls, with one context for all connections; without a session given, none is resumed.
+// Run by tests/bench/run.
 'use strict';
 const fs = require('fs');
 const net = require('net');
+const tls = require('tls');
 
 const job = { timeouts: 1 };
 for (const argument of process.argv.slice(2)) {
@@ -15,6 +17,8 @@ for (const argument of process.argv.slice(2)) {
 const LINE = 'ping 0123456789 abcdefghijklmnopqrstuvwxyz ABCDEFGHIJKLMNOPQRS\r\n';
 const CONNECT_TIMEOUT_MS = 30000;
 const INPUT_TIMEOUT_MS = 300000;
+const SETTLE_MS = 500; // idle with TLS: for what the server sends after the handshake
+const HANDSHAKES = 512; // at a time
 const perConnection = Math.floor((job.operations || 0) / job.connections);
 const expected = perConnection * job.connections;
 const endsByEof = job.work === 'bulk' || job.work === 'lines';
@@ -53,7 +57,8 @@ function fail() {
 function takeStormLine(socket, line) {
   if (line !== LINE) fail();
   figures.operations++;
-  socket.destroy();
+  if (job.tls) socket.destroySoon(); // says close_notify
+  else socket.destroy();
   if (started < job.operations) startConnection();
   else if (figures.operations === job.operations) report(0);
 }
@@ -86,9 +91,16 @@ function cutLines(socket, chunk) {
   if (from < chunk.length) socket.rest = chunk.slice(from);
 }
 
+function reportIdle() {
+  figures.operations = open.length;
+  figures.memory_bytes = memory() - figures.memory_bytes;
+  report(0);
+}
+
 function onConnect(socket) {
   if (job.timeouts) socket.setTimeout(INPUT_TIMEOUT_MS);
   open.push(socket);
+  if (job.tls && started < job.connections) startConnection();
   if (job.work === 'storm') {
     open.length = 0;
     socket.write(LINE, 'latin1');
@@ -96,9 +108,7 @@ function onConnect(socket) {
     begin();
     for (const each of open) each.write(LINE, 'latin1');
   } else if (open.length === job.connections && job.work === 'idle') {
-    figures.operations = open.length;
-    figures.memory_bytes = memory() - figures.memory_bytes;
-    report(0);
+    setTimeout(reportIdle, job.tls ? SETTLE_MS : 0);
   }
 }
 
@@ -111,8 +121,14 @@ function onClose() {
 
 const shared = Buffer.allocUnsafe(65536);
 
+const secure = job.tls && {
+  secureContext: tls.createSecureContext({ ca: fs.readFileSync(job.tls) }),
+  servername: 'peer.test',
+};
+
 function startConnection() {
-  const socket = net.connect({
+  const socket = (job.tls ? tls : net).connect({
+    ...secure,
     host: `127.0.0.${1 + (started++ % 32)}`,
     port: job.port,
     noDelay: true,
@@ -131,11 +147,12 @@ function startConnection() {
     socket.setTimeout(CONNECT_TIMEOUT_MS);
     socket.on('timeout', fail);
   }
-  socket.on('connect', () => onConnect(socket));
+  socket.on(job.tls ? 'secureConnect' : 'connect', () => onConnect(socket));
   socket.on('error', fail);
   socket.on('close', onClose);
 }
 
 begin();
 if (job.work === 'idle') figures.memory_bytes = memory();
-for (let i = 0; i < job.connections; i++) startConnection();
+const first = job.tls ? Math.min(job.connections, HANDSHAKES) : job.connections;
+for (let i = 0; i < first; i++) startConnection();

@@ -22,7 +22,8 @@ static void send_pings(struct tcpm_session *session, struct tcpm_id id,
         tcpm_send(session, id, ping, sizeof ping - 1);
 }
 
-static void on_success(TCPM_ON, int fd, const char *addr, unsigned port)
+static void on_success(void *heap, struct tcpm_session *session, struct tcpm_id id, int fd,
+                       const char *addr, unsigned port)
 {
     (void) fd;
     (void) addr;
@@ -30,7 +31,8 @@ static void on_success(TCPM_ON, int fd, const char *addr, unsigned port)
     send_pings(session, id, heap);
 }
 
-static void on_input(TCPM_ON, const void *record, size_t length)
+static void on_input(void *heap, struct tcpm_session *session, struct tcpm_id id,
+                     const void *record, size_t length)
 {
     struct connection *connection = heap;
 

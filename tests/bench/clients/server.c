@@ -4,11 +4,11 @@
  * so that the client, which is what we measure, is the side that is busy.
  *
  * The driver starts one for each measured client, reads the line "PID PORT" and ends it with
- * SIGTERM. It listens on one port on each of 127.0.0.1-32: with a single address the kernel's
- * search for a free port costs more than all the rest of a connection and hides every difference.
+ * SIGTERM. It listens on one port on each of 127.0.0.1-32, greet at all of 127.0.0.0/8.
  *
  *   server echo             sends back what it gets
  *   server hold             accepts, reads and says nothing
+ *   server greet            sends a line of 40 bytes on each connection
  *   server bulk BYTES       sends so many bytes on each connection, then FIN
  *   server mixed            echo, but one that begins with "blast" is sent bytes without end
  *   server lines COUNT      sends so many lines of 40 bytes on each connection, then FIN;
@@ -18,36 +18,28 @@
  * (sendfile was tried: it makes both sides slower). A connection is closed when its client has
  * closed it.
  */
-#include <arpa/inet.h>
+#include "serving.h"
+
 #include <errno.h>
-#include <netinet/in.h>
-#include <signal.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
-#include <sys/prctl.h>
-#include <sys/resource.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
 enum {
-    ADDRESSES = 32,
-    BACKLOG = 4096,
-    EVENTS = 1024,
-    ACCEPTS_PER_TURN = 64,
     LINE_LENGTH = 40,
     DIFFERENT_LINES = 400000,
     BULK_SIZE = 1 << 20,
     SEND_AT_ONCE = 1 << 18,
-    BLASTS_PER_TURN = 2,
-    FIRST_PORT = 10000,
-    PORTS = 20000,
-    PORT_ATTEMPTS = 100
+    BLASTS_PER_TURN = 2
 };
 
-enum mode { MODE_ECHO, MODE_HOLD, MODE_SOURCE, MODE_MIXED };
+enum mode { MODE_ECHO, MODE_HOLD, MODE_GREET, MODE_SOURCE, MODE_MIXED };
+
+static const char greeting[] = "220 mail.example ESMTP ready, say helo\r\n";
 
 struct server {
     enum mode mode;
@@ -59,55 +51,6 @@ struct server {
     size_t sent_size;     /* places in sent */
     char buffer[65536];
 };
-
-static void fail(const char *what)
-{
-    fprintf(stderr, "bench server: %s: %s\n", what, strerror(errno));
-    exit(1);
-}
-
-static void watch(const struct server *server, int fd, uint32_t events, uint64_t tag)
-{
-    struct epoll_event event = {.events = events, .data.u64 = tag};
-    if (epoll_ctl(server->epoll_fd, EPOLL_CTL_ADD, fd, &event))
-        fail("epoll_ctl");
-}
-
-/* ---- listening: the same port on every address ---- */
-
-static int listen_on(unsigned host, uint16_t port)
-{
-    int one = 1;
-    struct sockaddr_in addr = {.sin_family = AF_INET, .sin_port = htons(port)};
-    addr.sin_addr.s_addr = htonl(INADDR_LOOPBACK + host);
-    int fd = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-    if (fd < 0)
-        fail("socket");
-    setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof one);
-    if (bind(fd, (struct sockaddr *) &addr, sizeof addr) || listen(fd, BACKLOG)) {
-        close(fd);
-        return -1;
-    }
-    return fd;
-}
-
-/* A port where services listen, below those that the kernel gives to connections. On some address
-   it may be taken: then another one. */
-static uint16_t listen_everywhere(int fds[ADDRESSES])
-{
-    for (unsigned attempt = 0; attempt < PORT_ATTEMPTS; attempt++) {
-        unsigned open = 0;
-        uint16_t port = (uint16_t) (FIRST_PORT + ((unsigned) getpid() + attempt * 97) % PORTS);
-        while (open < ADDRESSES && (fds[open] = listen_on(open, port)) >= 0)
-            open++;
-        if (open == ADDRESSES)
-            return port;
-        while (open > 0)
-            close(fds[--open]);
-    }
-    fail("no port is free on all addresses");
-    return 0;
-}
 
 /* ---- connections ---- */
 
@@ -132,22 +75,29 @@ static void send_source(struct server *server, int fd)
 static void start_source(struct server *server, int fd)
 {
     if ((size_t) fd >= server->sent_size)
-        fail("a descriptor above the limit");
+        serving_fail("a descriptor above the limit");
     server->sent[fd] = 0;
-    watch(server, fd, EPOLLIN | EPOLLOUT | EPOLLET, (uint64_t) fd);
+    serving_watch(server->epoll_fd, fd, EPOLLIN | EPOLLOUT | EPOLLET, (uint64_t) fd);
 }
 
-static void accept_some(struct server *server, int listener)
+static void greet(struct server *server, int fd)
 {
-    for (int i = 0; i < ACCEPTS_PER_TURN; i++) {
-        int fd = accept4(listener, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
-        if (fd < 0)
-            return;
-        if (server->mode == MODE_SOURCE)
-            start_source(server, fd);
-        else
-            watch(server, fd, EPOLLIN, (uint64_t) fd);
-    }
+    size_t length = sizeof greeting - 1;
+    if (send(fd, greeting, length, MSG_NOSIGNAL) != (ssize_t) length && errno != ECONNRESET &&
+        errno != EPIPE)
+        serving_fail("a greeting that does not fit");
+    serving_watch(server->epoll_fd, fd, EPOLLIN, (uint64_t) fd);
+}
+
+static void on_accepted(void *user, int fd)
+{
+    struct server *server = user;
+    if (server->mode == MODE_SOURCE)
+        start_source(server, fd);
+    else if (server->mode == MODE_GREET)
+        greet(server, fd);
+    else
+        serving_watch(server->epoll_fd, fd, EPOLLIN, (uint64_t) fd);
 }
 
 /* MODE_MIXED: fills the socket, as far as this holds up the others by no more than a few sends. */
@@ -167,7 +117,7 @@ static void start_blast(struct server *server, int fd)
 {
     struct epoll_event event = {.events = EPOLLIN | EPOLLOUT, .data.u64 = (uint64_t) fd};
     if (epoll_ctl(server->epoll_fd, EPOLL_CTL_MOD, fd, &event))
-        fail("epoll_ctl");
+        serving_fail("epoll_ctl");
 }
 
 /* One read per event, level-triggered: a line and its answer are two system calls. An answer that
@@ -180,35 +130,25 @@ static void read_some(struct server *server, int fd)
         return;
     }
     if (n > 0) {
-        if (server->mode != MODE_HOLD && server->mode != MODE_SOURCE &&
+        if ((server->mode == MODE_ECHO || server->mode == MODE_MIXED) &&
             send(fd, server->buffer, (size_t) n, MSG_NOSIGNAL) != n && errno != ECONNRESET &&
             errno != EPIPE)
-            fail("an echo that does not fit");
+            serving_fail("an echo that does not fit");
         return;
     }
     if (n == 0 || (errno != EAGAIN && errno != EINTR))
         close(fd);
 }
 
-static void serve(struct server *server)
+static void on_event(void *user, int fd, uint32_t events)
 {
-    struct epoll_event events[EVENTS];
-    for (;;) {
-        int count = epoll_wait(server->epoll_fd, events, EVENTS, -1);
-        for (int i = 0; i < count; i++) {
-            int fd = (int) (events[i].data.u64 & 0xffffffff);
-            if (events[i].data.u64 >> 32) {
-                accept_some(server, fd);
-                continue;
-            }
-            if (events[i].events & EPOLLOUT && server->mode == MODE_SOURCE)
-                send_source(server, fd);
-            if (events[i].events & EPOLLOUT && server->mode == MODE_MIXED)
-                blast(server, fd);
-            if (events[i].events & (EPOLLIN | EPOLLERR | EPOLLHUP))
-                read_some(server, fd);
-        }
-    }
+    struct server *server = user;
+    if (events & EPOLLOUT && server->mode == MODE_SOURCE)
+        send_source(server, fd);
+    if (events & EPOLLOUT && server->mode == MODE_MIXED)
+        blast(server, fd);
+    if (events & (EPOLLIN | EPOLLERR | EPOLLHUP))
+        read_some(server, fd);
 }
 
 /* ---- what is sent ---- */
@@ -218,7 +158,7 @@ static void allocate_source(struct server *server, size_t size)
     server->source_size = size;
     server->source = malloc(size + 1); /* snprintf ends each line with a NUL */
     if (!server->source)
-        fail("malloc");
+        serving_fail("malloc");
 }
 
 static void fill_bulk(struct server *server)
@@ -242,6 +182,7 @@ static int choose_mode(struct server *server, int argc, char **argv)
     const char *name = argc > 1 ? argv[1] : "";
     server->mode = strcmp(name, "echo") == 0    ? MODE_ECHO
                    : strcmp(name, "hold") == 0  ? MODE_HOLD
+                   : strcmp(name, "greet") == 0 ? MODE_GREET
                    : strcmp(name, "mixed") == 0 ? MODE_MIXED
                                                 : MODE_SOURCE;
     if (server->mode == MODE_MIXED)
@@ -262,45 +203,22 @@ static int choose_mode(struct server *server, int argc, char **argv)
 
 /* ---- start ---- */
 
-static size_t raise_file_limit(void)
-{
-    struct rlimit limit;
-    if (getrlimit(RLIMIT_NOFILE, &limit))
-        fail("getrlimit");
-    limit.rlim_cur = limit.rlim_max;
-    setrlimit(RLIMIT_NOFILE, &limit);
-    return limit.rlim_cur;
-}
-
-/* The driver ends us; should it be killed first, the kernel does. */
-static void end_with_parent(void)
-{
-    pid_t parent = getppid();
-    prctl(PR_SET_PDEATHSIG, SIGTERM);
-    if (getppid() != parent)
-        exit(0);
-}
-
 int main(int argc, char **argv)
 {
+    struct serving_calls calls = {.accepted = on_accepted, .event = on_event};
     struct server *server = calloc(1, sizeof *server);
-    int listeners[ADDRESSES];
     if (!server)
-        fail("calloc");
-    end_with_parent();
+        serving_fail("calloc");
+    serving_end_with_parent();
     if (choose_mode(server, argc, argv)) {
-        fprintf(stderr, "usage: server echo|hold|mixed|bulk BYTES|lines COUNT\n");
+        fprintf(stderr, "usage: server echo|hold|greet|mixed|bulk BYTES|lines COUNT\n");
         return 2;
     }
-    server->sent_size = raise_file_limit();
+    calls.is_everywhere = server->mode == MODE_GREET;
+    server->sent_size = serving_raise_file_limit();
     server->sent = calloc(server->sent_size, sizeof *server->sent);
     server->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
     if (!server->sent || server->epoll_fd < 0)
-        fail("start");
-    uint16_t port = listen_everywhere(listeners);
-    for (int i = 0; i < ADDRESSES; i++)
-        watch(server, listeners[i], EPOLLIN, (uint64_t) 1 << 32 | (uint64_t) listeners[i]);
-    printf("%d %u\n", (int) getpid(), (unsigned) port);
-    fflush(stdout);
-    serve(server);
+        serving_fail("start");
+    serving_run(server->epoll_fd, &calls, server);
 }

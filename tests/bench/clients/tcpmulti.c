@@ -1,19 +1,22 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Ours through the C API, as a user of the library would write it: default options, so the line
- * filter, and timeouts armed. timeouts=0 takes them away, bulk and the blaster of the mixed load
- * take the stream filter.
+ * filter, and timeouts armed. timeouts=0 takes them away, bulk, upload and the blaster of the mixed
+ * load take the stream filter; http takes lines and orders the body by its length. tls=FILE has all
+ * of them speak TLS, and resume=1 resume sessions.
  */
 #include "measure.h"
 
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 #include <tcpmulti.h>
 #include <uv.h>
 
 enum {
     ADDRESSES = 32,
     ALARM_MS = 10,
+    HANDSHAKES = 512, /* under TLS: opened at a time, so that a slow machine keeps the timeout */
     RECORD_LENGTH = BENCH_LINE_LENGTH - 2 /* the filter adds CR LF */
 };
 
@@ -30,6 +33,7 @@ struct client {
     struct connection *connections;
     struct tcpm_filter *stream;
     struct mixed *mixed; /* NULL for other work */
+    char *source;        /* upload: what is sent */
 };
 
 struct mixed {
@@ -45,7 +49,9 @@ struct mixed {
 struct connection { /* the heap of a connection */
     struct client *client;
     struct tcpm_id id;
-    uint32_t left; /* messages still to come */
+    uint32_t left;  /* messages still to come; upload: bytes still to be sent */
+    size_t length;  /* of the body, as a header says */
+    int is_in_body; /* the next record is the body */
 };
 
 static void check(int result, const char *what)
@@ -63,6 +69,7 @@ static void start_connection(struct client *client, struct connection *connectio
         .address = client->addresses[client->started++ % ADDRESSES],
         .port = client->job.port,
         .heap = connection,
+        .server_name = client->job.tls ? BENCH_SERVER_NAME : NULL,
     };
     connection->left = (uint32_t) (client->job.operations / client->job.connections);
     check(tcpm_connect(client->session, &options, &connection->id), "tcpm_connect");
@@ -72,6 +79,44 @@ static void send_line(struct connection *connection)
 {
     check(tcpm_send(connection->client->session, connection->id, bench_line(), RECORD_LENGTH),
           "tcpm_send");
+}
+
+/* ---- HTTP ---- */
+
+static void send_request(struct connection *connection)
+{
+    check(tcpm_send(connection->client->session, connection->id, BENCH_REQUEST,
+                    sizeof BENCH_REQUEST - 1),
+          "tcpm_send");
+}
+
+static void on_body(struct connection *connection, const char *body, size_t length)
+{
+    struct client *client = connection->client;
+    if (length != BENCH_LINE_LENGTH || memcmp(body, bench_line(), length) != 0)
+        check(-1, "a body that differs");
+    connection->is_in_body = 0;
+    client->figures.operations++;
+    client->figures.bytes += length;
+    if (--connection->left > 0)
+        send_request(connection);
+    else
+        check(tcpm_shutdown(client->session, connection->id), "tcpm_shutdown");
+}
+
+/* The empty line behind the headers orders the body. */
+static void on_header(struct connection *connection, const char *line, size_t length)
+{
+    static const char name[] = "Content-Length:";
+    struct client *client = connection->client;
+    client->figures.bytes += length + 2;
+    if (length == 0) {
+        connection->is_in_body = 1;
+        check(tcpm_take(client->session, connection->id, (int64_t) connection->length),
+              "tcpm_take");
+    } else if (length >= sizeof name && strncasecmp(line, name, sizeof name - 1) == 0) {
+        connection->length = strtoul(line + sizeof name - 1, NULL, 10);
+    }
 }
 
 /* ---- the mixed load ---- */
@@ -126,6 +171,33 @@ static void set_alarm(struct client *client)
           "tcpm_delay");
 }
 
+/* ---- the upload ---- */
+
+/* Sends the next batch: the one before is in the kernel. So no more than one is queued. */
+static void on_flushed(void *heap, struct tcpm_session *session, struct tcpm_id id)
+{
+    struct connection *connection = heap;
+    struct client *client = connection->client;
+    size_t length = connection->left < BENCH_BATCH ? connection->left : BENCH_BATCH;
+    if (length == 0)
+        return;
+    check(tcpm_send(session, id, client->source, length), "tcpm_send");
+    client->figures.operations += length;
+    connection->left -= (uint32_t) length;
+    if (connection->left == 0)
+        check(tcpm_shutdown_output(session, id), "tcpm_shutdown_output");
+}
+
+/* The server says how many bytes it got. */
+static void on_receipt(struct client *client, const char *receipt, size_t length)
+{
+    char text[BENCH_RECEIPT_LENGTH + 1] = "";
+    if (length != BENCH_RECEIPT_LENGTH)
+        check(-1, "a receipt in pieces");
+    memcpy(text, receipt, BENCH_RECEIPT_LENGTH);
+    client->figures.bytes += strtoull(text, NULL, 10);
+}
+
 /* ---- events ---- */
 
 static void on_success(void *heap, struct tcpm_session *session, struct tcpm_id id, int fd,
@@ -139,8 +211,14 @@ static void on_success(void *heap, struct tcpm_session *session, struct tcpm_id 
         return;
     }
     client->open++;
-    if (client->job.work == BENCH_STORM)
+    if (client->job.tls && client->started < client->job.connections)
+        start_connection(client, &client->connections[client->started]);
+    if (client->job.work == BENCH_HTTP)
+        send_request(connection);
+    else if (client->job.work == BENCH_STORM)
         send_line(connection);
+    else if (client->job.work == BENCH_UPLOAD)
+        on_flushed(heap, session, id);
     else if (client->open == client->job.connections &&
              (client->job.work == BENCH_PINGPONG || client->job.work == BENCH_IDLE ||
               client->job.work == BENCH_MIXED))
@@ -167,6 +245,17 @@ static void on_input(void *heap, struct tcpm_session *session, struct tcpm_id id
     (void) session, (void) id;
     if (client->job.work == BENCH_BULK) {
         client->figures.bytes += length;
+        return;
+    }
+    if (client->job.work == BENCH_UPLOAD) {
+        on_receipt(client, record, length);
+        return;
+    }
+    if (client->job.work == BENCH_HTTP) {
+        if (connection->is_in_body)
+            on_body(connection, record, length);
+        else
+            on_header(connection, record, length);
         return;
     }
     if (client->mixed && connection == client->mixed->blaster) {
@@ -197,7 +286,8 @@ static void on_timeout(void *heap, struct tcpm_session *session, struct tcpm_id 
 
 static int is_expected(enum bench_work work, enum tcpm_reason reason)
 {
-    return reason == (work == BENCH_STORM ? TCPM_REASON_SHUTDOWN : TCPM_REASON_EOF);
+    int is_ours = work == BENCH_STORM || work == BENCH_HTTP;
+    return reason == (is_ours ? TCPM_REASON_SHUTDOWN : TCPM_REASON_EOF);
 }
 
 static void on_disconnected(void *heap, struct tcpm_session *session, struct tcpm_id id,
@@ -222,14 +312,25 @@ static const struct tcpm_events events = {
     .disconnected = on_disconnected,
 };
 
+static const struct tcpm_events upload_events = {
+    .size = sizeof upload_events,
+    .success = on_success,
+    .input = on_input,
+    .flushed = on_flushed,
+    .timeout = on_timeout,
+    .disconnected = on_disconnected,
+};
+
 /* ---- the workloads ---- */
 
 static void start_connections(struct client *client)
 {
-    for (unsigned i = 0; i < client->job.connections; i++) {
+    unsigned all = client->job.connections;
+    unsigned first = client->job.tls && all > HANDSHAKES ? HANDSHAKES : all;
+    for (unsigned i = 0; i < all; i++)
         client->connections[i].client = client;
+    for (unsigned i = 0; i < first; i++)
         start_connection(client, &client->connections[i]);
-    }
 }
 
 static void run_pingpong(struct client *client)
@@ -292,14 +393,43 @@ static void run_mixed(struct client *client)
     bench_end(&client->figures);
 }
 
+static void on_settled(struct tcpm_session *session, void *user, void *argument)
+{
+    (void) session, (void) user;
+    uv_stop(argument);
+}
+
+/* Under TLS the server's session tickets come after the handshake. */
+static void settle(struct client *client)
+{
+    struct tcpm_task task = {.run = on_settled, .argument = &client->loop};
+    check(tcpm_delay(client->session, (struct tcpm_id){0}, BENCH_SETTLE_MS, task, NULL),
+          "tcpm_delay");
+    uv_run(&client->loop, UV_RUN_DEFAULT);
+}
+
+static uint64_t memory(const struct client *client)
+{
+    return client->job.tls ? bench_settled_memory() : bench_memory();
+}
+
 /* The heaps are calloc'ed and untouched until start_connections: they count as well. */
 static void run_idle(struct client *client)
 {
-    uint64_t before = bench_memory();
+    uint64_t before = memory(client);
     start_connections(client);
     uv_run(&client->loop, UV_RUN_DEFAULT);
-    client->figures.memory_bytes = bench_memory() - before;
+    if (client->job.tls)
+        settle(client);
+    client->figures.memory_bytes = memory(client) - before;
     client->figures.operations = client->open;
+}
+
+static void count_resumed(struct client *client)
+{
+    struct tcpm_stats stats = {.size = sizeof stats};
+    check(tcpm_stats_get(client->session, &stats), "tcpm_stats_get");
+    client->figures.resumed = stats.resumed;
 }
 
 static void run_to_the_end(struct client *client)
@@ -310,9 +440,29 @@ static void run_to_the_end(struct client *client)
     bench_end(&client->figures);
     if (client->job.work == BENCH_BULK)
         client->figures.operations = client->figures.bytes;
+    count_resumed(client);
 }
 
 /* ---- start and end ---- */
+
+static struct tcpm_tls *create_tls(struct client *client)
+{
+    struct tcpm_tls_options options = {
+        .size = sizeof options,
+        .ca = client->job.tls,
+        .no_resumption = !client->job.resume,
+    };
+    struct tcpm_tls *tls;
+    check(tcpm_tls_create(client->engine, &options, &tls, NULL), "tcpm_tls_create");
+    return tls;
+}
+
+static void prepare_upload(struct client *client, struct tcpm_session_options *options)
+{
+    client->source = bench_source();
+    options->events = &upload_events;
+    options->input_filter = options->output_filter = client->stream;
+}
 
 static void create_session(struct client *client)
 {
@@ -326,7 +476,13 @@ static void create_session(struct client *client)
     check(tcpm_filter_stream(&client->stream), "tcpm_filter_stream");
     if (client->job.work == BENCH_BULK)
         options.input_filter = options.output_filter = client->stream;
+    if (client->job.work == BENCH_UPLOAD)
+        prepare_upload(client, &options);
+    if (client->job.work == BENCH_HTTP)
+        options.output_filter = client->stream;
     check(tcpm_engine_create(&client->loop, NULL, &client->engine), "tcpm_engine_create");
+    if (client->job.tls)
+        options.tls = create_tls(client);
     check(tcpm_session_create(client->engine, &options, &client->session), "tcpm_session_create");
 }
 

@@ -8,7 +8,7 @@
 local M = {}
 
 local KINDS = { "instructions", "allocations", "system_calls" }
-local INSTRUCTIONS_RELEASE = "12"
+M.RELEASE = "12" -- whose instructions are budgets
 local ROOM = { instructions = 0.02, allocations = 0.1, system_calls = 0.1 }
 local UNIT = { instructions = math.huge, allocations = 1, system_calls = 1 }
 -- Two runs never share their start exactly: an allocation more, a read in two pieces.
@@ -56,7 +56,7 @@ function M.write(path, entries)
   local file = assert(io.open(path, "w"))
   file:write(HEADING)
   for _, entry in ipairs(entries) do
-    local line = ("%-9s %-13s %-13s %8s  %s  %s"):format(
+    local line = ("%-12s %-12s %-12s %8s  %s  %s"):format(
       entry.workload,
       entry.client,
       entry.kind,
@@ -98,12 +98,13 @@ local function describe(kind, count, entry, kept)
   )
 end
 
--- What is compared on a release of Debian.
-function M.kinds_on(release)
-  if release == INSTRUCTIONS_RELEASE then
-    return KINDS
+-- What is compared on a release of Debian. of_library: much of the work is that of a library, each
+-- of whose releases has other counts. paced: the peer's pace decides how often the kernel is asked.
+function M.kinds_on(release, workload)
+  if release ~= M.RELEASE then
+    return workload.of_library and {} or { "allocations", "system_calls" }
   end
-  return { "allocations", "system_calls" }
+  return workload.paced and { "instructions", "allocations" } or KINDS
 end
 
 -- Whether the counts, of these kinds, of one client at one workload keep to their budgets, and a
@@ -124,8 +125,8 @@ local function moved(old, new, kind)
 end
 
 -- Takes over what has moved, with date and reason.
-function M.renew(entries, workload, client, counts, date, reason)
-  for _, kind in ipairs(KINDS) do
+function M.renew(entries, workload, client, counts, kinds, date, reason)
+  for _, kind in ipairs(kinds) do
     local entry = find(entries, workload, client, kind)
     if not entry then
       entry = { workload = workload, client = client, kind = kind }

@@ -21,8 +21,42 @@ M.WORKLOADS = {
     operations = { less = 20000, more = 100000 },
   },
 }
+-- A connect to a number, to a name not asked before, and to a name that is known: names/. One
+-- family, since whether IPv6 is asked for depends on the machine.
+for _, work in ipairs { "numbers", "names", "again" } do
+  M.WORKLOADS[#M.WORKLOADS + 1] = {
+    name = work,
+    programs = { server = "bench-names-server", client = "bench-names-ours" },
+    only = { ["tcpmulti-c"] = true },
+    of_library = work == "names",
+    families = 4,
+    connections = 100,
+    operations = { less = 500, more = 2500 },
+  }
+end
+-- Over TLS most of the work is OpenSSL's. callgrind shows every machine the same processor, so
+-- OpenSSL takes the same way through its code.
+M.WORKLOADS[#M.WORKLOADS + 1] = {
+  name = "tls-pingpong",
+  work = "pingpong",
+  of_library = true,
+  tls = true,
+  server = "echo",
+  connections = 20,
+  operations = { less = 1000, more = 5000 },
+}
+M.WORKLOADS[#M.WORKLOADS + 1] = {
+  name = "tls-storm",
+  work = "storm",
+  of_library = true,
+  paced = true,
+  tls = true,
+  server = "echo",
+  connections = 4,
+  operations = { less = 20, more = 120 },
+}
 for _, workload in ipairs(M.WORKLOADS) do
-  workload.work, workload.scale = workload.name, 1
+  workload.work, workload.scale = workload.work or workload.name, 1
 end
 
 -- Those of the C library that give memory; LuaJIT maps its own.

@@ -3,6 +3,7 @@
 -- operation. Both become rounds of workloads of their own, so that a resumed run knows them.
 local counts = require "driver.counts"
 local json = require "driver.json"
+local plan = require "driver.plan"
 
 local M = {}
 
@@ -87,7 +88,8 @@ function M.measure_counts(setting, rounds, competitors)
   end
   for _, workload in ipairs(counts.WORKLOADS) do
     for _, competitor in ipairs(competitors) do
-      if M.COUNTED[competitor.name] then
+      local possible = plan.takes_part(workload, competitor) and plan.is_built(setting, workload)
+      if M.COUNTED[competitor.name] and possible then
         count_once(setting, rounds, workload, competitor)
       end
     end

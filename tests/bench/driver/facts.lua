@@ -17,7 +17,11 @@ local VERSIONS = {
   { "libuv", "pkg-config --modversion libuv" },
   { "LuaJIT", "luajit -v" },
   { "luv", "luajit -e 'print(require(\"luv\").version_string())' 2>/dev/null" },
+  { "cqueues", "luajit -e 'print(require(\"cqueues\").VERSION)' 2>/dev/null" },
   { "Node", "node --version 2>/dev/null" },
+  { "OpenSSL", "pkg-config --modversion openssl" },
+  { "Go", "go version 2>/dev/null" },
+  { "wrk", "wrk -v 2>&1 | sed -n 's/^wrk \\([^ ]*\\).*/\\1/p'" },
   { "Perl", "perl -e 'print \"$^V\\n\"' 2>/dev/null" },
   { "POE", "perl -MPOE::Kernel -e 'print \"$POE::Kernel::VERSION\\n\"' 2>/dev/null" },
 }

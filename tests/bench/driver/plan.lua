@@ -5,27 +5,40 @@ local process = require "driver.process"
 
 local M = {}
 
+-- The part of the work that a competitor does.
+function M.share(workload, competitor)
+  local share = workload.tls and tonumber(competitor.tls) or competitor.share
+  return share or 1
+end
+
 -- How much a competitor has to do; always the same number for each connection.
 local function operations_of(workload, competitor, size)
   if workload.memory then
     return workload.connections
   end
-  local all = workload.operations[size] * (competitor.share or 1)
+  local all = workload.operations[size] * M.share(workload, competitor)
   return math.max(1, math.floor(all / workload.connections)) * workload.connections
 end
 
-local function server_words(paths, workload, operations)
-  local words = { paths.programs .. "/bench-server", workload.server }
+-- `root`: the file that a server with TLS writes its root to.
+local function server_words(paths, workload, operations, root)
+  if workload.programs then
+    return { paths.programs .. "/" .. workload.programs.server }
+  end
+  local words =
+    { paths.programs .. (workload.tls and "/bench-tls-server" or "/bench-server"), workload.server }
   if workload.server == "bulk" or workload.server == "lines" then
     words[3] = ("%.0f"):format(operations / workload.connections)
   end
+  words[#words + 1] = root
   return words
 end
 
 -- `prefix`: what is put in front of the client, nil or the words of a tool that watches it.
-local function client_words(paths, workload, competitor, operations, prefix)
+local function client_words(paths, workload, competitor, operations, root, prefix)
   local words = { unpack(prefix or {}) }
-  for _, word in ipairs(competitor.command(paths)) do
+  local own = workload.programs and { paths.programs .. "/" .. workload.programs.client }
+  for _, word in ipairs(own or competitor.command(paths, workload)) do
     words[#words + 1] = word
   end
   words[#words + 1] = "work=" .. workload.work
@@ -35,14 +48,35 @@ local function client_words(paths, workload, competitor, operations, prefix)
   if workload.window then
     words[#words + 1] = "window=" .. workload.window
   end
+  if root then
+    words[#words + 1] = "tls=" .. root
+  end
+  if workload.resume then
+    words[#words + 1] = "resume=1"
+  end
+  if workload.families then
+    words[#words + 1] = "families=" .. workload.families
+  end
   return words
 end
 
 local BYTES_PER_OPERATION =
-  { storm = 64, pingpong = 64, mixed = 64, bulk = 1, lines = 40, idle = 0 }
+  { storm = 64, pingpong = 64, mixed = 64, bulk = 1, lines = 40, exact = 40, idle = 0, numbers = 0,
+    names = 0, again = 0, upload = 1, http = 103, sleep = 0, spawn = 0, queue = 0, each = 0,
+    banner = 40 }
+
+-- Where sessions are resumed, all handshakes but the first of each place do so; elsewhere none.
+local function check_resumed(workload, operations, resumed)
+  local least = workload.resume and operations - workload.connections or 0
+  if resumed < least or (resumed > 0 and not workload.resume) then
+    return nil, ("%.0f handshakes resumed a session instead of %.0f"):format(resumed, least)
+  end
+  return true
+end
 
 -- Every client does the same work, and has to have counted it.
-local function check(workload, operations, figures)
+local function check(workload, competitor, operations, figures)
+  operations = competitor.by_time and math.max(1, figures.operations) or operations
   local bytes = operations * BYTES_PER_OPERATION[workload.work]
   if figures.errors ~= 0 then
     return nil, figures.errors .. " errors"
@@ -51,16 +85,33 @@ local function check(workload, operations, figures)
   elseif figures.bytes ~= bytes then
     return nil, ("%.0f bytes instead of %.0f"):format(figures.bytes, bytes)
   end
-  return true
+  return check_resumed(workload, operations, figures.resumed or 0)
 end
 
 -- Whether a workload is for this competitor: not everyone has a client for all of them, and some
 -- would take minutes to open that many connections.
 function M.takes_part(workload, competitor)
-  if workload.only and not workload.only[competitor.name] then
+  local named = workload.only and workload.only[competitor.name]
+  if (workload.only or competitor.only_where_named) and not named then
+    return false
+  elseif workload.tls and not competitor.tls then
     return false
   end
   return workload.connections <= (competitor.most_connections or math.huge)
+end
+
+-- Whether the programs of a workload were built: the library may be built without what it is about.
+function M.is_built(setting, workload)
+  local program = workload.tls and "bench-tls-server"
+    or workload.programs and workload.programs.client
+  if not program then
+    return true
+  end
+  local file = io.open(setting.paths.programs .. "/" .. program)
+  if file then
+    file:close()
+  end
+  return file ~= nil
 end
 
 -- Seconds of client CPU per operation times the workload's scale, or bytes per connection, or what
@@ -78,16 +129,20 @@ end
 -- The figures of one run, checked, or nil and what went wrong.
 function M.measure(setting, workload, competitor)
   local operations = operations_of(workload, competitor, setting.size)
+  local root = workload.tls and os.tmpname()
   local figures, message = process.measure(
     setting.cores,
-    server_words(setting.paths, workload, operations),
-    client_words(setting.paths, workload, competitor, operations, setting.prefix)
+    server_words(setting.paths, workload, operations, root),
+    client_words(setting.paths, workload, competitor, operations, root, setting.prefix)
   )
+  if root then
+    os.remove(root)
+  end
   if not figures then
     return nil, message
   end
   local good
-  good, message = check(workload, operations, figures)
+  good, message = check(workload, competitor, operations, figures)
   if not good then
     return nil, competitor.name .. " at " .. workload.name .. ": " .. message
   end

@@ -94,7 +94,7 @@ function M.measure(cores, server_words, client_words)
   if not figures then
     return nil, "no figures from " .. table.concat(client_words, " ")
   end
-  figures.server_busy = server_cpu / life
+  figures.server_cpu_s, figures.server_busy = server_cpu, server_cpu / life
   return figures
 end
 

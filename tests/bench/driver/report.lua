@@ -1,6 +1,7 @@
 -- SPDX-License-Identifier: MIT
 -- Turns the rounds into figures: per workload and competitor the median cost, its ratio to the
 -- floor by pairs, and which side was busy; prints them as a table.
+local plan = require "driver.plan"
 local statistics = require "driver.statistics"
 
 local M = {}
@@ -56,28 +57,61 @@ local function add_latencies(row, rounds)
   end
 end
 
--- What ours has to reach at this workload, and what it did reach.
-local function add_aim(row, aim)
-  local found = aim and (aim.kind == "ratio" and row.ratio or aim.kind == "cost" and row.cost)
+-- The ratio of two competitors by pairs, or nil. Both are figures by round.
+local function ratio_of(rounds, other_rounds)
+  return statistics.spread(statistics.ratios(costs_by_round(rounds), costs_by_round(other_rounds)))
+end
+
+-- What a row has above another one: of cost, or of Lua's memory alone.
+local function above(of, rounds, other_rounds, connections)
+  local mine = statistics.median(column(rounds, of))
+  local other = statistics.median(column(other_rounds or {}, of))
+  return other and (mine - other) / (of == "lua_bytes" and connections or 1)
+end
+
+local function title_of(competitors, name)
+  for _, competitor in ipairs(competitors) do
+    if competitor.name == name then
+      return competitor.title
+    end
+  end
+  return nil
+end
+
+-- What ours has to reach at this workload, and what it did reach; beside the floor, or beside the
+-- one that the aim names.
+local function add_aim(row, workload, by_name, competitors)
+  local aim = workload.aims[row.competitor]
+  local rounds, other = by_name[row.competitor], by_name[aim.by or competitors[1].name]
+  local ratio = ratio_of(rounds, other)
+  local found
+  if aim.kind == "above" then
+    found = above(aim.of or "cost", rounds, other, workload.connections)
+  elseif aim.kind == "ratio" then
+    found = ratio and ratio.median
+  else
+    found = row.cost.median
+  end
   if found then
-    row.aim = { kind = aim.kind, must = aim.must, goal = aim.goal, found = found.median }
+    row.aim = { kind = aim.kind, must = aim.must, goal = aim.goal, found = found, ratio = ratio }
+    row.aim.by, row.aim.of = aim.by and title_of(competitors, aim.by), aim.of
   end
 end
 
--- One row, or nil when there is no round of it. `rounds`, `floor_rounds`: figures by round.
-local function summarize(workload, competitor, rounds, floor_rounds)
+-- One row, or nil when there is no round of it. `by_name`: of each competitor figures by round.
+local function summarize(workload, competitor, by_name, competitors)
+  local rounds = by_name[competitor.name]
   local spread = statistics.spread(column(rounds or {}, "cost"))
   if not spread then
     return nil
   end
-  local ratios = statistics.ratios(costs_by_round(rounds), costs_by_round(floor_rounds))
   local row = {
     competitor = competitor.name,
     title = competitor.title,
-    share = competitor.share or 1,
+    share = plan.share(workload, competitor),
     rounds = #column(rounds, "cost"),
     cost = spread,
-    ratio = not workload.memory and statistics.spread(ratios) or nil,
+    ratio = not workload.memory and ratio_of(rounds, by_name[competitors[1].name]) or nil,
   }
   if workload.memory then
     row.lua_bytes = column(rounds, "lua_bytes")[1]
@@ -86,7 +120,9 @@ local function summarize(workload, competitor, rounds, floor_rounds)
     add_speed(row, rounds)
     add_latencies(row, rounds)
   end
-  add_aim(row, workload.aims and workload.aims[competitor.name])
+  if workload.aims and workload.aims[competitor.name] then
+    add_aim(row, workload, by_name, competitors)
+  end
   return row
 end
 
@@ -97,8 +133,7 @@ function M.summarize(workloads, competitors, done)
     local by_name = done[workload.name] or {}
     local rows = {}
     for _, competitor in ipairs(competitors) do
-      rows[#rows + 1] =
-        summarize(workload, competitor, by_name[competitor.name], by_name[competitors[1].name])
+      rows[#rows + 1] = summarize(workload, competitor, by_name, competitors)
     end
     if rows[1] then
       results[#results + 1] =
@@ -107,6 +142,7 @@ function M.summarize(workloads, competitors, done)
           title = workload.title,
           unit = workload.unit,
           memory = workload.memory,
+          detail = workload.detail,
           rows = rows,
         }
     end
@@ -137,6 +173,17 @@ function M.latency_text(row)
     row.p99_beside_us
   )
   return row.late_ms and ("%s, alarms %.1f ms late"):format(text, row.late_ms) or text
+end
+
+-- How a row compares with the other one that its aim names; nil when it names none.
+function M.beside_text(row, unit)
+  if not (row.aim and row.aim.by) then
+    return nil
+  elseif row.aim.kind == "ratio" then
+    return ("%s of %s"):format(M.ratio_text(row.aim.ratio), row.aim.by)
+  end
+  local of_lua = row.aim.of == "lua_bytes" and " of Lua's" or ""
+  return ("%s %s%s above %s"):format(M.significant(row.aim.found), unit, of_lua, row.aim.by)
 end
 
 -- "reached" when the goal is, "kept" when what must be is, else "missed".
@@ -172,6 +219,8 @@ local function print_row(row, unit, output)
   elseif row.lua_bytes then
     text = text .. ("of these %.0f Lua's"):format(row.lua_bytes)
   end
+  local beside = M.beside_text(row, unit)
+  text = beside and text .. "; " .. beside or text
   output:write(text:gsub("%s+$", ""), "\n")
 end
 

@@ -84,13 +84,29 @@ local function growth_rows(rows, results)
   end
 end
 
+-- The unit of a figure, after it.
+local AIM_UNITS = { ratio = "", cost = " %s", above = " %s above the floor" }
+-- Of a figure that compares a row with another one than the floor: what joins their titles, unit.
+local JOINTS = { ratio = " / ", above = " - " }
+local UNITS_BY = { ratio = "", above = " %s" }
+
+-- Whose aim it is, and the unit of its figures.
+local function describe_aim(row, unit)
+  local kind, by = row.aim.kind, row.aim.by
+  if by then
+    local of_lua = row.aim.of == "lua_bytes" and ", memory of Lua" or ""
+    return row.title .. JOINTS[kind] .. by .. of_lua, UNITS_BY[kind]:format(unit)
+  end
+  return row.title, AIM_UNITS[kind]:format(unit)
+end
+
 local function aim_rows(data)
   local rows = {}
   for _, result in ipairs(data.results) do
     for _, row in ipairs(result.rows) do
       if row.aim then
-        local unit = row.aim.kind == "cost" and " " .. result.unit or ""
-        rows[#rows + 1] = aim_row(result.workload, row.title, row.aim, unit)
+        local through, unit = describe_aim(row, result.unit)
+        rows[#rows + 1] = aim_row(result.workload, through, row.aim, unit)
       end
     end
   end
@@ -104,7 +120,7 @@ end
 
 local function add_aims(lines, data)
   add_section(lines, "What is to be reached")
-  lines[#lines + 1] = "A figure without a unit is a ratio to the floor."
+  lines[#lines + 1] = "A figure without a unit is a ratio, to the floor if there is no other title."
   lines[#lines + 1] = ""
   local heads = { "workload", "through", "found", "goal", "at most", "" }
   add_table(lines, heads, aim_rows(data))
@@ -129,7 +145,7 @@ local function rate(value)
   return ("%.3g"):format(value)
 end
 
-local function remark(row)
+local function describe_load(row)
   if row.p99_alone_us then
     return report.latency_text(row)
   elseif row.lua_bytes then
@@ -146,6 +162,11 @@ local function remark(row)
   return ""
 end
 
+local function remark(row, unit)
+  local beside = report.beside_text(row, unit)
+  return beside and ("**%s**; %s"):format(beside, describe_load(row)) or describe_load(row)
+end
+
 local function add_workload(lines, result)
   lines[#lines + 1] = "### " .. result.workload
   lines[#lines + 1] = ""
@@ -159,7 +180,7 @@ local function add_workload(lines, result)
       report.ratio_text(row.ratio),
       row.operations_per_s and rate(row.operations_per_s) or "-",
       ("%d"):format(row.rounds),
-      remark(row),
+      remark(row, result.unit),
     }
   end
   add_table(lines, { "client", result.unit, "ratio", "operations/s", "rounds", "" }, rows)
@@ -250,7 +271,9 @@ end
 
 -- ---- the README ----
 
-local SHOWN = { "floor", "libuv", "tcpmulti-c", "tcpmulti-lua", "luv", "node", "poe" }
+local SHOWN = { "floor", "libuv", "tcpmulti-c", "tcpmulti-lua", "tcpmulti-co", "luv", "cqueues",
+  "node", "go", "wrk", "poe" }
+local EMPHASIZED = { ["tcpmulti-lua"] = true, ["tcpmulti-co"] = true }
 
 local function cost_cell(result, name)
   local row = find(result.rows, "competitor", name)
@@ -261,14 +284,14 @@ local function cost_cell(result, name)
   if row.ratio and name ~= "floor" then
     cost = ("%s [%.2f]"):format(cost, row.ratio.median)
   end
-  return name == "tcpmulti-lua" and "**" .. cost .. "**" or cost
+  return EMPHASIZED[name] and "**" .. cost .. "**" or cost
 end
 
--- The main table: a line for each workload, costs with their ratios to the floor.
-function M.summary(data)
+-- A line for each workload, costs with their ratios to the floor.
+local function add_costs(lines, results)
   local heads, shown = { "" }, {}
   for _, name in ipairs(SHOWN) do
-    for _, result in ipairs(data.results) do
+    for _, result in ipairs(results) do
       local row = find(result.rows, "competitor", name)
       if row then
         heads[#heads + 1] = row.title
@@ -278,14 +301,22 @@ function M.summary(data)
     end
   end
   local rows = {}
-  for i, result in ipairs(data.results) do
+  for i, result in ipairs(results) do
     rows[i] = { ("%s, %s"):format(result.workload, result.unit) }
     for _, name in ipairs(shown) do
       rows[i][#rows[i] + 1] = cost_cell(result, name)
     end
   end
-  local lines = {}
   add_table(lines, heads, rows)
+end
+
+-- The main table. Workloads that only show a detail are left to the page.
+function M.summary(data)
+  local list, lines = {}, {}
+  for _, result in ipairs(data.results) do
+    list[#list + 1] = not result.detail and result or nil
+  end
+  add_costs(lines, list)
   return table.concat(lines, "\n")
 end
 

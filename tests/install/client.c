@@ -11,7 +11,8 @@
 #include <tcpmulti.h>
 #include <uv.h>
 
-static void take_success(TCPM_ON, int fd, const char *addr, unsigned port)
+static void take_success(void *heap, struct tcpm_session *session, struct tcpm_id id, int fd,
+                         const char *addr, unsigned port)
 {
     (void) heap;
     (void) fd;
@@ -21,14 +22,16 @@ static void take_success(TCPM_ON, int fd, const char *addr, unsigned port)
         exit(1);
 }
 
-static void take_input(TCPM_ON, const void *record, size_t length)
+static void take_input(void *heap, struct tcpm_session *session, struct tcpm_id id,
+                       const void *record, size_t length)
 {
     (void) heap;
     printf("input %.*s\n", (int) length, (const char *) record);
     tcpm_shutdown(session, id);
 }
 
-static void take_end(TCPM_ON, enum tcpm_reason reason)
+static void take_end(void *heap, struct tcpm_session *session, struct tcpm_id id,
+                     enum tcpm_reason reason)
 {
     (void) heap;
     (void) id;

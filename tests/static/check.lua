@@ -1,7 +1,9 @@
 -- SPDX-License-Identifier: MIT
 -- What the static checks share: lists of files, and findings reported by TAP. A check is one case:
 -- it passes if nothing was found, and fails if it looked at nothing.
-local check = { root = os.getenv "TCPMULTI_SOURCE" or error "TCPMULTI_SOURCE is not set" }
+local check = {
+  root = os.getenv "TCPM_SOURCE" or arg[0]:match "^(.*)/tests/static/[^/]*$" or ".",
+}
 
 local cases = {}
 

@@ -61,6 +61,47 @@ check.case("tests/run counts what crashed, hung or did nothing as failed", funct
   count(found, looked, program("skipped", "SKIP", 77), "0 passed, 0 failed", 1)
 end)
 
+local MISSED = "1..2\nok 1 - a\nnot ok 2 - on time\n"
+
+-- What summary.py --again prints of this log.
+local function again(log)
+  write("build.json", log)
+  return table.concat(run(("python3 '%s/tests/summary.py' --again '%s/build.json'"):format(
+    check.root, directory)), "\n")
+end
+
+check.case("only cases that failed may run once more", function(found, looked)
+  local function expect(log, titles)
+    looked()
+    local got = again(log)
+    if got ~= titles then found("%q: expected %q, got %q", log, titles, got) end
+  end
+  local missed = program("tcpmulti:capi / a title", "ERROR", 1, MISSED)
+  expect(program("good", "OK", 0, "1..1\nok 1 - a\n"), "")
+  expect(missed, "a title")
+  expect(missed .. program("tcpmulti:unit / b", "FAIL", 2, MISSED), "a title\nb")
+  expect(missed:rep(5), ("a title\n"):rep(4) .. "a title")
+  expect(missed:rep(6), "")
+  expect(program("crash", "ERROR", -6, MISSED), "")
+  expect(program("crash of a program of its own", "ERROR", 134, MISSED), "")
+  expect(program("end", "ERROR", 1, "1..1\nok 1 - a\n"), "")
+  expect(program("hung", "TIMEOUT", -15, MISSED), "")
+  for _, words in ipairs { "ERROR: AddressSanitizer: heap", "ERROR: LeakSanitizer: leaks",
+    "x.c:1:1: runtime error: shift", "WARNING: ThreadSanitizer: data race" } do
+    expect(program("sanitizer", "ERROR", 1, MISSED .. "# " .. words .. "\n"), "")
+  end
+end)
+
+check.case("a program that passes alone is unsteady, not failed", function(found, looked)
+  local missed = program("a / b", "ERROR", 1, MISSED)
+  write("build-again.json", program("a / b", "OK", 0, "1..2\nok 1 - a\nok 2 - on time\n"))
+  count(found, looked, missed, "2 passed, 0 failed", 0, "UNSTEADY, passed when it ran alone: build")
+  count(found, looked, missed .. program("c", "FAIL", 1), "2 passed, 1 failed", 1)
+  write("build-again.json", missed)
+  count(found, looked, missed, "1 passed, 1 failed", 1, "FAILED: build: a / b")
+  os.remove(directory .. "/build-again.json")
+end)
+
 -- Runs install-packages for two packages, of which dpkg-query knows those that are given.
 local function install(known, programs)
   local path = directory .. "/bin"

@@ -407,6 +407,27 @@ void track_run(struct host *host, struct track *track, const struct tcpm_session
     host_run(host);
 }
 
+struct progress {
+    struct track *track;
+    uint64_t received;
+};
+
+static bool has_received(void *argument)
+{
+    const struct progress *progress = argument;
+    struct tcpm_info info = {.size = sizeof info};
+
+    assert_int_equal(tcpm_info_get(progress->track->session, progress->track->id, &info), 0);
+    return info.received >= progress->received;
+}
+
+void track_run_until_received(struct host *host, struct track *track, uint64_t received)
+{
+    struct progress progress = {track, received};
+
+    host_run_until(host, has_received, &progress);
+}
+
 struct tcpm_endpoints track_endpoints(const struct track *track)
 {
     struct tcpm_endpoints endpoints = {.size = sizeof endpoints};

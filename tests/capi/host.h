@@ -145,6 +145,8 @@ void track_connect_with(struct track *track, struct tcpm_session *session,
    this program (peer.h), until all is over. */
 void track_run(struct host *host, struct track *track, const struct tcpm_session_options *options,
                const char *program);
+/* Runs the loop until the connection, which stays open, has received so many bytes. */
+void track_run_until_received(struct host *host, struct track *track, uint64_t received);
 /* Returns both addresses of an open connection. */
 struct tcpm_endpoints track_endpoints(const struct track *track);
 /* Asserts that exactly these events have come. */

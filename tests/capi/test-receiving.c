@@ -218,27 +218,6 @@ static void test_E8_no_input_after_shutdown(void **state)
 
 /* ---- what a filter has seen, and what memory allows ---- */
 
-struct progress {
-    struct track *track;
-    uint64_t received;
-};
-
-static bool has_received(void *argument)
-{
-    const struct progress *progress = argument;
-    struct tcpm_info info = {.size = sizeof info};
-
-    assert_int_equal(tcpm_info_get(progress->track->session, progress->track->id, &info), 0);
-    return info.received >= progress->received;
-}
-
-static void run_until_received(struct host *host, struct track *track, uint64_t received)
-{
-    struct progress progress = {track, received};
-
-    host_run_until(host, has_received, &progress);
-}
-
 /* Lines, but it wants to be asked from 100 bytes on only. */
 static int get_late(void *self, const char *bytes, size_t length, struct tcpm_cut *cut)
 {
@@ -278,9 +257,9 @@ static void test_what_a_filter_has_not_seen_is_not_seen(void **state)
                                   NULL);
     track_connect(&track, track_session(host, &options), peer_port(peer));
     tcpm_filter_free(options.input_filter);
-    run_until_received(host, &track, 10);
+    track_run_until_received(host, &track, 10);
     peer_go(peer, "second");
-    run_until_received(host, &track, 25);
+    track_run_until_received(host, &track, 25);
     peer_go(peer, "third");
     host_run(host);
     assert_log(&track, "initialize success input(012345678901234567890123) error(read,EOF) "
@@ -314,7 +293,7 @@ static void test_what_is_held_outlives_want_of_memory(void **state)
     struct peer *peer = peer_start("sendn 30000 \"x\"; wait go; sendn 200000 \"x\"; freeze", NULL);
     track_connect(&track, track_session(&host, &options), peer_port(peer));
     tcpm_filter_free(options.input_filter);
-    run_until_received(&host, &track, 30000);
+    track_run_until_received(&host, &track, 30000);
     peer_go(peer, "go");
     host_run(&host);
     assert_log(&track, "initialize success error(read,ENOBUFS) disconnected(error)");

@@ -230,8 +230,10 @@ static void test_a_large_order_comes_whole_or_meets_max_memory(void **state)
     assert_log(&whole, "initialize success input[3000000] input() input(line) error(read,EOF) "
                        "disconnected(eof)");
     host_open(&host, &limits);
-    struct peer *peer = peer_start("sendn 3000000 \"x\"; freeze", NULL);
+    struct peer *peer = peer_start("send \"x\"; wait go; sendn 3000000 \"x\"; freeze", NULL);
     track_connect(&refused, track_session(&host, NULL), peer_port(peer));
+    track_run_until_received(&host, &refused, 1); /* a layer's greeting is over */
+    peer_go(peer, "go");
     host_run(&host);
     assert_log(&refused, "initialize success error(read,ENOBUFS) disconnected(error)");
     assert_non_null(strstr(refused.message, " bytes received and not yet a record, max_memory is "

@@ -88,7 +88,7 @@ function cases.G27_a_complete_file_needs_no_connection()
   local before = read(path)
   local again = support.harness.run("strace", { "-f", "-e", "trace=connect", "-o", path .. ".calls",
     support.runner, unpack(list) })
-  lu.assertEquals(again.code, 0)
+  lu.assertEquals(again.code, 0, again.errors())
   lu.assertNotStrContains(read(path .. ".calls"), "sin_port")
   lu.assertEquals(read(path), before)
 end
@@ -99,7 +99,7 @@ function cases.G25_a_torn_line_is_said_and_its_target_asked_again()
   lu.assertEquals(support.run(list).code, 0)
   support.write_file(path, (read(path):sub(1, -20)))
   local again = support.run(list)
-  lu.assertEquals(again.code, 0)
+  lu.assertEquals(again.code, 0, again.errors())
   lu.assertStrContains(again.errors(), "a torn line was cut off")
   lu.assertEquals({ facts(read(path)).count, facts(read(path)).double }, { 64, 0 })
 end
@@ -111,11 +111,11 @@ function cases.G26_a_damaged_line_is_asked_again()
   local text = read(path):gsub('"attempts":', '"attempts"?', 1)
   support.write_file(path, text)
   local again = support.run(list)
-  lu.assertEquals(again.code, 0)
+  lu.assertEquals(again.code, 0, again.errors())
   lu.assertStrContains(again.errors(), "out:1: damaged; its target is asked again")
   local merged = path .. ".merged"
   local merge = support.run { "-m", "merge", "-q", "-o", merged, "--expect", 64, path }
-  lu.assertEquals(merge.code, 0)
+  lu.assertEquals(merge.code, 0, merge.errors())
   lu.assertStrContains(merge.errors(), "1 damaged lines are left out")
   lu.assertEquals(facts(read(merged)).count, 64)
 end

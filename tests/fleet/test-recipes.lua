@@ -60,7 +60,7 @@ function cases.G43_parallel_goes_on_with_those_that_failed()
   local directory, port = prepare "127.81.0.0/24", support.peer()
   local variables = { TCPMULTI = failing(directory), RETRIES = 1 }
   local first = run(directory, "parallel.sh", variables, "-p", port, unpack(OPTIONS))
-  lu.assertEquals(first.code, 1)
+  lu.assertEquals(first.code, 1, first.errors())
   local before = read(directory .. "/part-1.jsonl")
   local second = run(directory, "parallel.sh", variables, "--resume-failed", "-p", port,
     unpack(OPTIONS))
@@ -80,7 +80,7 @@ function cases.a_plain_shell_tells_the_worst_status()
   local directory = prepare "127.83.0.0/24"
   local result = run(directory, "plain.sh", { TCPMULTI = failing(directory) }, "-p", support.peer(),
     unpack(OPTIONS))
-  lu.assertEquals(result.code, 75)
+  lu.assertEquals(result.code, 75, result.errors())
 end
 
 -- ---- Kubernetes ----

@@ -31,7 +31,7 @@ function cases.G4_a_part_that_is_none_is_refused()
     lu.assertEquals(run(words("127.0.0.1", 1, "--shard", shard)).code, 2)
   end
   local few = run(words("127.0.0.1-9", 1, "-c", 3, "-w", 4))
-  lu.assertEquals(few.code, 2)
+  lu.assertEquals(few.code, 2, few.errors())
   lu.assertStrContains(few.errors(), "--concurrency 3")
   lu.assertStrContains(few.errors(), "4 processes")
 end
@@ -96,7 +96,7 @@ end
 
 function cases.G7_fewer_hosts_than_processes()
   local job = run(words("127.0.0.1-2", support.peer(), "-w", 4))
-  lu.assertEquals(job.code, 0)
+  lu.assertEquals(job.code, 0, job.errors())
   assert_complete(job.output(), 2)
   lu.assertEquals(count_of(job.errors(), "fewer hosts %(2%) than processes %(4%)"), 1)
 end
@@ -104,7 +104,7 @@ end
 function cases.G8_an_index_without_a_count_ends_with_2()
   local job = support.finish(support.start_with({ JOB_COMPLETION_INDEX = "1" },
     words("127.0.0.1", 1, "--shard", "auto")))
-  lu.assertEquals(job.code, 2)
+  lu.assertEquals(job.code, 2, job.errors())
   lu.assertStrContains(job.errors(), "TCPMULTI_SHARDS")
 end
 
@@ -113,7 +113,7 @@ function cases.G9_a_part_that_is_submitted_alone_stays_the_same_part()
     SLURM_ARRAY_TASK_MIN = "2", SLURM_ARRAY_TASK_MAX = "2", SLURM_ARRAY_TASK_STEP = "1" }
   local job = support.finish(support.start_with(environment,
     words("127.0.0.0/24", 80, "--shard", "auto/4", "--dry-run")))
-  lu.assertEquals(job.code, 0)
+  lu.assertEquals(job.code, 0, job.errors())
   lu.assertStrContains(job.output(), "part 3 of 4")
 end
 
@@ -122,7 +122,7 @@ function cases.G10_the_environment_counts_only_with_auto()
     words("127.0.0.0/24", 80, "--dry-run")))
   lu.assertStrContains(job.output(), "part 1 of 1: 256")
   local lost = run(words("127.0.0.0/24", 80, "--shard", "auto"))
-  lu.assertEquals(lost.code, 2)
+  lu.assertEquals(lost.code, 2, lost.errors())
   lu.assertStrContains(lost.errors(), "no engine")
 end
 
@@ -131,7 +131,7 @@ function cases.G28_the_output_of_another_part_is_refused()
   lu.assertEquals(run(words("127.32.0.0/26", port, "--shard", "1/3", "-o", path)).code, 0)
   local before = read(path)
   local other = run(words("127.32.0.0/26", port, "--shard", "2/3", "-o", path, "--resume"))
-  lu.assertEquals(other.code, 2)
+  lu.assertEquals(other.code, 2, other.errors())
   lu.assertStrContains(other.errors(), "part 1/3, and this is part 2/3")
   lu.assertEquals(read(path), before)
   lu.assertEquals(run(words("127.32.0.0/26", port, "--shard", "1/3", "-o", path, "--resume", "-c",
@@ -162,14 +162,14 @@ function cases.G37_thresholds_of_a_part_are_recorded_and_hold_in_the_whole()
     files[i] = directory .. "/" .. i
     local job = run(words("127.34.0.0/26", port, "--shard", i .. "/2", "-o", files[i], "--fail-if",
       "failed > 0", "--summary", files[i] .. ".json"))
-    lu.assertEquals(job.code, 0)
+    lu.assertEquals(job.code, 0, job.errors())
     lu.assertStrContains(read(files[i] .. ".json"), '"fail_if":"failed > 0","failed":true')
   end
   lu.assertEquals(run({ "-m", "merge", "-q", "-o", directory .. "/all", "--fail-if", "failed > 0",
     files[1], files[2] }).code, 3)
   local figures = run { "-m", "merge", "-o", directory .. "/all", "--fail-if", "failed > 0",
     files[1] .. ".json", files[2] .. ".json" }
-  lu.assertEquals(figures.code, 3)
+  lu.assertEquals(figures.code, 3, figures.errors())
   lu.assertStrContains(figures.errors(), "64 targets")
 end
 
@@ -184,7 +184,7 @@ function cases.G35_a_part_that_is_missing_is_named_by_merge()
   end
   local merge = run { "-m", "merge", "-q", "-o", directory .. "/all", "--expect", 128,
     unpack(files) }
-  lu.assertEquals(merge.code, 75)
+  lu.assertEquals(merge.code, 75, merge.errors())
   lu.assertStrContains(merge.errors(), "of 128 targets are missing: look at part 2 of 3")
 end
 
@@ -224,7 +224,7 @@ function cases.G45_two_processes_begin_at_one_time()
   end
   lu.assertTrue(apart < 0.02, apart)
   local late = run(words("127.36.0.1", port, "--start-at", os.time() - 5))
-  lu.assertEquals(late.code, 0)
+  lu.assertEquals(late.code, 0, late.errors())
   lu.assertStrContains(late.errors(), "the time of --start-at is over")
 end
 
@@ -234,7 +234,7 @@ function cases.G11_three_workers_have_one_output_of_whole_lines()
   local path = out()
   local job = run(words("127.40.0.0/22", support.peer(), "-r", 0, "-w", 3, "-o", path,
     "--summary", path .. ".json"))
-  lu.assertEquals(job.code, 0)
+  lu.assertEquals(job.code, 0, job.errors())
   assert_complete(read(path), 1024)
   lu.assertStrContains(read(path .. ".json"), '"workers":3')
   lu.assertEquals(count_of(job.errors(), "1024 targets in "), 1)
@@ -244,7 +244,7 @@ function cases.G12_auto_is_one_in_a_cpuset_of_one()
   local path = out()
   local job = support.finish(support.harness.start("taskset", { "-c", 0, support.runner,
     unpack(words("127.40.1.0/28", support.peer(), "-w", "auto", "--summary", path)) }))
-  lu.assertEquals(job.code, 0)
+  lu.assertEquals(job.code, 0, job.errors())
   lu.assertStrContains(read(path), '"workers":1')
 end
 
@@ -263,7 +263,7 @@ function cases.G13_workers_that_are_killed_are_started_again()
     kill_one(job)
   end
   support.finish(job)
-  lu.assertEquals(job.code, 0)
+  lu.assertEquals(job.code, 0, job.errors())
   lu.assertEquals(count_of(job.errors(), "ended by signal 9; started again"), 3)
   lu.assertStrContains(job.errors(), "2048 targets in ")
   assert_complete(read(path), 2048)
@@ -286,7 +286,7 @@ function cases.G14_a_target_that_crashes_its_worker_costs_one_part()
   local list = words("127.42.0.0/24", support.peer(), "-r", 0, "-w", 2, "-o", path, "-c", 4)
   list[1] = write_job(CRASHING)
   local job = run(list)
-  lu.assertEquals(job.code, 75)
+  lu.assertEquals(job.code, 75, job.errors())
   lu.assertStrContains(job.errors(), "its part is not complete")
   lu.assertEquals(count_of(job.errors(), "part is not complete"), 1)
   local found = facts(read(path))
@@ -300,7 +300,7 @@ function cases.G13_without_a_file_no_worker_is_started_again()
   support.wait_until(10, "lines", function() return #job.output() > 0 end)
   kill_one(job)
   support.finish(job)
-  lu.assertEquals(job.code, 75)
+  lu.assertEquals(job.code, 75, job.errors())
   lu.assertStrContains(job.errors(), "its part is not complete")
   lu.assertEquals(facts(job.output()).double, 0)
 end
@@ -405,7 +405,7 @@ function cases.G17_messages_figures_and_exceptions_of_workers_are_the_jobs()
   list[1], list[#list + 1] = write_job(PRINTING:gsub('"=no result\\n#', '"#')), "--summary"
   list[#list + 1] = path .. ".json"
   local job = run(list)
-  lu.assertEquals(job.code, 1)
+  lu.assertEquals(job.code, 1, job.errors())
   assert_complete(read(path), 8)
   local errors = job.errors()
   lu.assertEquals(count_of(errors, "stack traceback"), 1)
@@ -482,7 +482,7 @@ function cases.G20_lines_of_a_pipe_are_dealt_by_host()
   local directory = support.directory()
   local job = run(words("-", port, "-r", 0, "-w", 2, "--trace", directory .. "/trace"),
     { stdin = table.concat(lines, "\n") .. "\n" })
-  lu.assertEquals(job.code, 4)
+  lu.assertEquals(job.code, 4, job.errors())
   assert_complete(job.output(), 304)
   lu.assertStrContains(job.errors(), "standard input:301: not a target")
   local owners = {}
@@ -538,7 +538,7 @@ os.exit((job.run(spec, { "127.0.0.1-9", "-p", "1", "-w", "2" })))
 
 function cases.only_the_first_job_of_a_process_has_workers()
   local job = run { write_job(TWICE) }
-  lu.assertEquals(job.code, 2)
+  lu.assertEquals(job.code, 2, job.errors())
   lu.assertStrContains(job.errors(), "only the first job of a process can have workers")
 end
 
@@ -574,7 +574,7 @@ end
 local function rate_of(workers, path)
   local job = run(words("127.90.0.0/16", 1, "-r", 0, "-c", 200, "-w", workers, "-o", path,
     "--overwrite", "--summary", path .. ".json"))
-  lu.assertEquals(job.code, 0)
+  lu.assertEquals(job.code, 0, job.errors())
   local summary = read(path .. ".json")
   return tonumber(summary:match '"done":(%d+)') / tonumber(summary:match '"seconds":([%d.e-]+)')
 end
@@ -639,7 +639,7 @@ end
 
 function cases.a_load_with_workers_is_refused()
   local job = run { "-m", "load", "127.0.0.1:1", "--send", "x", "--expect", "y", "-w", 2 }
-  lu.assertEquals(job.code, 2)
+  lu.assertEquals(job.code, 2, job.errors())
   lu.assertStrContains(job.errors(), "a load is one process")
 end
 
@@ -655,11 +655,11 @@ function cases.G29_begun_with_four_resumed_with_one_and_three()
   lu.assertEquals(go(4, 200).code, 75)
   lu.assertEquals(go(1, 500).code, 75)
   local last = run(words("127.56.0.0/22", port, "-r", 0, "-w", 3, "-o", path, "--resume"))
-  lu.assertEquals(last.code, 0)
+  lu.assertEquals(last.code, 0, last.errors())
   assert_complete(read(path), 1024)
   local again = support.harness.run("strace", { "-f", "-e", "trace=connect", "-o", path .. ".calls",
     support.runner, unpack(words("127.56.0.0/22", port, "-w", 2, "-o", path, "--resume")) })
-  lu.assertEquals(again.code, 0)
+  lu.assertEquals(again.code, 0, again.errors())
   lu.assertNotStrContains(read(path .. ".calls"), "sin_port")
 end
 

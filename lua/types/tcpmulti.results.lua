@@ -31,7 +31,7 @@ results.phases = {}
 ---@return string
 function results.line(record) end
 
--- Reads a line without its "\n". nil: it is no result line, or a damaged one.
+-- Reads a line, with its "\n" or without. nil: it is no result line, or a damaged one.
 ---@param line string
 ---@return tcpmulti.results.Record? record, string? plan_id, string? number
 function results.parse(line) end

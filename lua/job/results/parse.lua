@@ -24,10 +24,11 @@ local function has_fields(record)
     and type(problem.name) == "string"
 end
 
--- Gives the record, its plan, and the number of its target, both as texts; nil: no result line. The
--- number is like "12", or like "12.1" where the targets came by a pipe.
+-- line: with its end or without. Gives the record, its plan, and the number of its target, both as
+-- texts; nil: no result line. The number is like "12", or like "12.1" where the targets came by a
+-- pipe.
 return function(line)
-  local plan, number = match(line, '^{"key":"(%x+):(%d+%.?%d*)",.*}$')
+  local plan, number = match(line, '^{"key":"(%x+):(%d+%.?%d*)",.*}\n?$')
   local record = plan and json.decode(line)
   if record and has_fields(record) then return record, plan, number end
 end

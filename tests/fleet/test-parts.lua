@@ -54,7 +54,7 @@ local function random_plan()
   for i = 1, math.random(1, 6) do
     local network = ("127.%d.%d.0"):format(math.random(0, 3), math.random(0, 255))
     local ports = ({ "80", "80-82", "1,5,9" })[math.random(3)]
-    local form = ({ network .. "/2" .. math.random(4, 9), ("name%d.test"):format(i),
+    local form = ({ network .. "/2" .. math.random(4, 9), ("name%d.test"):format(math.random(3)),
       network:gsub("0$", "7") })[math.random(3)]
     words[i] = form .. ":" .. ports
   end

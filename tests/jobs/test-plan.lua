@@ -235,7 +235,7 @@ end
 function cases.J14_a_name_twice_is_asked_once()
   local text = "a.example:22 A.example:22 a.example:22,23 b.example:22 a.example:22"
   local plan = new_plan(text)
-  lu.assertEquals({ plan.total, plan.duplicates, plan.hosts }, { 4, 2, 3 })
+  lu.assertEquals({ plan.total, plan.duplicates, plan.hosts }, { 4, 2, 2 })
   local kept = new_plan(text, { duplicates = "keep" })
   lu.assertEquals({ kept.total, kept.duplicates }, { 6, 0 })
   lu.assertNotEquals(kept.id, plan.id)
@@ -248,6 +248,35 @@ function cases.J14_many_names_twice()
   lu.assertEquals({ plan.total, plan.duplicates }, { 1000, 2000 })
   for g = 0, 999 do lu.assertEquals({ plan:target(g) }, { "host-" .. (g + 1) % 1000 .. ".example",
     1 + (g + 1) % 2, nil, "host-" .. (g + 1) % 1000 .. ".example" }) end
+end
+
+function cases.all_lines_of_a_name_are_one_host_with_all_their_ports()
+  local plan = new_plan("a:22 b:22 a:80-82 c:1-4 a:443 b:7-10", { order = "sequential" })
+  local ports = {}
+  for g = 0, plan.total - 1 do
+    local host, port = plan:target(g)
+    ports[host] = (ports[host] or "") .. " " .. port
+  end
+  lu.assertEquals(ports, { a = " 22 80 81 82 443", b = " 22 7 8 9 10", c = " 1 2 3 4" })
+  lu.assertEquals({ plan.total, plan.hosts }, { 14, 3 })
+end
+
+function cases.lines_of_JSON_of_one_host_keep_their_objects()
+  local all = {}
+  for i = 1, 400 do
+    all[i] = ('{"host":"h%d","port":"%d-%d","id":%d}'):format(i % 3, i, i + i % 2, i)
+  end
+  local plan, seen = assert(targets.plan { { words = all } }), {}
+  lu.assertEquals({ plan.total, plan.hosts }, { 600, 3 })
+  for g = 0, plan.total - 1 do
+    local host, port, input = plan:target(g)
+    lu.assertEquals(host, "h" .. input.id % 3)
+    lu.assertTrue(port == input.id or port == input.id + input.id % 2)
+    seen[input.id .. " " .. port] = true
+  end
+  local count = 0
+  for _ in pairs(seen) do count = count + 1 end
+  lu.assertEquals(count, 600)
 end
 
 -- ---- limits ----
@@ -354,6 +383,19 @@ function cases.J18_many_names()
     lu.assertEquals({ plan.total, plan.malformed_count }, { count, 0 })
     lu.assertTrue(bytes < 64 * count, bytes)
     lu.assertTrue(seconds < 5e-6 * count * BUSY, seconds)
+  end)
+end
+
+-- As of a crawler: what is looked for among lines of one host must not grow with their number.
+function cases.J18_many_lines_of_JSON_of_one_host()
+  local lines, count = {}, 40000
+  for i = 1, count do lines[i] = ('{"host":"web.example","port":80,"path":"/%d"}\n'):format(i) end
+  support.with_file(table.concat(lines), function(path)
+    local _, seconds, plan = support.cost(function()
+      return assert(targets.plan { { path = path } })
+    end)
+    lu.assertEquals({ plan.total, plan.hosts, plan.malformed_count }, { count, 1, 0 })
+    lu.assertTrue(seconds < 25e-6 * count * BUSY, seconds)
   end)
 end
 

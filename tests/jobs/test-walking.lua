@@ -7,10 +7,11 @@ local targets = require "tcpmulti.targets"
 
 local cases = support.cases "Walking"
 
--- A plan of all kinds of rectangles: IPv4, IPv6, names, with one port and with several.
+-- A plan of all kinds of rectangles: IPv4, IPv6, names, with one port and with several. Names stand
+-- on several lines, with other ports or as lines of JSON.
 local function random_plan(order)
   local all = {}
-  for i = 1, math.random(1, 6) do
+  for i = 1, math.random(1, 12) do
     local ports = ("%d-%d"):format(1, math.random(1, 5))
     local kind = math.random(3)
     if kind == 1 then
@@ -18,8 +19,10 @@ local function random_plan(order)
       all[i] = ("10.0.0.%d-%d:%s"):format(first, first + math.random(0, 40), ports)
     elseif kind == 2 then
       all[i] = ("[2001:db8::%x/%d]:%s"):format(math.random(0, 255), math.random(122, 128), ports)
+    elseif math.random() < 0.7 then
+      all[i] = ("host-%d.example:%s"):format(math.random(4), ports)
     else
-      all[i] = ("host-%d.example:%s"):format(math.random(100), ports)
+      all[i] = ('{"host":"host-%d.example","port":"%s","id":%d}'):format(math.random(4), ports, i)
     end
   end
   local plan = assert(targets.plan({ { words = all } }, { order = order, seed = math.random() }))
@@ -44,7 +47,7 @@ function cases.processes_share_each_plan_exactly()
         lu.assertTrue(place >= 0 and place < walker.total)
         seen[g], own = true, own + 1
         local host = plan:target(g)
-        lu.assertTrue((owners[host] or j) == j or host:find "host" ~= nil, host)
+        lu.assertEquals(owners[host] or j, j, host)
         owners[host] = j
       end
       lu.assertEquals(own, walker.total)

@@ -122,8 +122,7 @@ local function number_targets(self, collection)
     collection[family]:sweep(self.sets, collection)
     append(self, collection.rectangles)
   end
-  collection.names:close()
-  append(self, collection.names:rectangles(self.sets))
+  append(self, collection.names:close(self.sets))
   self.duplicates, self.excluded = collection.duplicates, collection.excluded
 end
 
@@ -197,9 +196,9 @@ function Plan:target(g)
   if not rectangle then error("plan: there is no target of this number", 2) end
   local place = g - rectangle.base
   local index = place % rectangle.ports
-  local host, network, set, line = rectangle:host((place - index) / rectangle.ports)
+  local host, network, set, at, line = rectangle:host((place - index) / rectangle.ports, index)
   local input = line and require "tcpmulti.json".decode(line) or nil
-  return host, self.sets:port(set, index), input, network
+  return host, self.sets:port(set, at), input, network
 end
 
 -- All excluded addresses as a list of networks, for the option deny of sessions.

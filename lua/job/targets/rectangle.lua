@@ -58,11 +58,12 @@ local function find(self, host)
   return low, host - starts[low]
 end
 
--- Host number n, from 0 on -> its text, the key of its network, its set.
-function Rectangle:host(n)
+-- Host number n, from 0 on, and one of its ports by an index -> its text, the key of its network,
+-- its set, the index in that set.
+function Rectangle:host(n, index)
   local at, offset = find(self, n)
   local text, network = self.family.host(self.words, at * self.family.words, offset)
-  return text, network, self.uniform or self.sets[at]
+  return text, network, self.uniform or self.sets[at], index
 end
 
 function Rectangle:hash(hash, sets)

@@ -5,7 +5,7 @@ local results = require "tcpmulti.results"
 local summary = require "tcpmulti.summary"
 local fleet = require "tcpmulti.fleet"
 local system = require "tcpmulti.job.system"
-local format, gmatch = string.format, string.gmatch
+local format, gmatch, sub = string.format, string.gmatch, string.sub
 
 local crew = {}
 local Crew = {}
@@ -97,7 +97,7 @@ end
 -- Counts the worker's lines that no status has counted, one by one.
 local function on_loss(self, w, how)
   for _, line in ipairs(self.pending[w]) do
-    local record = results.parse(line)
+    local record = results.parse(sub(line, 1, -2))
     if record then self.job.total:add(record) end
   end
   self.pending[w] = { count = 0 }

@@ -60,12 +60,7 @@ static void run_told(lua_State *L, struct tcpm__lua_call *call)
 /* Errors of tasks stay with the tasks: what comes out of a part is fatal. */
 static void tell(struct tcpm__lua_session *session, struct told *told)
 {
-    char *message = tcpm__lua_protect(session->runtime, session, &told->call);
-
-    if (message != NULL && session->runtime != NULL && !session->muted)
-        tcpm__lua_fatal(session->runtime, message);
-    else
-        tcpm__lua_message_free(message);
+    tcpm__lua_session_fatal(session, tcpm__lua_protect(session->runtime, session, &told->call));
 }
 
 static void tell_plain(struct tcpm__lua_session *session, struct tcpm__lua_slot *slot,

@@ -59,10 +59,7 @@ static bool report(struct tcpm__lua_session *session, uint64_t id, char *message
 {
     if ((session->handlers >> ON_EXCEPTION & 1) != 0 && tell(session, id, message))
         return true;
-    if (session->muted) /* on_exception has closed the module, and raised */
-        tcpm__lua_message_free(message);
-    else
-        tcpm__lua_fatal(session->runtime, message);
+    tcpm__lua_session_fatal(session, message); /* on_exception may have closed the module */
     return false;
 }
 
@@ -127,6 +124,14 @@ void tcpm__lua_exception_later(struct tcpm__lua_session *session, uint64_t id, c
 }
 
 /* ---- fatal ---- */
+
+void tcpm__lua_session_fatal(struct tcpm__lua_session *session, char *message)
+{
+    if (message != NULL && session->runtime != NULL && !session->muted)
+        tcpm__lua_fatal(session->runtime, message);
+    else
+        tcpm__lua_message_free(message);
+}
 
 void tcpm__lua_fatal(struct tcpm__lua_runtime *rt, char *message)
 {

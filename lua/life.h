@@ -97,6 +97,9 @@ void tcpm__lua_exception_later(struct tcpm__lua_session *session, uint64_t id, c
 void tcpm__lua_report_pending(struct tcpm__lua_session *session, struct tcpm__lua_slot *slot);
 /* Kills all sessions; run raises message, or the host is told. */
 void tcpm__lua_fatal(struct tcpm__lua_runtime *rt, char *message);
+/* As tcpm__lua_fatal, if there is a message and Lua may still hear of the session; else frees the
+   message, which may be NULL. */
+void tcpm__lua_session_fatal(struct tcpm__lua_session *session, char *message);
 
 /* ---- tally.c ---- */
 

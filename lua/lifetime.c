@@ -193,16 +193,6 @@ static void vacate(struct tcpm__lua_session *session)
     tcpm__lua_session_vacate(session->runtime, session->index);
 }
 
-static void stop_tasks(struct tcpm__lua_session *session)
-{
-    char *message = tcpm__lua_tasks_stop(session);
-
-    if (message != NULL && session->runtime != NULL && !session->muted)
-        tcpm__lua_fatal(session->runtime, message);
-    else
-        tcpm__lua_message_free(message);
-}
-
 /* The last event of a session: all of it goes. */
 static void on_stopped(struct tcpm_session *inner, void *user)
 {
@@ -210,7 +200,7 @@ static void on_stopped(struct tcpm_session *inner, void *user)
 
     TCPM__LUA_ASSERT(session->inner == inner);
     if (session->runtime != NULL && !session->muted)
-        stop_tasks(session);
+        tcpm__lua_session_fatal(session, tcpm__lua_tasks_stop(session));
     session->inner = NULL;
     if (session->runtime != NULL && session->runtime->prints_tally)
         tcpm__lua_print_tally(session, inner);

@@ -275,6 +275,14 @@ function support.peer(program, options)
   return one
 end
 
+-- A port of 127.0.0.1 that nobody listens on, and that was free just now.
+function support.free_port()
+  local one = peer.start("", { refuse = true })
+  local port = one:port()
+  one:stop()
+  return port
+end
+
 -- One connection from its beginning to its end: log, peer, seconds = support.meet(program, options,
 -- how). A session of support.record with these options connects to a support.peer with this
 -- program, and the loop runs. how has the options of the peer, and seconds: the limit of the run.

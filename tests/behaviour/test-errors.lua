@@ -9,14 +9,6 @@ local tcpmulti = require "tcpmulti"
 local cases = support.cases "Errors"
 local HOST = "127.0.0.1"
 
--- A port that was free a moment ago, to bind to.
-local function free_port()
-  local one = peer.start ""
-  local port = one:port()
-  one:stop()
-  return port
-end
-
 -- The name server is a luv socket in the child's own network namespace; it answers "no such name"
 -- after half a second.
 function cases.R1_an_unknown_name_fails_while_others_go_on()
@@ -171,7 +163,7 @@ end
 
 function cases.R8_one_bind_port_serves_one_connection_to_a_peer()
   local echo = support.peer "echo"
-  local port = free_port()
+  local port = support.free_port()
   local session, log
   session, log = support.record {
     on_success = function(cheap, fd)
@@ -343,7 +335,7 @@ function cases.R13_connect_outside_of_a_session_raises()
 end
 
 function cases.R14_a_connection_to_itself_is_refused()
-  local port = free_port()
+  local port = support.free_port()
   local text
   local session, log = support.record {
     on_failure = function(_, _, _, message) text = message end,

@@ -44,14 +44,6 @@ PartitionName=main Nodes=%HOST Default=YES MaxTime=INFINITE State=UP
 
 -- ---- the daemons ----
 
-local function free_port()
-  local socket = uv.new_tcp()
-  assert(socket:bind("127.0.0.1", 0))
-  local port = socket:getsockname().port
-  socket:close()
-  return port
-end
-
 -- munged refuses to run as root.
 local function start_munge(directory)
   local folder = directory .. "/munge"
@@ -85,7 +77,8 @@ local function start_cluster()
   os.execute(("chmod 755 '%s' && mkdir '%s/state' '%s/spool'"):format(cluster.directory,
     cluster.directory, cluster.directory))
   cluster.conf = cluster.directory .. "/slurm.conf"
-  local values = { HOST = uv.os_gethostname(), CONTROL = free_port(), DAEMON = free_port(),
+  local values = { HOST = uv.os_gethostname(), CONTROL = support.harness.free_port(),
+    DAEMON = support.harness.free_port(),
     DIRECTORY = cluster.directory }
   support.write_file(cluster.conf, (CONF:gsub("%%(%u+)", values)))
   start_munge(cluster.directory)

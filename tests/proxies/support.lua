@@ -92,13 +92,7 @@ local function is_listening(port)
   return false
 end
 
--- A port that nobody listens on.
-function proxies.free_port()
-  local one = peer.start("", { refuse = true })
-  local port = one:port()
-  one:stop()
-  return port
-end
+proxies.free_port = support.free_port
 
 local function read_file(path)
   local file = io.open(path)

@@ -217,7 +217,7 @@ function harness.full_listener(address)
 end
 
 -- A port of 127.0.0.1 that was free just now: for servers that cannot choose one themselves.
-local function free_port()
+function harness.free_port()
   local socket = uv.new_tcp()
   assert(socket:bind("127.0.0.1", 0))
   local port = socket:getsockname().port
@@ -238,7 +238,7 @@ end
 function harness.server(describe, given_port)
   local directory, process = harness.directory(), nil
   for _ = 1, 5 do
-    local port = given_port or free_port()
+    local port = given_port or harness.free_port()
     local command, args = describe(port, directory)
     process = harness.start(command, args, { cwd = directory })
     local function settled() return process.done or accepts(port) end

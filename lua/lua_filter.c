@@ -191,7 +191,8 @@ static void tell_input(lua_State *L, const struct tcpm__lua_filter_call *call)
     lua_call(L, 2, 0);
 }
 
-/* Calls the method that was pushed, and keeps its record. */
+/* Calls the method that was pushed, and keeps its record. false behind it: there is no further
+   record yet. */
 static void call_for_record(lua_State *L, struct tcpm__lua_filter_call *call)
 {
     lua_call(L, 1, 3);
@@ -199,6 +200,7 @@ static void call_for_record(lua_State *L, struct tcpm__lua_filter_call *call)
         call->result = refusal(L, call->filter);
         return;
     }
+    call->is_last = lua_isboolean(L, -2) && !lua_toboolean(L, -2);
     lua_pop(L, 2);
     tcpm__lua_filter_set_value(L, call->filter, VALUE_RECORD);
     call->result = 1;
@@ -248,7 +250,7 @@ static int filter_input(void *self, const char *bytes, size_t length, struct tcp
         filter->token = self;
         cut->record = self;
         cut->length = 1;
-        cut->more = 1;
+        cut->more = !call.is_last;
     } else if (result < 0) {
         cut->message = filter->message;
     }

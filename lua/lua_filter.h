@@ -21,6 +21,7 @@ struct tcpm__lua_filter_call {
     struct tcpm_out *out;
     int swallowed; /* get_one: as in struct tcpm_cut, if the object is to be told; else -1 */
     int result;
+    bool is_last; /* get_one, finish: the object says that no record follows this one yet */
 };
 
 /* Makes a filter from a clone of the object at index, with one reference, and in inner the

@@ -147,5 +147,18 @@ function pieces.take(bytes)
   bytes.index, bytes.at, bytes.read = bytes.first, bytes.position, 0
 end
 
+-- Skips count bytes, of which the first piece has more or as many, where nothing is read.
+function pieces.take_front(bytes, count)
+  local first, position = bytes.first, bytes.position + count
+  bytes.length = bytes.length - count
+  if position > #bytes[first] then
+    bytes[first] = nil
+    first, position = first + 1, 1
+    bytes.small = math.min(bytes.small, bytes.last - first + 1)
+  end
+  bytes.first, bytes.position, bytes.index, bytes.at = first, position, first, position
+  bytes.is_whole = true -- the next line begins behind these
+end
+
 -- All bytes that are in no record yet.
 function pieces.pending(bytes) return pieces.peek(bytes, bytes.length) end

@@ -14,7 +14,8 @@
 local shared = ...
 local find, format, lower, match, sub =
   string.find, string.format, string.lower, string.match, string.sub
-local pieces = shared.pieces
+local heads, pieces = shared.http_heads, shared.pieces
+local trim = heads.trim
 
 local http = {}
 http.__index = http
@@ -28,87 +29,25 @@ local DIGITS, HEX_DIGITS = 15, 12 -- a length of so many is a number that Lua ho
 
 -- ---- heads ----
 
-local function new_fields() return { names = {}, lists = {} } end
-
--- The text without blanks at both ends.
-local function trim(text, from)
-  local first = find(text, "[^ \t]", from)
-  if not first then return "" end
-  local last = #text
-  while find(text, "^[ \t]", last) do last = last - 1 end
-  return sub(text, first, last)
-end
-
--- Adds a line to fields. False: it is no line of a head.
-local function add_field(fields, line)
-  if find(line, "[%z\r]") then return false end
-  if find(line, "^[ \t]") then -- goes on with the field before (RFC 9112, 5.2)
-    local list = fields.lists[fields.names[#fields.names]]
-    if not list then return false end
-    list[#list + 1] = " " .. trim(line, 1)
-    return true
-  end
-  local name, at = match(line, "^(" .. TOKEN .. "):()")
-  if not name then return false end
-  name = lower(name)
-  local list = fields.lists[name]
-  if not list then
-    list = {}
-    fields.lists[name] = list
-  else
-    list[#list + 1] = ", "
-  end
-  fields.names[#fields.names + 1] = name
-  list[#list + 1] = trim(line, at)
-  return true
-end
-
-local function headers_of(fields)
-  local headers = {}
-  for _, name in ipairs(fields.names) do
-    if not headers[name] then headers[name] = table.concat(fields.lists[name]) end
-  end
-  return headers
-end
-
--- The head that was read last, by any of the filters: servers mostly repeat theirs, to the second.
--- Fields: text; version, status, reason; names and values of the headers.
-local known = { text = "" }
-
 -- Takes a head that is the known one as a whole. Its text, where it lies in one piece, is kept in
--- any case, for learn_head.
+-- any case, for end_head.
 local function read_known_head(self)
-  local bytes = self.bytes
-  local text = pieces.find_head(bytes, self.max_head)
+  local text = pieces.find_head(self.bytes, self.max_head)
   self.head = text
-  if not text or text ~= known.text then return false end
-  pieces.read_bytes(bytes, #text)
-  local headers = {}
-  for i = 1, #known.names do headers[known.names[i]] = known.values[i] end
-  self.reply = { version = known.version, status = known.status, reason = known.reason,
-    headers = headers }
+  self.reply = text and heads.known_reply(text)
+  if not self.reply then return false end
+  pieces.read_bytes(self.bytes, #text)
   return true
-end
-
--- The head that was read, line by line, is the known one from now on.
-local function learn_head(self)
-  local reply = self.reply
-  if not self.head or #self.head ~= self.bytes.read then return end
-  known = { text = self.head, version = reply.version, status = reply.status,
-    reason = reply.reason, names = {}, values = {} }
-  for i, name in ipairs(self.fields.names) do
-    known.names[i], known.values[i] = name, reply.headers[name]
-  end
 end
 
 local function add_head_line(self, line)
-  if self.reply then return add_field(self.fields, line) end
+  if self.reply then return heads.add_field(self.fields, line) end
   local version, status, rest = match(line, "^HTTP/(1%.[01]) ([1-9]%d%d)(.*)$")
   if not version or find(rest, "[%z\r]") or rest ~= "" and not find(rest, "^ ") then
     return false
   end
   self.reply = { version = version, status = tonumber(status), reason = sub(rest, 2) }
-  self.fields = new_fields()
+  self.fields = heads.new_fields()
   return true
 end
 
@@ -180,13 +119,17 @@ local function begin(self)
   self.added, self.trailer_length = 0, 0
 end
 
+-- The request whose reply is complete leaves the queue.
+local function forget_method(self)
+  if self.first > self.last then return end
+  self.methods[self.first] = nil
+  self.first = self.first + 1
+end
+
 -- The reply is complete: its record.
 local function complete(self, body)
   local reply = self.reply
-  if self.first <= self.last then
-    self.methods[self.first] = nil
-    self.first = self.first + 1
-  end
+  forget_method(self)
   begin(self)
   pieces.take(self.bytes)
   if self.stream then return "" end
@@ -198,8 +141,10 @@ end
 local function end_head(self)
   local reply = self.reply
   if not reply.headers then
-    reply.headers = headers_of(self.fields)
-    learn_head(self)
+    reply.headers = heads.headers_of(self.fields)
+    if self.head and #self.head == self.bytes.read then
+      heads.learn(self.head, reply, self.fields)
+    end
   end
   self.fields = nil
   if reply.status < 200 and reply.status ~= 101 then
@@ -209,6 +154,7 @@ local function end_head(self)
   end
   local chosen, message, errname = choose_stage(self)
   if not chosen then return nil, message, errname end
+  if self.stage == "length" then heads.learn_length(self.head, self.left) end
   if not self.stream then return true end
   pieces.take(self.bytes)
   return true, reply
@@ -295,7 +241,7 @@ function stages.chunk(self)
   local fits, message, errname = count_bytes(self, size, bytes.line_length)
   if not fits then return nil, message, errname end
   self.left, self.stage = size, size == 0 and "trailer" or "data"
-  self.fields = size == 0 and new_fields() or nil
+  self.fields = size == 0 and heads.new_fields() or nil
   if self.stream then pieces.take(bytes) end
   return true
 end
@@ -339,10 +285,10 @@ function stages.trailer(self)
   self.trailer_length = self.trailer_length + bytes.line_length
   local line = pieces.line(bytes)
   if line == "" then
-    if #self.fields.names > 0 then self.reply.trailers = headers_of(self.fields) end
+    if #self.fields.names > 0 then self.reply.trailers = heads.headers_of(self.fields) end
     return true, complete(self, table.concat(self.parts or {}))
   end
-  if not add_field(self.fields, line) then return nil, "not HTTP: " .. sub(line, 1, 64) end
+  if not heads.add_field(self.fields, line) then return nil, "not HTTP: " .. sub(line, 1, 64) end
   if self.stream then pieces.take(bytes) end
   return true
 end
@@ -351,7 +297,27 @@ end
 
 function http:feed(bytes) pieces.add(self.bytes, bytes) end
 
+-- A whole reply with the known head, all of it in one piece, which most are; else nil.
+local function read_known_reply(self)
+  local bytes, method = self.bytes, self.methods[self.first]
+  local piece, at = bytes[bytes.first], bytes.position
+  if self.stage ~= "head" or bytes.read > 0 or self.stream or not piece then return nil end
+  if method == "HEAD" or method == "CONNECT" then return nil end
+  local reply, behind = heads.known_whole(piece, at, self.max_head, self.most)
+  if not reply then return nil end
+  pieces.take_front(bytes, behind - at)
+  forget_method(self)
+  return reply
+end
+
+-- Behind a record, false: there is no further one yet.
+local function end_of(bytes)
+  if bytes.length == 0 then return false end
+end
+
 function http:get_one()
+  local reply = read_known_reply(self)
+  if reply then return reply, end_of(self.bytes) end
   while true do
     local goes_on, record, errname = stages[self.stage](self)
     if not goes_on then return nil, record, errname end

@@ -755,8 +755,9 @@ local Filter = {}
 ---@param bytes string
 function Filter:feed(bytes) end
 
--- Returns the next record.
----@return any record, string? message, tcpmulti.errname? errname nil: no record yet. nil, message: the input is wrong; the connection ends with on_error, op "filter", errname "EFILTER" or the given one.
+-- Returns the next record. Default: get_one is called again behind each record, until it returns
+-- nil.
+---@return any record, string|false|nil message, tcpmulti.errname? errname nil: no record yet. nil, message: the input is wrong; the connection ends with on_error, op "filter", errname "EFILTER" or the given one. A record, false: no further record is there before more bytes come.
 function Filter:get_one() end
 
 -- Makes bytes of a record.

@@ -113,6 +113,38 @@ function cases.records_that_wait_while_paused_come_one_by_one()
   lu.assertEquals(got, { 42, "text", 42, "text", "read EOF" })
 end
 
+-- Bytes as records, one read after the other, with this behind each record.
+local function counting_filter(behind, counts)
+  local filter, held = {}, nil
+  function filter.clone() return counting_filter(behind, counts) end
+  function filter.feed(_, bytes) held = (held or "") .. bytes end
+  function filter.get_one()
+    counts.asked = counts.asked + 1
+    local record = held
+    held = nil
+    if record then return record, behind end
+  end
+  return filter
+end
+
+function cases.X20_false_behind_a_record_says_that_none_follows_yet()
+  for behind, expected in pairs { [false] = 1, [true] = 2, other = 2 } do
+    local counts, got, first = { asked = 0 }, {}, nil
+    local session = support.session {
+      input_filter = counting_filter(behind, counts),
+      on_input = function(cheap, bytes)
+        got[#got + 1] = bytes
+        if got[2] then return cheap:shutdown() end
+        cheap:delay(function() first = counts.asked; cheap:send "go" end, 0)
+      end,
+    }
+    session:connect(HOST, support.peer 'send "abc"; recv line; send "de"':port())
+    support.run()
+    lu.assertEquals(first, expected)
+    lu.assertEquals(got, { "abc", "de" })
+  end
+end
+
 ---------------------------------------------------------------- refusals and raises
 
 function cases.bad_input_ends_its_connection_alone_with_the_filters_message()

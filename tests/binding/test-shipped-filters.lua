@@ -256,6 +256,43 @@ function cases.C60_each_reply_has_headers_of_its_own()
     body = "" })
 end
 
+-- A whole reply with a known head is taken at once, wherever it stands, and nothing else with it.
+function cases.C60_whole_replies_with_a_known_head_leave_the_rest_as_it_is()
+  local head = "HTTP/1.1 200 OK\r\nContent-Length: 3\r\nA: b\r\nA: c\r\n\r\n"
+  local other = "HTTP/1.1 404 No\r\nContent-Length: 1\r\n\r\nx"
+  local chunks = "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nde\r\n0\r\n\r\n"
+  local first = reply { headers = { ["content-length"] = "3", a = "b, c" }, body = "abc" }
+  local second = reply { status = 404, reason = "No", headers = { ["content-length"] = "1" },
+    body = "x" }
+  local third = reply { headers = { ["transfer-encoding"] = "chunked" }, body = "de" }
+  local one = filters.http():clone()
+  for _ = 1, 3 do
+    one:feed(head .. "abc")
+    lu.assertEquals(one:get_one(), first)
+    lu.assertNil((one:get_one()))
+    one:feed(head .. "abc" .. other .. head .. "abc" .. chunks .. head .. "ab")
+    for _, expected in ipairs { first, second, first, third } do
+      lu.assertEquals(one:get_one(), expected)
+    end
+    lu.assertNil((one:get_one()))
+    lu.assertEquals(one:pending(), head .. "ab")
+    one:feed "c"
+    lu.assertEquals(one:get_one(), first)
+  end
+end
+
+-- false behind a record says that there is no further one yet.
+function cases.C60_the_last_record_of_the_bytes_is_told()
+  local one, text = filters.http():clone(), "HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\nabc"
+  one:feed(text)
+  lu.assertNotNil(one:get_one())
+  one:feed(text .. text)
+  lu.assertNil((select(2, one:get_one())))
+  lu.assertIs(select(2, one:get_one()), false)
+  one:feed(text .. "H")
+  lu.assertNil((select(2, one:get_one())))
+end
+
 -- The empty line of a head may end by LF alone, and that of another head may be in the body.
 function cases.C60_a_head_that_ends_by_LF_is_not_read_on_to_a_later_one()
   local stream = "HTTP/1.1 200 OK\nContent-Length: 6\n\na\r\n\r\nb"

@@ -11,7 +11,7 @@
 #include "functions.h"
 
 /* Names are compared as far as MOST characters; each character beyond is one edit. */
-enum { EDIT = 1000, MOST = 64 };
+enum { EDIT = TCPM__LUA_EDIT, MOST = 64 };
 
 static size_t smallest(size_t a, size_t b, size_t c)
 {

@@ -7,8 +7,10 @@
 
 #include <stddef.h>
 
-/* The price of making one name of another by inserting, deleting and changing characters: 1000 for
-   each, but 1 for a change between upper and lower case. */
+enum { TCPM__LUA_EDIT = 1000 };
+
+/* The price of making one name of another by inserting, deleting and changing characters:
+   TCPM__LUA_EDIT for each, but 1 for a change between upper and lower case. */
 size_t tcpm__lua_spelling_distance(const char *from, const char *to);
 
 #endif

@@ -64,6 +64,7 @@ static int print_version(void)
     return RUNNER_DONE;
 }
 
+/* NULL: none is near. */
 static const char *nearest_option(const char *unknown)
 {
     static const char *const known[] = {"-e",     "-m",        "-h",           "-V",  "--peer",
@@ -74,7 +75,9 @@ static const char *nearest_option(const char *unknown)
         if (tcpm__lua_spelling_distance(unknown, known[i]) <
             tcpm__lua_spelling_distance(unknown, nearest))
             nearest = known[i];
-    return nearest;
+    size_t length = strlen(unknown), most = length < 6 ? 2 : length / 3;
+    bool is_near = tcpm__lua_spelling_distance(unknown, nearest) < (most + 1) * TCPM__LUA_EDIT;
+    return is_near ? nearest : NULL;
 }
 
 static int refuse(const char *what, const char *value, const char *hint)
@@ -89,9 +92,11 @@ static int refuse(const char *what, const char *value, const char *hint)
 
 static int refuse_unknown(const char *option)
 {
-    char hint[64];
+    const char *nearest = nearest_option(option);
+    char hint[64] = "--help shows all";
 
-    snprintf(hint, sizeof hint, "did you mean %s?", nearest_option(option));
+    if (nearest != NULL)
+        snprintf(hint, sizeof hint, "did you mean %s?", nearest);
     return refuse("unknown option", option, hint);
 }
 
@@ -121,8 +126,10 @@ static int read_name(struct tcpm__runner_options *options, int argc, char **argv
     char known[KNOWN_SIZE];
 
     options->named = tcpm__runner_scripts_find(name != NULL ? name : "", known, sizeof known);
+    if (name == NULL)
+        return refuse("-m; expected a name behind it", "", known);
     if (options->named == NULL)
-        return refuse("-m knows no script", name != NULL ? name : "", known);
+        return refuse("-m knows no script", name, known);
     argv[*at] = options->named;
     return -1;
 }

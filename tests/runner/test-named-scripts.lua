@@ -52,7 +52,7 @@ function cases.an_unknown_name_exit_2_and_the_names_there_are()
     expect(refused, 2, "", what .. "; there are " .. names .. "\n")
     lu.assertStrContains(refused.errors(), "usage: tcpmulti-lua")
   end
-  expect(run { "-m" }, 2, "", "-m knows no script; there are " .. names)
+  expect(run { "-m" }, 2, "", "-m; expected a name behind it; there are " .. names)
   expect(run { "-M", "echo" }, 2, "", "unknown option -M; did you mean -m?")
 end
 

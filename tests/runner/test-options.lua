@@ -35,6 +35,8 @@ function cases.an_unknown_option_exit_2_and_the_nearest_known_one()
     local refused = run { option, "script.lua" }
     expect(refused, 2, "", "unknown option " .. option .. "; did you mean " .. known .. "?")
   end
+  expect(run { "--frobnicate", "script.lua" }, 2, "",
+    "unknown option --frobnicate; --help shows all")
 end
 
 function cases.no_script_exit_2_and_the_usage()

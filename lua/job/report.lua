@@ -122,10 +122,8 @@ local function verdict(summary, extra)
 end
 
 local function counts_text(summary, extra)
-  local seconds = extra.seconds or summary:seconds()
   local share = summary.done > 0 and format(" (%.3g %%)", 100 * summary.failed / summary.done) or ""
-  return format("%.0f %s%s finished in %.2f s: %.0f ok, %.0f failed%s", summary.done,
-    summary_text.noun(summary), summary.done == 1 and "" or "s", seconds, summary.ok,
+  return format("%s: %.0f ok, %.0f failed%s", summary_text.finished(summary, extra), summary.ok,
     summary.failed, share)
 end
 

@@ -285,6 +285,13 @@ function cases.the_text_of_a_load_speaks_of_requests()
   for line in closed:text():gmatch "[^\n]+" do lu.assertTrue(#line <= 80, line) end
 end
 
+function cases.what_was_done_before_is_in_no_rate()
+  local text = known_summary():text { seconds = 2, before = 6 }
+  lu.assertStrContains(text, "8 targets, 6 done before and 2 in 2.00 s, 1/s: 6 ok, 2 failed\n")
+  text = known_summary():text { seconds = 0.01, before = 8 }
+  lu.assertStrContains(text, "8 targets, all done before: 6 ok, 2 failed\n")
+end
+
 function cases.the_text_of_nothing_is_a_line_of_zeros()
   lu.assertEquals(summary.new():text(), "0 targets in 0.00 s: 0 ok, 0 failed")
 end

@@ -2,7 +2,7 @@
 -- A summary as text for a terminal.
 local threshold = require "tcpmulti.summary.threshold"
 local units = require "tcpmulti.units"
-local format = string.format
+local count_of, format = units.count_of, string.format
 
 local text = {}
 
@@ -21,16 +21,19 @@ local reasons = {
 
 local function add(lines, ...) lines[#lines + 1] = format(...) end
 
--- "1 target", "2 targets".
-local function count_of(count, noun)
-  return format("%.0f %s%s", count, noun, count == 1 and "" or "s")
+-- "8 targets in 4.00 s": how many have finished, and in what time; those of an earlier run apart.
+function text.finished(summary, extra)
+  local seconds, before = extra.seconds or summary:seconds(), extra.before or 0
+  local all, count = count_of(summary.done, text.noun(summary)), summary.done - before
+  if before > 0 and count == 0 then return all .. ", all done before", 0, 0 end
+  if before > 0 then all = format("%s, %.0f done before and %.0f", all, before, count) end
+  return format("%s in %.2f s", all, seconds), count, seconds
 end
 
 local function add_head(lines, summary, extra)
-  local seconds = extra.seconds or summary:seconds()
-  local rate = seconds > 0 and format(", %.0f/s", summary.done / seconds) or ""
-  add(lines, "%s in %.2f s%s: %.0f ok, %.0f failed", count_of(summary.done, text.noun(summary)),
-    seconds, rate, summary.ok, summary.failed)
+  local finished, count, seconds = text.finished(summary, extra)
+  local rate = seconds > 0 and format(", %.0f/s", count / seconds) or ""
+  add(lines, "%s%s: %.0f ok, %.0f failed", finished, rate, summary.ok, summary.failed)
   for _, line in ipairs(text.of_load(summary)) do add(lines, "  %s", line) end
   if extra.partial then add(lines, "  %s", text.cut_short(summary, extra)) end
   local notes = text.notes(extra)
@@ -68,7 +71,6 @@ function text.notes(extra)
   local function note(count, words)
     if count and count > 0 then notes[#notes + 1] = format("%.0f %s", count, words) end
   end
-  note(extra.before, "done before")
   note(extra.retries, "retries")
   note(targets.excluded, "excluded")
   note(targets.duplicates, "duplicates left out")

@@ -10,7 +10,7 @@
 local tcpmulti, co = require "tcpmulti", require "tcpmulti.co"
 local try, escape = co.try, tcpmulti.escape
 
-local host, port, channels = arg[1], arg[2] or 6379, tonumber(arg[3] or 10)
+local host, port, channels = (arg[1] or ""):match "^[^-].*", arg[2] or 6379, tonumber(arg[3] or 10)
 if not (host and channels) or channels < 1 or arg[4] then
   io.stderr:write("usage: tcpmulti-lua scripts/both_styles.lua HOST [PORT [CHANNELS]]\n")
   os.exit(2)

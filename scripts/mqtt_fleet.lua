@@ -9,7 +9,7 @@
 local tcpmulti, co = require "tcpmulti", require "tcpmulti.co"
 local try = co.try
 
-local host, port = arg[1], arg[2] or 1883
+local host, port = (arg[1] or ""):match "^[^-].*", arg[2] or 1883
 local devices, seconds = tonumber(arg[3] or 10), tonumber(arg[4] or 10)
 if not (host and devices and seconds) or devices < 1 or seconds <= 0 or arg[5] then
   io.stderr:write("usage: mqtt_fleet.lua HOST [PORT [DEVICES [SECONDS]]]\n")

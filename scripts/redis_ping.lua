@@ -7,7 +7,7 @@
 --   1000 connections at once, 100000 replies as expected in 0.93 s, 0 connections failed
 local tcpmulti, co = require "tcpmulti", require "tcpmulti.co"
 
-local host, port = arg[1], arg[2] or 6379
+local host, port = (arg[1] or ""):match "^[^-].*", arg[2] or 6379
 local connections, commands = tonumber(arg[3] or 50), tonumber(arg[4] or 100)
 if not (host and connections and commands) or connections < 1 or commands < 1 or arg[5] then
   io.stderr:write("usage: redis_ping.lua HOST [PORT [CONNECTIONS [COMMANDS]]]\n")

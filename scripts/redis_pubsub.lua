@@ -8,7 +8,7 @@
 local tcpmulti, co = require "tcpmulti", require "tcpmulti.co"
 local try = co.try
 
-local host, port = arg[1], arg[2] or 6379
+local host, port = (arg[1] or ""):match "^[^-].*", arg[2] or 6379
 local channels, commands = tonumber(arg[3] or 50), tonumber(arg[4] or 100)
 if not (host and channels and commands) or channels < 1 or commands < 1 or arg[5] then
   io.stderr:write("usage: redis_pubsub.lua HOST [PORT [CHANNELS [COMMANDS]]]\n")

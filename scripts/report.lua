@@ -8,17 +8,23 @@
 --   out.jsonl: 8190 targets, 0 damaged lines
 local json, report, results = require "tcpmulti.json", require "tcpmulti.report",
   require "tcpmulti.results"
-local summary, tcpmulti = require "tcpmulti.summary", require "tcpmulti"
+local summary, tcpmulti, units = require "tcpmulti.summary", require "tcpmulti",
+  require "tcpmulti.units"
+
+local USAGE = "usage: tcpmulti-lua -m report [-o FILE] FILE...\n"
 
 local function stop(message)
-  io.stderr:write("report.lua: ", tcpmulti.escape(message), "\n",
-    "usage: tcpmulti-lua -m report [-o FILE] FILE...\n")
+  io.stderr:write("report.lua: ", tcpmulti.escape(message), "\n", USAGE)
   os.exit(2)
 end
 
 local output, paths = nil, {}
 for word in function() return table.remove(arg, 1) end do
-  if word == "-o" then
+  if word == "-h" or word == "--help" then
+    print(USAGE .. "\nLines of results, or what --summary has written, as one page of figures.\n"
+      .. "  -o FILE  the page, in HTML. Default: standard output\n  FILE     -: standard input")
+    os.exit()
+  elseif word == "-o" then
     output = table.remove(arg, 1) or stop "-o: which file?"
   elseif word:find "^%-." then
     stop(word .. ": no such option")
@@ -51,7 +57,8 @@ local function add_lines(path, file, line)
     end
     line = file:read()
   end
-  io.stderr:write(("%s: %d targets, %d damaged lines\n"):format(path, total.done - before, bad))
+  io.stderr:write(path, ": ", units.count_of(total.done - before, "target"), ", ",
+    units.count_of(bad, "damaged line"), "\n")
   damaged = damaged + bad
 end
 

@@ -14,7 +14,7 @@ local tcpmulti = require "tcpmulti"
 
 local peer = type(tcpmulti.peer) == "table" and tcpmulti.peer or {}
 local target = { arg[1] or peer.addr or "127.0.0.1", tonumber(arg[2] or peer.port or 25) }
-if not target[2] or arg[3] then
+if not target[2] or target[1]:find "^%-" or arg[3] then
   io.stderr:write("usage: tcpmulti-lua scripts/synopsis_long.lua [ADDRESS [PORT]]\n")
   os.exit(2)
 end

@@ -9,7 +9,7 @@
 local tcpmulti = require "tcpmulti"
 
 local address, first, last = arg[1] or "127.0.0.1", tonumber(arg[2] or 1), tonumber(arg[3] or 1024)
-if not (first and last) or arg[4] then
+if not (first and last) or address:find "^%-" or arg[4] then
   io.stderr:write("usage: tcpmulti-lua scripts/synopsis_short.lua [ADDRESS [FIRST [LAST]]]\n")
   os.exit(2)
 end

@@ -55,6 +55,7 @@ local function rows_without(rows, names)
 end
 
 local function rows_of(spec)
+  if spec.rows then return spec.rows end
   local list, by_name = {}, {}
   add_rows(list, by_name, spec.load and rows_without(options_of_jobs.common,
     options_of_jobs.not_of_loads) or options_of_jobs.common)
@@ -202,7 +203,7 @@ end
 
 local function usage_of(spec)
   return format("usage: %s [OPTION...] %s", spec.name or "job",
-    spec.load and "HOST:PORT" or "[TARGET...]")
+    spec.words or spec.load and "HOST:PORT" or "[TARGET...]")
 end
 
 local TARGETS = [[
@@ -212,8 +213,8 @@ Each option may also be given in the environment, as TCPMULTI_NAME.]]
 
 local function help_text(rows, spec)
   local lines = { usage_of(spec), "" }
-  if spec.about then lines[#lines + 1] = spec.about .. "\n" end
-  lines[#lines + 1] = TARGETS
+  if spec.about then lines[#lines + 1] = spec.about end
+  if not spec.rows then lines[#lines + 1] = (spec.about and "\n" or "") .. TARGETS end
   for _, row in ipairs(rows) do
     lines[#lines + 1] = is_option(row) and help_line(row, spec) or "\n" .. row[1] .. ":"
   end
@@ -250,10 +251,34 @@ local function parser_of(argparse, rows, spec, with_choices)
   return parser
 end
 
+local function has_flag(row, word)
+  for flag in gmatch(row[2], "%S+") do
+    if flag == word then return true end
+  end
+  return false
+end
+
+-- The message about a value that the parser takes for an option, since it begins with "-"; nil: no
+-- option that has a value stands in front of it. word: its beginning, as the parser names it.
+local function word_value(word, rows, args)
+  for i = 2, #args do
+    local value = args[i]
+    for _, row in ipairs(sub(value, 1, #word) == word and rows or {}) do
+      if is_option(row) and row[3] ~= "flag" and has_flag(row, args[i - 1]) then
+        local _, message = read_text(row, value, long_name(row))
+        return message or format("%s: a value that begins with '-' is given as %s=%s",
+          long_name(row), long_name(row), units.shown(value))
+      end
+    end
+  end
+end
+
 -- The message of the parser, in one line, and with a hint in our words.
-local function word_error(message, rows)
+local function word_error(message, rows, args)
   local unknown = match(message, "^unknown option '(.-)'")
   if not unknown then return (gsub(message, "\n.*", "")) end
+  local about_value = word_value(unknown, rows, args)
+  if about_value then return about_value end
   local names = {}
   for _, row in ipairs(rows) do
     if is_option(row) then names[#names + 1] = long_name(row) end
@@ -266,6 +291,8 @@ local function completion_text(argparse, rows, spec, shell)
   return parser["get_" .. shell .. "_complete"](parser)
 end
 
+-- A program that is no job gives rows of its own, and words, what usage says of those that are no
+-- options.
 -- Gives options, origins; nil, message, usage. What is printed instead of a run comes as a text:
 -- options.help, alone; options.completion, options.print_config.
 function cli.parse(spec, args, getenv)
@@ -274,7 +301,7 @@ function cli.parse(spec, args, getenv)
   local rows = rows_of(spec)
   local parser = parser_of(argparse, rows, spec)
   local ok, given = parser:pparse(args)
-  if not ok then return nil, word_error(given, rows), usage_of(spec) end
+  if not ok then return nil, word_error(given, rows, args), usage_of(spec) end
   if given.help then return { help = help_text(rows, spec) }, {} end
   local options, origins = find_values(rows, given, spec, getenv or os.getenv)
   if not options then return nil, origins, usage_of(spec) end

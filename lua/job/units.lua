@@ -102,6 +102,11 @@ function units.show_count(count)
   return format("%.1fG", count / 1e9)
 end
 
+-- "1 target", "2 targets".
+function units.count_of(count, noun)
+  return format("%.0f %s%s", count, noun, count == 1 and "" or "s")
+end
+
 -- Whole seconds: "5s", "4m10s", "2h05m", "3d04h".
 function units.show_duration(seconds)
   seconds = floor(seconds + 0.5)

@@ -13,8 +13,9 @@ local cli = {}
 -- has them, in this order; options.target has the words that are no options. Texts to print instead
 -- of a run: options.help, which comes alone; options.completion, options.print_config. nil,
 -- message, usage: the command line or the environment is wrong, or lua-argparse is not installed.
--- Raises if the script is wrong.
----@param spec { name?: string, about?: string, options?: tcpmulti.cli.Option[], load?: table, [string]: any }
+-- Raises if the script is wrong. A program that is no job gives rows, which are all of its options,
+-- and words, like "FILE...", for its usage.
+---@param spec { name?: string, about?: string, options?: tcpmulti.cli.Option[], load?: table, rows?: table[], words?: string, [string]: any }
 ---@param args string[]
 ---@param getenv? fun(name: string): string? Default: os.getenv.
 ---@return table<string, any>? options, table<string, string>|string origins_or_message, string? usage

@@ -41,6 +41,12 @@ function units.show_time(us) end
 ---@return string
 function units.show_count(count) end
 
+-- "1 target", "2 targets".
+---@param count number
+---@param noun string
+---@return string
+function units.count_of(count, noun) end
+
 -- "5s", "4m10s".
 ---@param seconds number
 ---@return string

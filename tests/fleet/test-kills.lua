@@ -116,7 +116,7 @@ function cases.G26_a_damaged_line_is_asked_again()
   local merged = path .. ".merged"
   local merge = support.run { "-m", "merge", "-q", "-o", merged, "--expect", 64, path }
   lu.assertEquals(merge.code, 0, merge.errors())
-  lu.assertStrContains(merge.errors(), "1 damaged lines are left out")
+  lu.assertStrContains(merge.errors(), "left out: 1 damaged line\n")
   lu.assertEquals(facts(read(merged)).count, 64)
 end
 

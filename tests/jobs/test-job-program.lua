@@ -103,6 +103,20 @@ function cases.J9_many_public_addresses_want_an_exclusion()
   lu.assertEquals(run("banner", nil, words).code, 0)
 end
 
+for name, row in pairs {
+  ["a port that is none"] = { { "127.0.0.1", "-p", "22,no-such" },
+    "banner.lua: --ports: 'no-such' is neither a port nor a service\n" },
+  ["authorities without TLS"] = { { "127.0.0.1:1", "--ca", "/dev/null" },
+    "banner.lua: --ca: no certificate is looked at without --tls\n" },
+  ["certificates that nobody looks at"] = { { "127.0.0.1:1", "--insecure" },
+    "banner.lua: --insecure: no certificate is looked at without --tls\n" },
+} do
+  cases["J63_" .. name .. " end it before it begins"] = function()
+    local job = run("banner", nil, row[1])
+    lu.assertEquals({ job.code, job.output(), job.errors() }, { 2, "", row[2] })
+  end
+end
+
 function cases.J11_malformed_lines_are_named_and_the_rest_is_done()
   local text = { "127.0.0.1" }
   for i = 1, 12 do text[#text + 1] = "bad line " .. i end

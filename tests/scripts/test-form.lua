@@ -75,6 +75,16 @@ function cases.none_sets_a_global_variable()
   end
 end
 
+-- A job, report, merge and health tell more; no script takes --help for a host.
+function cases.each_answers_help_with_its_usage()
+  for _, name in ipairs(scripts) do
+    local help = harness.run(arg[1], { "-m", name, "--help" })
+    local told = help.output() ~= "" and help.output() or help.errors()
+    assert(told:find "^usage: " or told:find "\nusage: ", name .. ": " .. told)
+    lu.assertEquals(help.code, help.output() ~= "" and 0 or 2, name)
+  end
+end
+
 function cases.all_scripts_of_the_folder_are_listed_here()
   local folder = harness.run("ls", { os.getenv("TCPM_SOURCE") .. "/scripts" })
   local found = {}

@@ -2,43 +2,52 @@
 -- The program merge: files of results, or of summaries, become one; its figures, its thresholds and
 -- its exit status are those of the whole.
 local io, os = require "io", require "os"
+local cli = require "tcpmulti.cli"
 local ending = require "tcpmulti.job.ending"
 local files = require "tcpmulti.job.files"
 local merging = require "tcpmulti.fleet.merging"
 local messages = require "tcpmulti.job.messages"
 local sink = require "tcpmulti.results.sink"
 local summary = require "tcpmulti.summary"
+local units = require "tcpmulti.units"
 local format = string.format
 
 local program = {}
 
 local MOST_NAMED = 10
-local ABOUT = "One line for each target, from the result files of all parts. Summaries add up."
 
 -- ---- options ----
 
-local function parser_of(argparse)
-  local parser = argparse("merge", ABOUT)
-  parser:argument("file", "result lines, or summaries"):args "+"
-  parser:option("-o --output", "result lines", "-")
-  parser:option("--expect", "how many targets there should be; fewer: exit 75"):convert(tonumber)
-  parser:option("--summary", "the figures, in JSON")
-  parser:option("--report", "the figures, in HTML")
-  parser:option("--fail-if", "exit status 3 if so, as 'p99(connect) > 200ms'"):count "*"
-  parser:flag("-q --quiet", "no figures on standard error")
-  return parser
-end
+-- As those of jobs, see cli/options.lua.
+local spec = { name = "merge", words = "FILE...",
+  about = "One line for each target, from the result files of all parts. Summaries add up.",
+  rows = {
+    { "Options" },
+    { "output", "-o --output", "text", "-", "result lines; may be one of the files",
+      metavariable = "FILE" },
+    { "expect", "--expect", "count", nil, "how many targets there should be; fewer: exit 75" },
+    { "summary", "--summary", "text", nil, "the figures, in JSON", metavariable = "FILE" },
+    { "report", "--report", "text", nil, "the figures, in HTML", metavariable = "FILE" },
+    { "fail_if", "--fail-if", "list", nil, "exit status 3 if so, as 'p99(connect) > 200ms'",
+      metavariable = "EXPR" },
+    { "quiet", "-q --quiet", "flag", false, "no figures on standard error" },
+    { "help", "-h --help", "flag", false, "this text" },
+  } }
 
--- Gives options; nil, message.
+local USAGE = "usage: merge [OPTION...] FILE..."
+
+local function ignore() end -- variables of jobs are none of merge's
+
+-- Gives options; nil, message, and what is shown below it.
 local function read_options(args)
-  local found, argparse = pcall(require, "argparse")
-  if not found then return nil, "the package lua-argparse is needed" end
-  local ok, options = parser_of(argparse):pparse(args)
-  if not ok then return nil, options end
+  local options, message, usage = cli.parse(spec, args, ignore)
+  if not options then return nil, message, usage end
+  if options.help then return options end
+  if not options.target[1] then return nil, "which files?", USAGE end
   options.thresholds = {}
   for i, text in ipairs(options.fail_if) do
-    local threshold, message = summary.threshold(text)
-    if not threshold then return nil, "--fail-if: " .. message end
+    local threshold, problem = summary.threshold(text)
+    if not threshold then return nil, "--fail-if: " .. problem end
     options.thresholds[i] = threshold
   end
   return options
@@ -93,7 +102,9 @@ local function list_of(numbers)
 end
 
 local function tell(say, merged)
-  if merged.damaged > 0 then say:say("%.0f damaged lines are left out", merged.damaged) end
+  if merged.damaged > 0 then
+    say:say("left out: %s", units.count_of(merged.damaged, "damaged line"))
+  end
   if #merged.twice > 0 then
     say:say("there are several summaries of part %s: the fullest counts", list_of(merged.twice))
   end
@@ -134,14 +145,19 @@ end
 -- Merges as the words say. Gives the exit status.
 function program.main(args)
   local say = messages.new "merge"
-  local options, message = read_options(args)
+  local options, message, below = read_options(args)
   local output
+  if options and options.help then
+    io.stdout:write(options.help)
+    return ending.DONE
+  end
   if options then output, message = open_output(options.output) end
   if not output then
     say:say("%s", message)
+    if below then say:write(below .. "\n") end
     return ending.USAGE
   end
-  local merged, why, errname = merging.merge(options.file, function(line)
+  local merged, why, errname = merging.merge(options.target, function(line)
     return output:write(line)
   end, { expect = options.expect, on_damaged = function(path, number)
     say:say("%s:%.0f: damaged; left out", path, number)

@@ -11,6 +11,7 @@ local files = require "tcpmulti.job.files"
 local processes = require "tcpmulti.job.processes"
 local settings = require "tcpmulti.job.settings"
 local sources = require "tcpmulti.job.sources"
+local units = require "tcpmulti.units"
 local worker = require "tcpmulti.job.worker"
 local format = string.format
 
@@ -34,6 +35,8 @@ local function read_options(self, args)
   end
   local ok, message = processes.read(self, os.getenv)
   if not ok then return USAGE, message end
+  message = settings.useless(self.spec, options)
+  if message then return USAGE, message end
   if self.is_worker then self.options.quiet = true end
 end
 
@@ -58,7 +61,7 @@ local function read_targets(self)
   local malformed, count = source:malformed()
   for i, line in ipairs(malformed) do self.messages:malformed(i, line) end
   if count > 0 and self.options.strict then
-    return USAGE, format("%.0f malformed lines, and --strict", count)
+    return USAGE, units.count_of(count, "malformed line") .. ", and --strict"
   end
   local hosts = source.hosts
   if hosts and hosts > 0 and hosts < self.processes and not self.is_worker then

@@ -5,7 +5,7 @@ local os = require "os"
 local targets = require "tcpmulti.targets"
 local dealing = require "tcpmulti.job.dealing"
 local system = require "tcpmulti.job.system"
-local format = string.format
+local format, gsub = string.format, string.gsub
 
 local sources = {}
 
@@ -39,7 +39,7 @@ local function open_plan(list, job)
     duplicates = options.keep_duplicates and "keep" or "drop",
     reserved = options.reserved,
   })
-  if not plan then return nil, message end
+  if not plan then return nil, (gsub(message, "^ports: ", "--ports: ")) end
   return setmetatable({ plan = plan, walker = plan:walker(share_of(job)), id = plan.id,
     hosts = plan.hosts, part = job.part, over = false }, Plan)
 end

@@ -8,6 +8,7 @@ local files = require "tcpmulti.job.files"
 local of_jobs = require "tcpmulti.job.preparation"
 local requests = require "tcpmulti.job.load.requests"
 local settings = require "tcpmulti.job.settings"
+local units = require "tcpmulti.units"
 local format = string.format
 
 local preparation = {}
@@ -33,7 +34,7 @@ local function name_malformed(self, plan)
   for i = 1, math.min(#plan.malformed, MAX_NAMED) do
     self.messages:malformed(i, plan.malformed[i])
   end
-  return USAGE, format("%.0f malformed targets", plan.malformed_count)
+  return USAGE, units.count_of(plan.malformed_count, "malformed target")
 end
 
 local function read_targets(self)

@@ -104,7 +104,7 @@ def show(verdict, build, program, failed):
 
 
 def settle(build, programs, again):
-    """The programs as they count: of those that ran again, the second run. Prints what is unsteady."""
+    """The programs as they count: of those that ran again, the second run. Prints the unsteady."""
     second = {program["name"]: program for program in again}
     settled = []
     for program in programs:

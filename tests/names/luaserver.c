@@ -23,15 +23,6 @@ static struct nameserver *check_server(lua_State *L)
     return luatype_check(L, type_name, "this server has been stopped");
 }
 
-static unsigned number_option(lua_State *L, const char *name)
-{
-    lua_getfield(L, 1, name);
-    unsigned value =
-        lua_isboolean(L, -1) ? (unsigned) lua_toboolean(L, -1) : (unsigned) lua_tointeger(L, -1);
-    lua_pop(L, 1);
-    return value;
-}
-
 static int start(lua_State *L)
 {
     char message[200];
@@ -40,11 +31,10 @@ static int start(lua_State *L)
     lua_settop(L, 1);
     if (!lua_isnil(L, 1)) {
         luaL_checktype(L, 1, LUA_TTABLE);
-        options.port = number_option(L, "port");
-        options.number = number_option(L, "number");
-        options.no_tcp = (int) number_option(L, "no_tcp");
-        lua_getfield(L, 1, "address");
-        options.address = lua_tostring(L, -1); /* stays on the stack as long as it is used */
+        options.port = (unsigned) luatype_number(L, 1, "port");
+        options.number = (unsigned) luatype_number(L, 1, "number");
+        options.no_tcp = (int) luatype_number(L, 1, "no_tcp");
+        options.address = luatype_text(L, 1, "address", NULL);
     }
     void **server = luatype_push(L, type_name);
     *server = nameserver_start(&options);
@@ -84,12 +74,6 @@ static int count(lua_State *L)
     return 1;
 }
 
-static void set_number(lua_State *L, const char *name, lua_Number number)
-{
-    lua_pushnumber(L, number);
-    lua_setfield(L, -2, name);
-}
-
 static void push_asked(lua_State *L, const struct nameserver_asked *asked)
 {
     lua_createtable(L, 0, 6);
@@ -101,9 +85,9 @@ static void push_asked(lua_State *L, const struct nameserver_asked *asked)
     lua_setfield(L, -2, "type");
     lua_pushboolean(L, asked->tcp);
     lua_setfield(L, -2, "tcp");
-    set_number(L, "id", asked->id);
-    set_number(L, "port", asked->port);
-    set_number(L, "at", (lua_Number) asked->at_ns / 1e9);
+    luatype_set_number(L, "id", asked->id);
+    luatype_set_number(L, "port", asked->port);
+    luatype_set_number(L, "at", (lua_Number) asked->at_ns / 1e9);
 }
 
 static int list_asked(lua_State *L)

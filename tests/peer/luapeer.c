@@ -34,63 +34,29 @@ static struct peer *check_peer(lua_State *L)
     return luatype_check(L, peer_type, "this peer has been stopped");
 }
 
-static int integer_option(lua_State *L, const char *name)
+/* An integer among the options, which are argument 2. */
+static int option(lua_State *L, const char *name)
 {
-    int value;
-
-    lua_getfield(L, 2, name);
-    value = lua_isboolean(L, -1) ? lua_toboolean(L, -1) : (int) lua_tointeger(L, -1);
-    lua_pop(L, 1);
-    return value;
-}
-
-/* The text stays in the table of options, and that on the stack, as long as it is used. */
-static const char *text_field(lua_State *L, const char *name)
-{
-    const char *text;
-
-    lua_getfield(L, -1, name);
-    text = lua_tostring(L, -1);
-    lua_pop(L, 1);
-    return text;
-}
-
-static int integer_field(lua_State *L, const char *name)
-{
-    int value;
-
-    lua_getfield(L, -1, name);
-    value = (int) lua_tointeger(L, -1);
-    lua_pop(L, 1);
-    return value;
-}
-
-static enum peer_client client_field(lua_State *L)
-{
-    static const char *const words[] = {"none", "requested", "required", NULL};
-    int word;
-
-    lua_getfield(L, -1, "client");
-    word = luaL_checkoption(L, -1, words[0], words);
-    lua_pop(L, 1);
-    return (enum peer_client) word;
+    return (int) luatype_number(L, 2, name);
 }
 
 /* The option tls, which stays on the stack. NULL: it is not there. */
 static const struct peer_tls *read_tls(lua_State *L, struct peer_tls *tls)
 {
+    static const char *const clients[] = {"none", "requested", "required", NULL};
+
     lua_getfield(L, 2, "tls");
     if (lua_istable(L, -1)) {
-        tls->chain = text_field(L, "chain");
-        tls->key = text_field(L, "key");
-        tls->min_version = integer_field(L, "min_version");
-        tls->max_version = integer_field(L, "max_version");
-        tls->alpn = text_field(L, "alpn");
-        tls->ciphers = text_field(L, "ciphers");
-        tls->ciphersuites = text_field(L, "ciphersuites");
-        tls->client = client_field(L);
-        tls->client_root = text_field(L, "client_root");
-        tls->tickets = integer_field(L, "tickets");
+        tls->chain = luatype_text(L, -1, "chain", NULL);
+        tls->key = luatype_text(L, -1, "key", NULL);
+        tls->min_version = (int) luatype_number(L, -1, "min_version");
+        tls->max_version = (int) luatype_number(L, -1, "max_version");
+        tls->alpn = luatype_text(L, -1, "alpn", NULL);
+        tls->ciphers = luatype_text(L, -1, "ciphers", NULL);
+        tls->ciphersuites = luatype_text(L, -1, "ciphersuites", NULL);
+        tls->client = (enum peer_client) luatype_word(L, -1, "client", clients);
+        tls->client_root = luatype_text(L, -1, "client_root", NULL);
+        tls->tickets = (int) luatype_number(L, -1, "tickets");
     }
     return lua_toboolean(L, -1) ? tls : NULL;
 }
@@ -104,16 +70,15 @@ static int start_peer(lua_State *L)
 
     if (!lua_isnoneornil(L, 2)) {
         luaL_checktype(L, 2, LUA_TTABLE);
-        options.port = integer_option(L, "port");
-        options.backlog = integer_option(L, "backlog");
-        options.rcvbuf = integer_option(L, "rcvbuf");
-        options.no_accept = integer_option(L, "no_accept");
-        options.blackhole = integer_option(L, "blackhole");
-        options.refuse = integer_option(L, "refuse");
-        options.keep = (size_t) integer_option(L, "keep");
+        options.port = option(L, "port");
+        options.backlog = option(L, "backlog");
+        options.rcvbuf = option(L, "rcvbuf");
+        options.no_accept = option(L, "no_accept");
+        options.blackhole = option(L, "blackhole");
+        options.refuse = option(L, "refuse");
+        options.keep = (size_t) option(L, "keep");
         options.tls = read_tls(L, &tls);
-        lua_getfield(L, 2, "address");
-        options.address = lua_tostring(L, -1); /* stays on the stack as long as it is used */
+        options.address = luatype_text(L, 2, "address", NULL);
     }
     void **peer = luatype_push(L, peer_type);
     *peer = peer_start(program, &options);
@@ -179,23 +144,17 @@ static int await_ended(lua_State *L)
     return 1;
 }
 
-static void set_number(lua_State *L, const char *name, uint64_t number)
-{
-    lua_pushnumber(L, (lua_Number) number);
-    lua_setfield(L, -2, name);
-}
-
 static int report(lua_State *L)
 {
     struct peer_report seen;
 
     peer_report(check_peer(L), &seen);
     lua_createtable(L, 0, 6);
-    set_number(L, "accepted", seen.accepted);
-    set_number(L, "ended", seen.ended);
-    set_number(L, "received", seen.received);
-    set_number(L, "sent", seen.sent);
-    set_number(L, "failures", seen.failures);
+    luatype_set_number(L, "accepted", (lua_Number) seen.accepted);
+    luatype_set_number(L, "ended", (lua_Number) seen.ended);
+    luatype_set_number(L, "received", (lua_Number) seen.received);
+    luatype_set_number(L, "sent", (lua_Number) seen.sent);
+    luatype_set_number(L, "failures", (lua_Number) seen.failures);
     lua_pushstring(L, seen.failure);
     lua_setfield(L, -2, "failure");
     return 1;
@@ -219,7 +178,7 @@ static void set_tls(lua_State *L, const struct peer_secured *tls)
     if (tls->version == 0 && tls->reason[0] == '\0')
         return;
     lua_createtable(L, 0, 8);
-    set_number(L, "version", (uint64_t) tls->version);
+    luatype_set_number(L, "version", (lua_Number) tls->version);
     set_flag(L, "resumed", tls->is_resumed);
     set_flag(L, "notified", tls->is_notified);
     set_text(L, "cipher", tls->cipher);
@@ -240,9 +199,9 @@ static int connection(lua_State *L)
         return 1;
     }
     lua_createtable(L, 0, 6);
-    set_number(L, "port", seen.port);
-    set_number(L, "received", seen.received);
-    set_number(L, "sent", seen.sent);
+    luatype_set_number(L, "port", (lua_Number) seen.port);
+    luatype_set_number(L, "received", (lua_Number) seen.received);
+    luatype_set_number(L, "sent", (lua_Number) seen.sent);
     lua_pushstring(L, peer_end_name(seen.end));
     lua_setfield(L, -2, "stop");
     peer_push_checksum(L, seen.checksum);
@@ -297,10 +256,10 @@ static int stats_of_swarm(lua_State *L)
 
     swarm_stats(check_swarm(L), &stats);
     lua_createtable(L, 0, 4);
-    set_number(L, "accepted", stats.accepted);
-    set_number(L, "ended", stats.ended);
-    set_number(L, "most", stats.most);
-    set_number(L, "received", stats.received);
+    luatype_set_number(L, "accepted", (lua_Number) stats.accepted);
+    luatype_set_number(L, "ended", (lua_Number) stats.ended);
+    luatype_set_number(L, "most", (lua_Number) stats.most);
+    luatype_set_number(L, "received", (lua_Number) stats.received);
     return 1;
 }
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * What the Lua modules of the tests have in common: types whose objects hold a pointer, which is
- * NULL once that has been freed to which it points.
+ * NULL once that has been freed to which it points; fields of tables, read and written.
  */
 #ifndef TESTS_PEER_LUATYPE_H
 #define TESTS_PEER_LUATYPE_H
@@ -36,6 +36,43 @@ static inline void *luatype_check(lua_State *L, const char *name, const char *me
 
     luaL_argcheck(L, *place != NULL, 1, message);
     return *place;
+}
+
+/* ---- fields of the table at an index ---- */
+
+/* NULL: there is none. The text stays in the table, and that on the stack, as long as it is used. */
+static inline const char *luatype_text(lua_State *L, int table, const char *name,
+                                       size_t *ret_length)
+{
+    lua_getfield(L, table, name);
+    const char *text = lua_tolstring(L, -1, ret_length);
+    lua_pop(L, 1);
+    return text;
+}
+
+/* A number, or true as 1. Default: 0. */
+static inline lua_Number luatype_number(lua_State *L, int table, const char *name)
+{
+    lua_getfield(L, table, name);
+    lua_Number number = lua_isboolean(L, -1) ? lua_toboolean(L, -1) : lua_tonumber(L, -1);
+    lua_pop(L, 1);
+    return number;
+}
+
+/* The place of a word in the list. Default: the first one. */
+static inline int luatype_word(lua_State *L, int table, const char *name, const char *const *words)
+{
+    lua_getfield(L, table, name);
+    int word = luaL_checkoption(L, -1, words[0], words);
+    lua_pop(L, 1);
+    return word;
+}
+
+/* Sets a field of the table on top of the stack. */
+static inline void luatype_set_number(lua_State *L, const char *name, lua_Number number)
+{
+    lua_pushnumber(L, number);
+    lua_setfield(L, -2, name);
 }
 
 #endif

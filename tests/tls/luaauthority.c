@@ -59,48 +59,6 @@ static int give_named(lua_State *L)
     return push_pair(L, authority_named(authority, luaL_checkstring(L, 2)));
 }
 
-/* The texts stay in the table of argument 2, which is on the stack until the call is over. */
-static const char *text_option(lua_State *L, const char *name, size_t *length)
-{
-    const char *text;
-
-    lua_getfield(L, 2, name);
-    text = lua_tolstring(L, -1, length);
-    lua_pop(L, 1);
-    return text;
-}
-
-static bool flag_option(lua_State *L, const char *name)
-{
-    bool is_set;
-
-    lua_getfield(L, 2, name);
-    is_set = lua_toboolean(L, -1);
-    lua_pop(L, 1);
-    return is_set;
-}
-
-static int64_t number_option(lua_State *L, const char *name)
-{
-    int64_t number;
-
-    lua_getfield(L, 2, name);
-    number = (int64_t) lua_tonumber(L, -1);
-    lua_pop(L, 1);
-    return number;
-}
-
-/* The words are in the order of the enum. Default: the first. */
-static int word_option(lua_State *L, const char *name, const char *const *words)
-{
-    int word;
-
-    lua_getfield(L, 2, name);
-    word = luaL_checkoption(L, -1, words[0], words);
-    lua_pop(L, 1);
-    return word;
-}
-
 static int issue(lua_State *L)
 {
     static const char *const keys[] = {"ec", "rsa", "rsa-1024", NULL};
@@ -110,16 +68,16 @@ static int issue(lua_State *L)
     size_t length = 0;
 
     luaL_checktype(L, 2, LUA_TTABLE);
-    options.common_name = text_option(L, "common_name", &length);
+    options.common_name = luatype_text(L, 2, "common_name", &length);
     options.common_name_length = length;
-    options.names = text_option(L, "names", NULL);
-    options.key = (enum authority_key) word_option(L, "key", keys);
-    options.issuer = (enum authority_issuer) word_option(L, "issuer", issuers);
-    options.is_sha1 = flag_option(L, "sha1");
-    options.is_for_clients = flag_option(L, "clients");
-    options.is_leaf_alone = flag_option(L, "leaf_alone");
-    options.begins_s = number_option(L, "begins");
-    options.ends_s = number_option(L, "ends");
+    options.names = luatype_text(L, 2, "names", NULL);
+    options.key = (enum authority_key) luatype_word(L, 2, "key", keys);
+    options.issuer = (enum authority_issuer) luatype_word(L, 2, "issuer", issuers);
+    options.is_sha1 = luatype_number(L, 2, "sha1") != 0;
+    options.is_for_clients = luatype_number(L, 2, "clients") != 0;
+    options.is_leaf_alone = luatype_number(L, 2, "leaf_alone") != 0;
+    options.begins_s = (int64_t) luatype_number(L, 2, "begins");
+    options.ends_s = (int64_t) luatype_number(L, 2, "ends");
     return push_pair(L, authority_issue(authority, &options));
 }
 

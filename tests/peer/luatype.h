@@ -40,7 +40,7 @@ static inline void *luatype_check(lua_State *L, const char *name, const char *me
 
 /* ---- fields of the table at an index ---- */
 
-/* NULL: there is none. The text stays in the table, and that on the stack, as long as it is used. */
+/* NULL: there is none. The text stays in the table, the table on the stack, while it is used. */
 static inline const char *luatype_text(lua_State *L, int table, const char *name, size_t *ret_size)
 {
     lua_getfield(L, table, name);

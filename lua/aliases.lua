@@ -116,6 +116,7 @@ shared.synonyms.options = by_word {
     connect connected success]],
   on_input = [[on_data on_read on_receive on_received on_recv on_message on_line on_record
     on_response on_reply on_packet on_readable input]],
+  on_batch = "on_records on_records_end on_read_end on_batch_end",
   on_flushed = "on_drain on_drained on_flush on_write on_written on_writable on_send on_sent",
   on_failure = [[on_fail on_failed on_connect_error on_connect_fail on_connect_failed
     on_connect_failure on_connection_failed on_refused failure]],

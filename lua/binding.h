@@ -53,7 +53,8 @@ enum tcpm__lua_cell {
 #define TCPM__LUA_ON(NAME, name) ON_##NAME,
     TCPM_EVENTS(TCPM__LUA_ON)
 #undef TCPM__LUA_ON
-        ON_EXCEPTION,
+        ON_BATCH, /* behind the records that came together */
+    ON_EXCEPTION,
     CELL_INPUT_FILTER, /* a filter written in Lua, of which connections get a clone; or false */
     CELL_OUTPUT_FILTER,
     CELL_PULL,    /* the function of the pull form, or false */

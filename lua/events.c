@@ -224,21 +224,23 @@ static int push_lua_record(lua_State *L, const struct event *event)
     return 2;
 }
 
-/* Whether run_input must return: a filter in Lua, or a handler that failed, needs more care. */
-static bool must_return(const struct tcpm__lua_slot *slot)
+/* Whether the handler has left the connection and the session in place. */
+static bool goes_on(const struct event *event)
 {
-    return tcpm__lua_slot_has_lua_input(slot) || (slot->extra != NULL && slot->extra->failed);
+    const struct tcpm__lua_slot *slot = event->slot;
+
+    return event->session->runtime != NULL && slot->id == event->id.n &&
+           (slot->extra == NULL || !slot->extra->failed);
 }
 
 /* Gets the next record, unless the handler has ended the connection or the session, or has set
    another filter. */
 static bool next_record(struct event *event)
 {
-    const struct tcpm__lua_session *session = event->session;
     const void *record;
 
-    if (session->runtime == NULL || event->slot->id != event->id.n || must_return(event->slot) ||
-        tcpm_input_next(session->inner, event->id, &record, &event->length) != 1)
+    if (!goes_on(event) || tcpm__lua_slot_has_lua_input(event->slot) ||
+        tcpm_input_next(event->session->inner, event->id, &record, &event->length) != 1)
         return false;
     event->text = record;
     trace(event);
@@ -247,10 +249,9 @@ static bool next_record(struct event *event)
 
 /* Calls the handler for all records that are there in one entry into Lua, because entering costs
    more than a call inside. Handler and cheap stay at fixed stack indices. */
-static void run_input(lua_State *L, struct tcpm__lua_call *call)
+static void run_records(lua_State *L, struct event *event)
 {
     enum { AT_HANDLER = 1, AT_CHEAP };
-    struct event *event = (struct event *) call;
     push_handler(L, event);
     lua_rawgeti(L, lua_upvalueindex(UP_CHEAPS), (int) TCPM_ID_SLOT(event->id));
     do {
@@ -262,6 +263,24 @@ static void run_input(lua_State *L, struct tcpm__lua_call *call)
     } while (next_record(event));
 }
 
+/* Behind the records that came together comes the event batch. A filter written in Lua makes them
+   one by one. */
+static void run_input(lua_State *L, struct tcpm__lua_call *call)
+{
+    struct event *event = (struct event *) call;
+
+    if (tcpm__lua_slot_has_lua_input(event->slot))
+        run_event(L, call);
+    else
+        run_records(L, event);
+    if (!goes_on(event) || !has_handler(event, ON_BATCH))
+        return;
+    event->cell = ON_BATCH;
+    event->push = push_nothing;
+    trace(event);
+    run_event(L, call);
+}
+
 static void on_input(void *heap, struct tcpm_session *session, struct tcpm_id id,
                      const void *record, size_t length)
 {
@@ -271,7 +290,7 @@ static void on_input(void *heap, struct tcpm_session *session, struct tcpm_id id
     event.slot = begin_event(owner, id);
     if (event.slot == NULL)
         return;
-    event.call.run = tcpm__lua_slot_has_lua_input(event.slot) ? run_event : run_input;
+    event.call.run = run_input;
     event.session = owner;
     event.id = id;
     event.cell = ON_INPUT;
@@ -284,9 +303,7 @@ static void on_input(void *heap, struct tcpm_session *session, struct tcpm_id id
 
 static void deliver_plain(struct tcpm__lua_session *owner, struct tcpm_id id, int cell)
 {
-    struct event event = {
-        EVENT(run_event, owner, id, cell, push_nothing),
-    };
+    struct event event = {EVENT(run_event, owner, id, cell, push_nothing)};
 
     if (begin_event(owner, id) != NULL)
         deliver(&event);
@@ -375,10 +392,8 @@ static void on_timeout(void *heap, struct tcpm_session *session, struct tcpm_id 
 {
     (void) session;
     struct tcpm__lua_session *owner = heap;
-    struct event event = {
-        EVENT(run_event, owner, id, ON_TIMEOUT, push_timer),
-        .text = tcpm_timer_name(timer),
-    };
+    struct event event = {EVENT(run_event, owner, id, ON_TIMEOUT, push_timer),
+                          .text = tcpm_timer_name(timer)};
     if (begin_event(owner, id) != NULL)
         deliver(&event);
 }

@@ -9,7 +9,8 @@ const char *const tcpm__lua_option_names[CELL_COUNT] = {
 #define OPTION(NAME, name) [ON_##NAME] = "on_" #name,
     TCPM_EVENTS(OPTION)
 #undef OPTION
-        [ON_EXCEPTION] = "on_exception",
+        [ON_BATCH] = "on_batch",
+    [ON_EXCEPTION] = "on_exception",
     [CELL_INPUT_FILTER] = "input_filter",
     [CELL_OUTPUT_FILTER] = "output_filter",
 };

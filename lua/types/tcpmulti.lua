@@ -37,6 +37,7 @@ local tcpmulti = {}
 ---@field on_initialize? fun(cheap: tcpmulti.Cheap, addr: string, port: integer, bind_addr: string?, bind_port: integer?) Called inside connect, before connect returns.
 ---@field on_success? fun(cheap: tcpmulti.Cheap, fd: integer, addr: string, port: integer, old_id: integer, id: integer) The connection is open. fd: its socket, for getsockopt and setsockopt; never close it. addr: the peer's numeric address. Both ids are the same.
 ---@field on_input? fun(cheap: tcpmulti.Cheap, record: any, id: integer) The input filter has found a record: a string, or any value that a filter written in Lua makes.
+---@field on_batch? fun(cheap: tcpmulti.Cheap, id: integer) All records that one read has brought have been given to on_input: what they ask for can be sent at once. Called too where on_input has ended the connection, but not behind an error in on_input.
 ---@field on_flushed? fun(cheap: tcpmulti.Cheap, id: integer) The kernel has taken everything that was sent; after "full", also called when the queue has shrunk to low_mark.
 ---@field on_failure? fun(cheap: tcpmulti.Cheap, op: tcpmulti.op, errnum: integer, errstr: string, id: integer, errname: tcpmulti.errname) The connection could not be established. errnum: an errno, or an error of the library (from 20001 on).
 ---@field on_error? fun(cheap: tcpmulti.Cheap, op: tcpmulti.op, errnum: integer, errstr: string, id: integer, errname: tcpmulti.errname) The open connection has failed. Without on_eof the end of the peer's output is reported here too: op "read", errnum 0, errname "EOF".
@@ -125,6 +126,7 @@ local Session = {}
 ---@field on_initialize? function This handler and the following are for this connection alone; arguments as in create. Default: the session's.
 ---@field on_success? function
 ---@field on_input? function
+---@field on_batch? function
 ---@field on_flushed? function
 ---@field on_failure? function
 ---@field on_error? function

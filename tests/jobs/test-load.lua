@@ -193,6 +193,50 @@ for rate, words in pairs { at_a_rate = { "-r", "20k/s" }, as_fast_as_it_goes = {
   end
 end
 
+-- The handler is busy with each answer for 20 ms; the answers are here long before.
+local function busy(later)
+  return lines { on_input = function(cheap)
+    local start = tcpmulti.now()
+    while tcpmulti.now() < start + 0.02 do end
+    if not later then return job.reply(cheap) end
+    cheap:delay(function() job.reply(cheap) end, 0)
+  end }
+end
+
+function cases.J74_answers_came_when_they_were_read_and_not_when_they_were_handled()
+  for _, width in ipairs { 1, 4 } do
+    in_some_run(function()
+      return whole.load(busy(), swarm(), "-r", "0", "-d", "200ms", "--warm-up", "0", "-c", 1,
+        "--pipeline", width)
+    end, function(result)
+      return result.figures.ok >= width and percentile(result, "service", 100) < 0.02
+    end)
+  end
+end
+
+function cases.J77_answers_may_be_told_later()
+  local result = whole.load(busy(true), swarm(), "-r", "0", "-d", "300ms", "--warm-up", "0", "-c",
+    1, "--pipeline", 4)
+  lu.assertEquals({ result.figures.failed, result.figures.load.unfinished }, { 0, 0 })
+  assert(result.figures.ok >= 4, result.errors)
+  assert(percentile(result, "service", 0) >= 0.02, "nobody knew before that it was the answer")
+end
+
+function cases.J77_requests_for_the_answers_of_one_read_leave_together()
+  local counts = {}
+  local spec = numbered {}
+  spec.on_success = function(cheap) cheap.batches = 0 end
+  spec.on_batch = function(cheap)
+    cheap.batches = cheap.batches + 1
+    counts[cheap.batches] = cheap.sent_so_far
+  end
+  local result = whole.load(spec, whole.target('loop 0; recv line; recv line; recv line; '
+    .. 'send "0\\n0\\n0\\n"; end'), "-r", "0", "-d", "200ms", "--warm-up", "0", "-c", 1,
+    "--pipeline", 3)
+  assert(result.figures.ok > 9, result.errors)
+  lu.assertEquals({ counts[1], counts[2], counts[3] }, { 6, 9, 12 })
+end
+
 function cases.J77_an_answer_too_many_fails_its_connection()
   local result = whole.load(lines(), whole.target 'recv line; send "x\\nx\\n"; freeze', "-r",
     "100/s", "-d", "200ms", "--warm-up", "0", "-c", 1, "--grace", "100ms")

@@ -87,9 +87,11 @@ end
 
 local function options(name)
   local names = keys_of("lua/create.lua", "local " .. name)
-  -- Handlers are added to both tables from the list of events; on_exception to the first only.
+  -- Handlers are added to both tables from the list of events and on_batch; on_exception to the
+  -- first only.
   local events = check.read "core/include/tcpmulti.h":match "#define TCPM_EVENTS%(X%)(.-)\n\n"
   for event in events:gmatch "X%(%u+, (%l+)%)" do names["on_" .. event] = true end
+  names.on_batch = true
   names.on_exception = name == "session_options" or nil
   return names
 end

@@ -43,10 +43,11 @@ end
 
 -- ---- what requests ask ----
 
--- Without a schedule: a request that begins now is due now. Negative: it is not measured; nil: no
--- request begins any more.
+-- Without a schedule: whether a request may begin now.
+function Load:may_begin(time) return time < self.finish and not self.reason end
+
+-- A request begins now, so it is due now. Negative: it is not measured.
 function Load:begin_at(time)
-  if time >= self.finish or self.reason then return nil end
   if time < self.begin then return -time end
   self.figures.arrivals = self.figures.arrivals + 1
   return time

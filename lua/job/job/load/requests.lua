@@ -5,7 +5,7 @@
 local tcpmulti = require "tcpmulti"
 local ring = require "tcpmulti.job.load.ring"
 local verdict = require "tcpmulti.job.verdict"
-local abs = math.abs
+local abs, min = math.abs, math.min
 local now = tcpmulti.now
 local send = tcpmulti.send
 
@@ -23,16 +23,28 @@ local ends_sending = { ESHUTDOWN = true, ESTALE = true }
 -- has succeeded. is_open: it takes requests. is_queued: it is in the queue of those that may take
 -- one more. count: requests under way; first: the place of the oldest. due, sent: by place, the
 -- time at which the request was wanted, negative if the request is not measured, and the time at
--- which it was sent.
+-- which it was sent. time: when the bytes were read whose records on_input gets; nil: it gets none.
+-- answered: answers among these records, whose places are filled behind the last record.
 
 -- ---- sending ----
 
--- Whether the connection takes a request now. If not, it takes none any more: it is shutting down,
--- or the request cannot be sent, which is told.
-local function send_request(self, connection)
-  local request = self.request
-  if not self.is_constant then request = request(connection.cheap) end
-  local ok, message, errname = send(connection.cheap, request)
+-- The next requests of the script, in a list that is used again.
+local function list_requests(self, cheap, count)
+  local list, request = self.list, self.request
+  for i = 1, count do list[i] = self.is_constant and request or request(cheap) end
+  return list
+end
+
+-- Whether the connection takes so many requests now, all in one call. If not, it takes none any
+-- more: it is shutting down, or a request cannot be sent, which is told.
+local function send_requests(self, connection, count)
+  local cheap = connection.cheap
+  local ok, message, errname
+  if count == 1 then
+    ok, message, errname = send(cheap, self.is_constant and self.request or self.request(cheap))
+  else
+    ok, message, errname = send(cheap, unpack(list_requests(self, cheap, count), 1, count))
+  end
   if ok then return true end
   connection.is_open = false
   if not ends_sending[errname] then
@@ -41,34 +53,34 @@ local function send_request(self, connection)
   return false
 end
 
--- Sends a request. due: as in a connection. Where that is impossible the request waits.
-local function launch(self, connection, due, time)
-  if not send_request(self, connection) then
-    self.backlog:push(due)
-    return
-  end
-  local place = connection.first + connection.count
-  if place > self.pipeline then place = place - self.pipeline end
-  connection.due[place], connection.sent[place] = due, time
-  connection.count = connection.count + 1
-end
-
 local function enqueue(self, connection)
   if connection.is_queued then return end
   connection.is_queued = true
   self.free:push(connection)
 end
 
--- The connection may take a request: one that waits, or, without a schedule, one more.
-local function go_on(self, connection, time)
-  if self.backlog.count > 0 then
-    launch(self, connection, self.backlog:pop(), time)
-  elseif self.is_closed then
-    local due = self.load:begin_at(time)
-    if due then launch(self, connection, due, time) end
-  else
-    enqueue(self, connection)
+-- The number of requests, of so many, that may begin now: those that wait, or, without a schedule,
+-- as many as there are places.
+local function count_wanted(self, places, time)
+  if self.is_closed and self.load:may_begin(time) then return places end
+  return min(places, self.backlog.count)
+end
+
+-- The connection has so many free places. Requests leave the backlog once they are sent.
+local function fill(self, connection, places)
+  local time = now()
+  local count = count_wanted(self, places, time)
+  if count > 0 and send_requests(self, connection, count) then
+    local place = connection.first + connection.count
+    for _ = 1, count do
+      if place > self.pipeline then place = place - self.pipeline end
+      connection.due[place] = self.backlog:pop() or self.load:begin_at(time)
+      connection.sent[place] = time
+      place = place + 1
+    end
+    connection.count = connection.count + count
   end
+  if connection.count < self.pipeline and not self.is_closed then enqueue(self, connection) end
 end
 
 -- A connection that may take a request; nil: none may.
@@ -81,14 +93,11 @@ end
 -- A request is wanted. due: as in a connection. A connection that has got a request goes to the end
 -- of the queue, so that requests are spread over all connections.
 function Requests:start(due)
+  self.backlog:push(due)
   local connection = take_free(self)
-  if not connection then
-    self.backlog:push(due)
-    return
-  end
+  if not connection then return end
   connection.is_queued = false
-  launch(self, connection, due, now())
-  if connection.count < self.pipeline then enqueue(self, connection) end
+  fill(self, connection, 1)
 end
 
 -- Gives up a request that was wanted before this time and still waits: gives when it was due; nil:
@@ -107,7 +116,7 @@ function requests.reply(cheap, ok, kind)
   if not connection then error("job.reply: this is no connection of a load", 2) end
   local self, count, place = connection.owner, connection.count, connection.first
   if count == 0 then return cheap:fail("an answer without a request", "EPROTO") end
-  local time, due = now(), connection.due[place]
+  local time, due = connection.time or now(), connection.due[place]
   connection.count = count - 1
   connection.first = place < self.pipeline and place + 1 or 1
   if due > 0 then
@@ -117,7 +126,18 @@ function requests.reply(cheap, ok, kind)
       self.figures:fail(kind or "answer wrong", time)
     end
   end
-  if connection.is_open then go_on(self, connection, time) end
+  if connection.time and self.pipeline > 1 then
+    connection.answered = connection.answered + 1
+  elseif connection.is_open then
+    fill(self, connection, 1)
+  end
+end
+
+-- The last of the records that were read together has been handled.
+local function end_batch(self, connection)
+  local answered = connection.answered
+  connection.time, connection.answered = nil, 0
+  if answered > 0 and connection.is_open then fill(self, connection, answered) end
 end
 
 -- The script has done what had to be done before the first request.
@@ -126,8 +146,8 @@ function requests.ready(cheap)
   if not connection then error("job.ready: this is no connection of a load", 2) end
   if connection.is_open then return end
   connection.is_open = true
-  local time = now()
-  for _ = 1, connection.owner.pipeline do go_on(connection.owner, connection, time) end
+  local self = connection.owner
+  fill(self, connection, self.pipeline - connection.count)
 end
 
 -- ---- connections ----
@@ -152,7 +172,7 @@ local function open(self, number)
   if self.is_over then return end
   local host, port = self.plan:target((number - 1) % self.plan.total)
   local connection = { owner = self, number = number, is_open = false, first = 1, count = 0,
-    due = {}, sent = {} }
+    due = {}, sent = {}, answered = 0 }
   self.connections[number] = connection
   self.opened = self.opened + 1
   local cheap = { target = { host = host, port = port } }
@@ -177,6 +197,26 @@ local function add_success(self, handlers)
     add_times(self, cheap)
     if handler then handler(cheap, fd, addr, port, old_id, id) end
     if not self.waits_for_script then requests.ready(cheap) end
+  end
+end
+
+-- All answers of one read came when it was read, and not when their turn has come.
+local function add_input(self, handlers)
+  local handler, is_pipelined = handlers.on_input, self.pipeline > 1
+  if not handler then return end
+  function handlers.on_input(cheap, record, id)
+    local connection = cheap[LINK]
+    if not connection then return handler(cheap, record, id) end
+    connection.time = connection.time or now()
+    handler(cheap, record, id)
+    if not is_pipelined then connection.time = nil end
+  end
+  if not is_pipelined then return end
+  local batch_handler = handlers.on_batch
+  function handlers.on_batch(cheap, id)
+    local connection = cheap[LINK]
+    if connection then end_batch(self, connection) end
+    if batch_handler then return batch_handler(cheap, id) end
   end
 end
 
@@ -218,9 +258,10 @@ function requests.new(load, settings, spec, plan, control)
     total = load.total, request = spec.request, is_constant = type(spec.request) ~= "function",
     waits_for_script = spec.waits, pipeline = options.pipeline, is_closed = options.rate == 0,
     width = options.concurrency, backlog = ring.new(), free = ring.new(), connections = {},
-    broken = {}, alive = 0, opened = 0 }, Requests)
+    broken = {}, list = {}, alive = 0, opened = 0 }, Requests)
   function self.reopen(_, number) open(self, number) end
   add_success(self, settings)
+  add_input(self, settings)
   add_disconnected(self, settings)
   add_exception(self, settings)
   if load.trace then load.trace:wrap(settings) end

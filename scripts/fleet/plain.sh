@@ -9,6 +9,9 @@ set -eu
 : "${TCPMULTI:=tcpmulti-lua}" "${SCRIPT:=-m banner}" "${TARGETS:=targets.txt}"
 
 jobs=
+# A shell hides the Ctrl-C of a terminal from commands in the background, so it is passed on. The
+# parts then stop in order; the same command goes on.
+trap 'kill $jobs 2>&- || :' INT TERM
 for i in 1 2 3 4; do
     # shellcheck disable=SC2086
     "$TCPMULTI" $SCRIPT --shard $i/4 -t "$TARGETS" -o part-$i.jsonl --resume -q "$@" &
@@ -16,7 +19,13 @@ for i in 1 2 3 4; do
 done
 worst=0
 for job in $jobs; do
-    wait "$job" || worst=$?
+    code=0
+    wait "$job" || code=$?
+    if [ $code -gt 128 ]; then # a signal has ended the wait, and not the part
+        code=0
+        wait "$job" || code=$?
+    fi
+    [ $code -eq 0 ] || worst=$code
 done
 "$TCPMULTI" -m merge part-[1-4].jsonl -o all.jsonl
 exit $worst

@@ -83,6 +83,23 @@ function cases.a_plain_shell_tells_the_worst_status()
   lu.assertEquals(result.code, 75, result.errors())
 end
 
+function cases.a_plain_shell_passes_a_signal_on_and_the_same_command_goes_on()
+  for _, signal in ipairs { "sigint", "sigterm" } do
+    local directory, port = prepare "127.83.0.0/22", support.peer()
+    local shell = support.harness.start("env", { "-C", directory, "TCPMULTI=" .. support.runner,
+      "SCRIPT=" .. support.banner, FOLDER .. "plain.sh", "-p", port, "--per-network", 0, "-r", 500 })
+    for i = 1, 4 do support.wait_for_lines(("%s/part-%d.jsonl"):format(directory, i), 10) end
+    shell.kill(signal)
+    support.finish(shell)
+    lu.assertEquals(shell.code, 75, shell.errors())
+    local found = facts(read(directory .. "/all.jsonl"))
+    assert(found.count >= 40 and found.count < 1024, found.count)
+    local again = run(directory, "plain.sh", {}, "-p", port, unpack(OPTIONS))
+    lu.assertEquals(again.code, 0, again.errors())
+    assert_complete(directory, 1024)
+  end
+end
+
 -- ---- Kubernetes ----
 
 -- The statuses of the rule with this action.

@@ -26,7 +26,7 @@ local shared, tcpmulti, co = ...
 local inner = shared.co
 local THREAD, WAIT, OBJECT, RUNNING = inner.THREAD, inner.WAIT, inner.OBJECT, inner.RUNNING
 local TASK_APART, DUE = inner.APART, inner.DUE
-local format = string.format
+local floor, format = math.floor, string.format
 local now = tcpmulti.now
 local here, arm, trace = inner.here, inner.arm, inner.trace
 local begin_wait, suspend, end_of_wait = inner.begin_wait, inner.suspend, inner.end_of_wait
@@ -240,7 +240,8 @@ local function after_wait(cheap, link, task, seconds, got)
   if got == CANCEL then error(task.broken, 0) end
   if got == ENDED then return answer_end(link) end
   if got == TIMEOUT then
-    return nil, format("nothing received for %g s", seconds), "ETIME", raw.pending(cheap)
+    local ms = floor(seconds * 1000 + 0.5)
+    return nil, format("nothing received for %g s", ms / 1000), "ETIME", raw.pending(cheap)
   end
   if link.order then
     link.order = nil

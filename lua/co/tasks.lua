@@ -155,7 +155,7 @@ function co.shield(seconds, f, ...)
   check_time(seconds, "shield")
   inner.check_function(f, "shield")
   local task = current()
-  if not task or running() ~= task[THREAD] then error("shield: only in a task", 2) end
+  if not task or running() ~= task[THREAD] then error("shield" .. inner.OUTSIDE, 2) end
   local scope = enter(task, seconds, true)
   return after_scope(task, scope, xpcall(f, add_traceback, ...))
 end

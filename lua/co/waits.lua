@@ -193,10 +193,13 @@ inner.arm = arm
 
 -- ---- waiting ----
 
+-- What is said where there is no task.
+inner.OUTSIDE = ": only in a task; session:spawn(f) starts one, and so does co.run(session, f)"
+
 -- The running task, if it may wait here; raises at the line that has called the caller.
 local function here(name)
   local task = shared[RUNNING]
-  if not task then error(name .. ": only in a task", 3) end
+  if not task then error(name .. inner.OUTSIDE, 3) end
   if not may_yield(task[THREAD]) then
     error(running() ~= task[THREAD] and name .. ": only in the task's own coroutine"
       or name .. ": cannot wait inside a C function or a filter", 3)

@@ -266,7 +266,7 @@ end
 function cases.J50_an_output_that_cannot_be_written()
   local job = run("banner", BANNER, { ALL, "-o", "/dev/full" })
   lu.assertEquals(job.code, 74)
-  lu.assertStrContains(job.errors(), "No space left on device; 0 whole lines are written")
+  lu.assertStrContains(job.errors(), "No space left on device; 0 whole lines are written\n")
 end
 
 function cases.J51_results_are_not_thrown_away_by_accident()

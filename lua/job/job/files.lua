@@ -5,6 +5,7 @@ local io, os = require "io", require "os"
 local json = require "tcpmulti.json"
 local report = require "tcpmulti.report"
 local results = require "tcpmulti.results"
+local sinks = require "tcpmulti.results.sink"
 local trace = require "tcpmulti.job.trace"
 local tcpmulti = require "tcpmulti"
 local format = string.format
@@ -45,6 +46,9 @@ function files.open(options)
   return results.open(options.output, { now = tcpmulti.now, resume = options.resume,
     overwrite = options.overwrite })
 end
+
+-- Whether what is written to the output is there later: a device or a pipe keeps nothing.
+function files.is_kept(path) return path ~= "-" and sinks.is_kept(path) == true end
 
 -- Reads back what an earlier run has written: its targets are not asked again, and count as if they
 -- had been asked now. Gives the number of targets that are done; nil, message.

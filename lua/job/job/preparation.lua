@@ -126,8 +126,8 @@ local function open_output(self)
   local sink, message, errname = files.open(options)
   if not sink then return errname == "EBUSY" and CUT_SHORT or USAGE, message end
   self.sink = sink
-  self.can_resume = sink.file ~= nil and self.source.skip ~= nil and options.format == "jsonl"
-    and options.only == "all"
+  self.can_resume = files.is_kept(options.output) and self.source.skip ~= nil
+    and options.format == "jsonl" and options.only == "all"
   if not options.resume or not sink.file then return nil end
   local count
   count, message = files.resume(sink, self.source, self.total, self.messages)

@@ -193,7 +193,7 @@ inner.arm = arm
 
 -- ---- waiting ----
 
--- What is said where there is no task.
+-- The end of messages about calls that are only for tasks.
 inner.OUTSIDE = ": only in a task; session:spawn(f) starts one, and so does co.run(session, f)"
 
 -- The running task, if it may wait here; raises at the line that has called the caller.

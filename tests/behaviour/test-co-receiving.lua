@@ -490,8 +490,7 @@ function cases.Y31_a_wait_that_cannot_be_raises_and_changes_nothing()
 end
 
 function cases.Y31_outside_of_a_task_nothing_waits()
-  dialogue.raises("sleep: only in a task; session:spawn(f) starts one, and so does co.run(", co.sleep,
-    0)
+  dialogue.raises("sleep: only in a task; session:spawn(f) starts one", co.sleep, 0)
   dialogue.raises("open: only in a task", co.open, HOST, 80)
   local raised
   dialogue.run({

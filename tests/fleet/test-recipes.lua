@@ -87,7 +87,8 @@ function cases.a_plain_shell_passes_a_signal_on_and_the_same_command_goes_on()
   for _, signal in ipairs { "sigint", "sigterm" } do
     local directory, port = prepare "127.83.0.0/22", support.peer()
     local shell = support.harness.start("env", { "-C", directory, "TCPMULTI=" .. support.runner,
-      "SCRIPT=" .. support.banner, FOLDER .. "plain.sh", "-p", port, "--per-network", 0, "-r", 500 })
+      "SCRIPT=" .. support.banner, FOLDER .. "plain.sh", "-p", port, "--per-network", 0,
+      "-r", 500 })
     for i = 1, 4 do support.wait_for_lines(("%s/part-%d.jsonl"):format(directory, i), 10) end
     shell.kill(signal)
     support.finish(shell)

@@ -9,6 +9,7 @@
 
 #include <string.h>
 
+#include "json.h"
 #include "parts.h"
 
 /* The loader of the module with the index in upvalue 1. Upvalue 2 is the library. */
@@ -29,6 +30,13 @@ static int load_module(lua_State *L)
     return 1;
 }
 
+/* Modules in C, which modules in Lua require. */
+static const luaL_Reg modules_in_c[] = {
+    {"tcpmulti.json.writers", tcpm__json_open_writers},
+    {"tcpmulti.results.line", tcpm__json_open_line},
+    {NULL, NULL},
+};
+
 void tcpm__lua_offer_modules(lua_State *L, int library)
 {
     lua_getfield(L, LUA_REGISTRYINDEX, "_PRELOAD");
@@ -37,6 +45,10 @@ void tcpm__lua_offer_modules(lua_State *L, int library)
         lua_pushvalue(L, library);
         lua_pushcclosure(L, load_module, 2);
         lua_setfield(L, -2, tcpm__lua_modules[i].name);
+    }
+    for (int i = 0; lua_istable(L, -1) && modules_in_c[i].name != NULL; i++) {
+        lua_pushcfunction(L, modules_in_c[i].func);
+        lua_setfield(L, -2, modules_in_c[i].name);
     }
     lua_pop(L, 1);
 }

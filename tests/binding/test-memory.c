@@ -283,7 +283,68 @@ static void test_each_allocation_in_a_coroutine_fails_once(void **state)
         }
 }
 
+/* ---- texts of JSON, and result lines ---- */
+
+static const char writing[] =
+    "local json, results = require 'tcpmulti.json', require 'tcpmulti.results'\n"
+    "local data = { { x = '\\255', x_b64 = 'both', [1] = 2 ^ 60, ['\\254'] = 0.5 },\n"
+    "  { 'a', ('b'):rep(70000), '\\255' }, many = {} }\n"
+    "for i = 1, 40 do data.many['key ' .. i] = { i } end\n"
+    "local record = { key = 'ab:0', host = '\\255', port = 7, addr = '127.0.0.1', id = { 'i' },\n"
+    "  ok = false, ['end'] = 'error', attempts = 1, time = 1, us = { total = 5 }, ['in'] = 0,\n"
+    "  out = 0, error = { op = 'read', name = 'EIO', text = 'wrong' }, data = data }\n"
+    "local text, line\n"
+    "local count = 0\n"
+    "function write()\n"
+    "  count = count + 1\n"
+    "  data[count + 0.5], data[count - 0.5] = count, nil\n"
+    "  return json.encode(data), results.line(record)\n"
+    "end\n"
+    "function check()\n"
+    "  data[count + 0.5] = nil\n"
+    "  local one, other = json.encode(data), results.line(record)\n"
+    "  text, line = text or one, line or other\n"
+    "  assert(one == text and other == line and #line > #text)\n"
+    "end\n"
+    "check()\n";
+
+static void test_each_allocation_of_a_text_fails_once(void **state)
+{
+    struct host host;
+    struct memory memory = {.fails = 1};
+
+    (void) state;
+    host_open(&host, NULL);
+    lua_State *L = lua_newstate(reallocate, &memory);
+    assert_non_null(L);
+    luaL_openlibs(L);
+    luaJIT_setmode(L, 0, LUAJIT_MODE_ENGINE | LUAJIT_MODE_OFF);
+    assert_int_equal(tcpm_lua_open(L, host.engine, NULL), 0);
+    if (luaL_dostring(L, writing) != 0)
+        fail_msg("%s", lua_tostring(L, -1));
+    long failed = 0;
+    do {
+        memory.calls = 0;
+        memory.fail_at++;
+        lua_getglobal(L, "write");
+        memory.counting = true;
+        int status = lua_pcall(L, 0, 0, 0);
+        memory.counting = false;
+        assert_true(status == 0 || status == LUA_ERRMEM);
+        failed += status != 0;
+        lua_getglobal(L, "check");
+        if (lua_pcall(L, 0, 0, 0) != 0)
+            fail_msg("%s", lua_tostring(L, -1));
+        lua_settop(L, 0);
+    } while (memory.calls >= memory.fail_at);
+    assert_true(failed > 15);
+    lua_close(L);
+    host_run(&host);
+    host_close(&host);
+}
+
 static const struct CMUnitTest tests[] = {
+    cmocka_unit_test(test_each_allocation_of_a_text_fails_once),
     cmocka_unit_test(test_each_allocation_in_a_coroutine_fails_once),
     cmocka_unit_test(test_each_allocation_fails_once),
     cmocka_unit_test(test_a_row_of_allocations_fails),

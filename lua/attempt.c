@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Questions about a connection's attempt: the times of its steps, and the addresses that were
- * tried. A connection that has ended answers them by ESTALE.
+ * Questions about a connection's attempt: the times of its steps, all its figures at once, and the
+ * addresses that were tried. A connection that has ended answers them by ESTALE.
  */
 #include "functions.h"
+
+#include <errno.h>
 
 /* ---- times ---- */
 
@@ -44,24 +46,53 @@ static uint32_t latest_us(const struct tcpm_times *times)
     return latest;
 }
 
+/* queue, resolve, connect, proxy, tls, first_byte, total */
+static void push_times(lua_State *L, const struct tcpm_times *times)
+{
+    push_steps(L, times);
+    if (latest_us(times) == 0)
+        lua_pushnil(L);
+    else
+        lua_pushnumber(L, (lua_Number) latest_us(times) / (lua_Number) US_PER_S);
+}
+
+static int read_times(const struct tcpm__lua_slot *slot, struct tcpm_times *times)
+{
+    *times = (struct tcpm_times){.size = sizeof *times};
+    return slot == NULL ? -ESTALE
+                        : tcpm_times_get(slot->session->inner, tcpm__lua_slot_id(slot), times);
+}
+
 /* cheap:times() -> queue, resolve, connect, proxy, tls, first_byte, total; or nil */
 static int cheap_times(lua_State *L)
 {
-    const struct tcpm__lua_slot *slot = tcpm__lua_slot_to_read(L);
-    struct tcpm_times times = {.size = sizeof times};
+    struct tcpm_times times;
 
-    if (slot == NULL || tcpm_times_get(slot->session->inner, tcpm__lua_slot_id(slot), &times) < 0)
+    if (read_times(tcpm__lua_slot_to_read(L), &times) < 0)
         return tcpm__lua_stale(L);
     if (times.began_ns == 0) {
         lua_pushnil(L);
         return 1;
     }
-    push_steps(L, &times);
-    if (latest_us(&times) == 0)
-        lua_pushnil(L);
-    else
-        lua_pushnumber(L, (lua_Number) latest_us(&times) / (lua_Number) US_PER_S);
+    push_times(L, &times);
     return 7;
+}
+
+/* cheap:figures() -> received, sent, queue, resolve, connect, proxy, tls, first_byte, total, op,
+   errnum, errstr, errname, timer */
+static int cheap_figures(lua_State *L)
+{
+    const struct tcpm__lua_slot *slot = tcpm__lua_slot_to_read(L);
+    struct tcpm_times times;
+
+    if (read_times(slot, &times) < 0)
+        return tcpm__lua_stale(L);
+    struct tcpm_info info = {.size = sizeof info};
+    tcpm_info_get(slot->session->inner, tcpm__lua_slot_id(slot), &info);
+    lua_pushnumber(L, (lua_Number) info.received);
+    lua_pushnumber(L, (lua_Number) info.sent);
+    push_times(L, &times);
+    return 9 + tcpm__lua_push_cause(L, &info);
 }
 
 /* ---- what was tried ---- */
@@ -99,6 +130,7 @@ static int cheap_tried(lua_State *L)
 
 const luaL_Reg tcpm__lua_attempt_methods[] = {
     {"times", cheap_times},
+    {"figures", cheap_figures},
     {"tried", cheap_tried},
     {NULL, NULL},
 };

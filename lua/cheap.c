@@ -157,7 +157,7 @@ static int cheap_sent(lua_State *L)
     return answer(L, push_sent);
 }
 
-static int push_cause(lua_State *L, const struct tcpm_info *info)
+int tcpm__lua_push_cause(lua_State *L, const struct tcpm_info *info)
 {
     if (info->cause.code == 0) {
         lua_pushnil(L);
@@ -175,7 +175,7 @@ static int push_cause(lua_State *L, const struct tcpm_info *info)
 
 static int cheap_cause(lua_State *L)
 {
-    return answer(L, push_cause);
+    return answer(L, tcpm__lua_push_cause);
 }
 
 /* ---- names and addresses ---- */

@@ -65,6 +65,9 @@ int tcpm__lua_traceback(lua_State *L);           /* OWN_TRACEBACK */
 int tcpm__lua_keep_traceback(lua_State *L);      /* OWN_KEEP_TRACEBACK */
 int tcpm__lua_trampoline(lua_State *L);          /* OWN_TRAMPOLINE */
 
+/* cheap.c: pushes op, errnum, errstr, errname and perhaps timer, or nil. Gives their number. */
+int tcpm__lua_push_cause(lua_State *L, const struct tcpm_info *info);
+
 /* library.c: pushes the globals of the parts written in Lua. */
 void tcpm__lua_push_library(lua_State *L);
 

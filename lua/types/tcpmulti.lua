@@ -392,6 +392,10 @@ function Cheap:sent() end
 ---@return number? queue, number|string|nil resolve_or_message, number|string|nil connect_or_errname, number? proxy, number? tls, number? first_byte, number? total
 function Cheap:times() end
 
+-- What received, sent, times and cause tell, by one call: for handlers that run very often.
+---@return integer? received, integer|string sent_or_message, number|string|nil queue_or_errname, number? resolve, number? connect, number? proxy, number? tls, number? first_byte, number? total, tcpmulti.op? op, integer? errnum, string? errstr, tcpmulti.errname? errname, tcpmulti.timer? timer
+function Cheap:figures() end
+
 ---@class tcpmulti.Tried
 ---@field addr string A numeric address.
 ---@field port integer
@@ -725,6 +729,7 @@ tcpmulti.session = Cheap.session
 tcpmulti.phase = Cheap.phase
 tcpmulti.cause = Cheap.cause
 tcpmulti.times = Cheap.times
+tcpmulti.figures = Cheap.figures
 tcpmulti.tried = Cheap.tried
 tcpmulti.starttls = Cheap.starttls
 tcpmulti.pending = Cheap.pending

@@ -251,6 +251,35 @@ function cases.J40_a_connection_that_has_ended_has_no_times()
   local kept
   meet({ times = true, on_success = function(cheap) kept = cheap end }, { remote_address = HOST })
   lu.assertEquals({ kept:times() }, { nil, "no such connection", "ESTALE" })
+  lu.assertEquals({ kept:figures() }, { nil, "no such connection", "ESTALE" })
+end
+
+-- What figures tells, and what it should, both as lists with nil.
+local function figures_at_the_end(times, begin)
+  local got, expected
+  meet({
+    times = times,
+    on_success = begin,
+    on_disconnected = function(cheap)
+      local list = { cheap:received(), cheap:sent() }
+      for i = 1, 7 do list[2 + i] = (select(i, cheap:times())) end
+      for i = 1, 5 do list[9 + i] = (select(i, cheap:cause())) end
+      got, expected = { cheap:figures() }, list
+    end,
+  }, { remote_address = HOST })
+  return got, expected
+end
+
+function cases.figures_are_those_of_four_calls()
+  for _, times in ipairs { true, false } do
+    local good, expected = figures_at_the_end(times, function(cheap) cheap:shutdown() end)
+    lu.assertEquals(good, expected)
+    lu.assertEquals({ good[9] ~= nil, good[10] }, { times, nil })
+    local bad
+    bad, expected = figures_at_the_end(times, function(cheap) cheap:fail("no", "EBADMSG") end)
+    lu.assertEquals(bad, expected)
+    lu.assertEquals({ bad[10], bad[12], bad[13] }, { "fail", "no", "EBADMSG" })
+  end
 end
 
 -- Bytes that malloc has given to the main thread.

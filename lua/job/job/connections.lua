@@ -55,7 +55,11 @@ local function conclude(self, cheap, target, ending)
   elseif not try_again(self, target, ending) then
     local ok, problem, data = ask_script(self, cheap, ending)
     if problem and attempts.is_local(ending) then problem["local"] = true end
-    self.job:conclude(verdict.record(self.source.id, target, ending, ok, problem, data))
+    -- A script may keep what its function text gets.
+    local record = self.record or verdict.new_record()
+    self.record = nil
+    self.job:conclude(verdict.record(record, target, ending, ok, problem, data))
+    if not self.spec.text then self.record = record end
     self.source:finish(target)
   end
   if ending.reason == "die" then self.is_stopping = true end
@@ -129,11 +133,14 @@ local function add_disconnected(self, handlers)
     end
     if not target then return end
     self.attempts:leave(target)
-    local ending = verdict.ending(cheap, target, reason, now())
+    local ending = self.ending or verdict.new_ending()
+    self.ending = nil
+    verdict.ending(ending, cheap, target, reason, now())
     if target.has_task then
       target.ending = ending -- the task concludes
     else
       conclude(self, cheap, target, ending)
+      self.ending = ending
     end
   end
 end

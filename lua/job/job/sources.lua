@@ -52,9 +52,9 @@ function Plan:next()
   end
   local host, port, input, network = self.plan:target(number)
   -- With all fields that a target gets later, since a table that grows is built again.
-  return { number = format("%d", number), place = place, host = host, port = port, input = input,
-    network = network, attempts = 0, taken = false, begun = false, queued = false, queue = false,
-    addr = nil }
+  return { key = format("%s:%d", self.id, number), place = place, host = host, port = port,
+    input = input, network = network, attempts = 0, taken = false, begun = false, queued = false,
+    queue = false, addr = nil }
 end
 
 function Plan:finish(target) self.walker:finish(target.place) end
@@ -110,6 +110,7 @@ local function add(self, line)
   local found, message = self.stream:line(line, self.lines)
   if not found then return reject(self, line, message) end
   for _, target in ipairs(found) do
+    target.key = self.id .. ":" .. target.number
     self.last = self.last + 1
     self.list[self.last] = target
   end

@@ -16,34 +16,30 @@ local function micro(seconds) return seconds and floor(seconds * 1e6 + 0.5) end
 -- A step that a target does not need takes no time, and is not told.
 local function needed(seconds) return seconds and seconds > 0 and micro(seconds) or nil end
 
--- Called in on_disconnected. now: a time of the monotonic clock. Fields of the result: exception,
--- the text of an error in the script, or nil; outcome, that of the target's task (tasks.lua), or
--- nil; us, the times of a result line.
-function verdict.ending(cheap, target, reason, now)
-  local op, _, message, errname, timer = cheap:cause()
-  local queue, resolve, connect, proxy, tls, first_byte = cheap:times()
+-- A table for verdict.ending, with all its fields, since a table that grows is built again.
+function verdict.new_ending()
+  return { reason = false, op = false, message = false, errname = false, timer = false,
+    exception = false, outcome = false, received = 0, sent = 0,
+    us = { queue = 0, resolve = 0, connect = 0, proxy = 0, tls = 0, first_byte = 0, total = 0 } }
+end
+
+-- Called in on_disconnected. Fills the ending, and gives it. now: a time of the monotonic clock.
+-- exception: the text of an error in the script, or nil; outcome: that of the target's task
+-- (tasks.lua), or nil; us: the times of a result line.
+function verdict.ending(ending, cheap, target, reason, now)
+  local received, sent, queue, resolve, connect, proxy, tls, first_byte, _, op, _, message,
+    errname, timer = cheap:figures()
+  local us = ending.us
   queue = queue or 0
   target.queue = target.queue or target.queued + queue
-  return {
-    reason = reason,
-    op = op,
-    message = message,
-    errname = errname,
-    timer = timers[timer] or timer,
-    exception = target.exception,
-    outcome = target.outcome,
-    received = cheap:received(),
-    sent = cheap:sent(),
-    us = {
-      queue = micro(target.queue),
-      resolve = needed(resolve),
-      connect = micro(connect),
-      proxy = needed(proxy),
-      tls = needed(tls),
-      first_byte = micro(first_byte),
-      total = micro(max(now - target.begun - queue, 0)),
-    },
-  }
+  ending.reason, ending.op, ending.message, ending.errname = reason, op, message, errname
+  ending.timer = timers[timer] or timer
+  ending.exception, ending.outcome = target.exception, target.outcome
+  ending.received, ending.sent = received, sent
+  us.queue, us.resolve, us.connect = micro(target.queue), needed(resolve), micro(connect)
+  us.proxy, us.tls, us.first_byte = needed(proxy), needed(tls), micro(first_byte)
+  us.total = micro(max(now - target.begun - queue, 0))
+  return ending
 end
 
 -- ---- the verdict ----
@@ -89,24 +85,21 @@ local function word_of(ending)
   return ending.reason
 end
 
--- plan_id: of the plan or stream that the target is from.
-function verdict.record(plan_id, target, ending, ok, problem, data)
-  return {
-    key = plan_id .. ":" .. target.number,
-    host = target.host,
-    port = target.port,
-    addr = target.addr,
-    id = target.input and target.input.id,
-    ok = ok,
-    ["end"] = word_of(ending),
-    error = problem,
-    attempts = target.attempts,
-    time = system.time(),
-    us = ending.us,
-    ["in"] = ending.received,
-    out = ending.sent,
-    data = data,
-  }
+-- A table for verdict.record, with all its fields.
+function verdict.new_record()
+  return { key = "", host = "", port = 0, addr = "", id = false, ok = false, ["end"] = "",
+    error = false, attempts = 0, time = 0, us = false, ["in"] = 0, out = 0, data = false }
+end
+
+-- Fills the record of a result line, and gives it.
+function verdict.record(record, target, ending, ok, problem, data)
+  record.key, record.host, record.port, record.addr = target.key, target.host, target.port,
+    target.addr
+  record.id = target.input and target.input.id
+  record.ok, record["end"], record.error = ok, word_of(ending), problem
+  record.attempts, record.time, record.us = target.attempts, system.time(), ending.us
+  record["in"], record.out, record.data = ending.received, ending.sent, data
+  return record
 end
 
 return verdict

@@ -154,10 +154,9 @@ addresses.v4, addresses.v6 = v4, v6
 
 function v4.host(array, at, offset)
   local value = array[at] + offset
-  local low = value % 256
-  local network = format("%d.%d.%d.", floor(value / 16777216), floor(value / 65536) % 256,
-    (value - low) / 256 % 256)
-  return network .. format("%d", low), network .. "0/24"
+  local d = value % 256
+  local a, b, c = floor(value / 16777216), floor(value / 65536) % 256, (value - d) / 256 % 256
+  return format("%d.%d.%d.%d", a, b, c, d), format("%d.%d.%d.0/24", a, b, c)
 end
 
 local function add(array, at, offset)

@@ -139,12 +139,16 @@ struct tcpm__lua_extra {
     struct tcpm__lua_filter *input, *output; /* filters in use that are written in Lua, or NULL */
     uint32_t handlers; /* 1 << cell for each handler of this connection alone */
     int anchor;        /* table of those handlers, by cell; 0: none */
-    int link;          /* anchor of the table by which tasks read it, see dialogue.c; 0: none do */
-    lua_State *reader; /* coroutine of the task that waits for a record, see dialogue.c; or NULL */
     char *report;      /* message that on_exception has not yet been told; NULL: none */
     bool failed;       /* a handler raised: only disconnected follows */
+    bool dialogue;     /* tasks read it, see dialogue.c, which also keeps what follows */
+    lua_State *reader; /* coroutine of the task that waits for a record or for success; or NULL */
+    bool opening;      /* the reader waits for success */
+    bool awaited;      /* a task waits for an event, which C cannot resume */
+    bool taking;       /* a record is being made a Lua value; else: that has failed */
     bool held;         /* the input is paused, because no task reads */
     bool has_writers;  /* tasks wait for room in the queue */
+    bool watched;      /* a scope or a task has to be told of its end */
 };
 
 /* Slots are allocated in blocks of so many; a block never moves. */
@@ -266,6 +270,12 @@ void tcpm__lua_anchor_drop(struct tcpm__lua_runtime *rt, int anchor);
 
 /* ---- slots.c ---- */
 
+/* Whether the events of the connection, if there is one, go to tasks. */
+static inline bool tcpm__lua_is_dialogue(const struct tcpm__lua_slot *slot_or_null)
+{
+    return slot_or_null != NULL && slot_or_null->extra != NULL && slot_or_null->extra->dialogue;
+}
+
 static inline struct tcpm_id tcpm__lua_slot_id(const struct tcpm__lua_slot *slot)
 {
     return (struct tcpm_id){slot->id};
@@ -283,6 +293,8 @@ static inline struct tcpm__lua_slot *tcpm__lua_slot_find(const struct tcpm__lua_
     struct tcpm__lua_slot *slot = &rt->chunks[chunk][number % SLOTS_PER_CHUNK];
     return slot->id == id ? slot : NULL;
 }
+/* The live connection whose id is this number; NULL: there is none. */
+struct tcpm__lua_slot *tcpm__lua_slot_of(const struct tcpm__lua_runtime *rt, double number);
 /* The live connection that the value at index names, an id or a cheap; else NULL. */
 struct tcpm__lua_slot *tcpm__lua_slot_at(lua_State *L, struct tcpm__lua_runtime *rt, int index);
 /* The slot for a new connection; NULL: no memory. */

@@ -47,6 +47,7 @@ enum option {
 struct request {
     struct tcpm__lua_target target;
     int heap;
+    int key;   /* a field that the cheap gets room for, with the value false */
     int times; /* first of four times, each in milliseconds or TCPM_NONE */
     int input_filter, output_filter;
     int names;         /* first of 11 options, from dns to send_proxy */
@@ -75,8 +76,8 @@ static void check_field(lua_State *L, int metatable)
     lua_pop(L, 2);
 }
 
-/* Pushes the new cheap: a shallow copy of the heap, or an empty table. */
-static void push_cheap(lua_State *L, const struct tcpm__lua_session *session, int heap)
+/* Pushes the new cheap: a shallow copy of the heap, or an empty table, with room for the key. */
+static void push_cheap(lua_State *L, const struct tcpm__lua_session *session, int heap, int key)
 {
     /* Room for the id and two fields; a table that grows takes 24 bytes more */
     lua_createtable(L, 1, 2);
@@ -92,6 +93,11 @@ static void push_cheap(lua_State *L, const struct tcpm__lua_session *session, in
             lua_insert(L, -2);
             lua_rawset(L, cheap);
         }
+    }
+    if (key != 0) {
+        lua_pushvalue(L, key);
+        lua_pushboolean(L, 0);
+        lua_rawset(L, cheap);
     }
     lua_setmetatable(L, cheap);
     lua_pushinteger(L, 0); /* reserves [0], so that storing the id needs no memory */
@@ -240,7 +246,7 @@ static int open_connection(lua_State *L, struct tcpm__lua_session *session, stru
     read_names(L, request.names, &options);
     if (options.tls == NULL)
         options.server_name = session->server_name;
-    push_cheap(L, session, request.heap);
+    push_cheap(L, session, request.heap, request.key);
     connecting.cheap = lua_gettop(L);
     push_handlers(L, request.handlers, &connecting);
     options.events = choose_events(session, &connecting, &own);
@@ -308,7 +314,8 @@ static int index_or_zero(lua_State *L, int index)
 }
 
 /* connect{…}: the table at index. */
-static int connect_by_table(lua_State *L, struct tcpm__lua_session *session, int index, bool pulled)
+static int connect_by_table(lua_State *L, struct tcpm__lua_session *session, int index,
+                            enum tcpm__lua_way way)
 {
     luaL_checkstack(L, OPTION_COUNT + LUA_MINSTACK, "connect");
     bool has_handlers = read_table(L, index);
@@ -321,7 +328,8 @@ static int connect_by_table(lua_State *L, struct tcpm__lua_session *session, int
         .half_open = read_half_open(L, index + OPTION_HALF_OPEN),
         .names = index + OPTION_DNS,
         .handlers = has_handlers ? index : 0,
-        .pulled = pulled,
+        .key = way == CONNECT_KEYED ? index - 1 : 0,
+        .pulled = way == CONNECT_PULLED,
     };
 
     if (request.half_open == 1 && !has_handler(L, session, request.handlers, ON_EOF))
@@ -330,13 +338,17 @@ static int connect_by_table(lua_State *L, struct tcpm__lua_session *session, int
 }
 
 int tcpm__lua_connect_arguments(lua_State *L, struct tcpm__lua_session *session, int index,
-                                bool pulled)
+                                enum tcpm__lua_way way)
 {
-    struct request request = {.target.address = index, .pulled = pulled};
+    struct request request = {
+        .target.address = index,
+        .key = way == CONNECT_KEYED ? index - 1 : 0,
+        .pulled = way == CONNECT_PULLED,
+    };
 
     if (lua_istable(L, index)) {
         if (lua_gettop(L) == index)
-            return connect_by_table(L, session, index, pulled);
+            return connect_by_table(L, session, index, way);
         request.heap = index;
         request.target.address = index + 1;
     }
@@ -355,7 +367,7 @@ static int module_connect(lua_State *L)
     if (!lua_istable(L, 1) || lua_gettop(L) != 1)
         return luaL_error(L, "tcpmulti.connect: one table of options expected, not %s",
                           lua_istable(L, 1) ? "several arguments" : tcpm__lua_describe(L, 1));
-    return connect_by_table(L, session, 1, false);
+    return connect_by_table(L, session, 1, CONNECT_PLAINLY);
 }
 
 const luaL_Reg tcpm__lua_connect_functions[] = {

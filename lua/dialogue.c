@@ -3,9 +3,9 @@
  * Events of dialogue connections, those whose records go to tasks: they are brought to lua/co
  * instead of the session's handlers. Once tcpmulti.co is loaded, the sessions' events are these;
  * events of all other connections go on to events.c, if there is a handler. on_initialize and
- * on_disconnected come for every connection.
+ * on_disconnected come for every connection. What the tasks call is in dialogue_calls.c.
  */
-#include "functions.h"
+#include "life.h"
 
 #include <errno.h>
 #include <string.h>
@@ -31,7 +31,7 @@ static struct tcpm__lua_slot *find_dialogue(const struct tcpm__lua_session *sess
 {
     struct tcpm__lua_slot *slot = find_slot(session, id);
 
-    return slot == NULL || slot->extra == NULL || slot->extra->link == 0 ? NULL : slot;
+    return !tcpm__lua_is_dialogue(slot) ? NULL : slot;
 }
 
 static void push_record(lua_State *L, const struct told *told)
@@ -76,52 +76,21 @@ static void tell_plain(struct tcpm__lua_session *session, struct tcpm__lua_slot 
     tell(session, &told);
 }
 
-/* ---- records ---- */
+/* ---- what C resumes a task with ---- */
 
-/* A record goes straight to the task that waits for it in receive, and all records that are there,
-   while it waits again, share one entry into Lua. */
-enum { LINK_READER = 1 }; /* an index that lua/co/dialogue.lua writes */
+/* A task that waits for success or for a record goes on inside the event. Records that are there
+   already when it waits again it gets without waiting: see dialogue_calls.c. */
 
-static void resume_reader(lua_State *L, const struct told *told)
+void tcpm__lua_dialogue_hold(struct tcpm__lua_slot *slot)
 {
-    lua_State *thread = told->slot->extra->reader;
-
-    told->slot->extra->reader = NULL;
-    push_record(L, told);
-    tcpm__lua_resume(L, thread);
-}
-
-/* Whether the connection is there, and tasks read it by the same link. The slots go with the
-   runtime, the session stays. */
-static bool is_linked(const struct tcpm__lua_session *session, const struct told *told, int link)
-{
-    const struct tcpm__lua_slot *slot = told->slot;
-
-    return session->runtime != NULL && slot->id == told->id.n && slot->extra->link == link;
-}
-
-/* Gets the next record. A filter written in Lua gives one only from the loop. */
-static bool next_record(struct told *told)
-{
-    const struct tcpm__lua_slot *slot = told->slot;
-    const void *record;
-
-    if (tcpm__lua_slot_has_lua_input(slot) || slot->extra->failed ||
-        tcpm_input_next(slot->session->inner, told->id, &record, &told->length) != 1)
-        return false;
-    told->text = record;
-    return true;
-}
-
-static void hold_input(struct tcpm__lua_slot *slot)
-{
+    slot->extra->awaited = false;
     if (slot->extra->held)
         return;
     slot->extra->held = true;
     tcpm_pause(slot->session->inner, tcpm__lua_slot_id(slot));
 }
 
-static void let_input_go_on(struct tcpm__lua_slot *slot)
+void tcpm__lua_dialogue_go_on(struct tcpm__lua_slot *slot)
 {
     if (!slot->extra->held)
         return;
@@ -129,41 +98,74 @@ static void let_input_go_on(struct tcpm__lua_slot *slot)
     tcpm_resume(slot->session->inner, tcpm__lua_slot_id(slot));
 }
 
-/* A reader that C cannot give records to stands in the link alone. */
-static void hold_unless_read(lua_State *L, struct tcpm__lua_slot *slot)
+/* Whether the connection is still there, and tasks read it. The slots go with the runtime, the
+   session stays. */
+static bool is_dialogue_still(const struct tcpm__lua_session *session, const struct told *told)
+{
+    return session->runtime != NULL && told->slot->id == told->id.n &&
+           tcpm__lua_is_dialogue(told->slot);
+}
+
+static void hold_unless_read(struct tcpm__lua_slot *slot)
 {
     const struct tcpm__lua_extra *extra = slot->extra;
 
-    if (extra->reader != NULL || extra->held || extra->has_writers)
+    if (extra->reader == NULL && !extra->awaited && !extra->has_writers)
+        tcpm__lua_dialogue_hold(slot);
+}
+
+/* A record for which there was no memory is lost, so the connection cannot go on. */
+static void look_for_loss(struct tcpm__lua_slot *slot)
+{
+    if (!slot->extra->taking)
         return;
-    lua_rawgeti(L, lua_upvalueindex(UP_ANCHORS), extra->link);
-    lua_rawgeti(L, -1, LINK_READER);
-    if (!lua_toboolean(L, -1))
-        hold_input(slot);
-    lua_pop(L, 2);
+    slot->extra->taking = false;
+    tcpm_fail(slot->session->inner, tcpm__lua_slot_id(slot), -ENOMEM, NULL);
+}
+
+/* Resumes the task with the value on top of the stack, below which lies the task that runs. */
+static void resume_reader(lua_State *L, const struct told *told)
+{
+    const struct tcpm__lua_session *session = told->slot->session;
+    lua_State *thread = told->slot->extra->reader;
+
+    told->slot->extra->reader = NULL;
+    told->slot->extra->opening = false;
+    tcpm__lua_resume(L, thread);
+    tcpm__lua_pop_running(L);
+    if (is_dialogue_still(session, told))
+        hold_unless_read(told->slot);
 }
 
 static void run_input(lua_State *L, struct tcpm__lua_call *call)
 {
-    struct told *told = (struct told *) call;
-    const struct tcpm__lua_session *session = told->slot->session;
-    int link = told->slot->extra->link;
+    const struct told *told = (const struct told *) call;
 
-    if (told->slot->extra->reader == NULL) {
-        run_told(L, call);
-        return;
-    }
     tcpm__lua_push_running(L);
-    do
-        resume_reader(L, told);
-    while (is_linked(session, told, link) && told->slot->extra->reader != NULL &&
-           next_record(told));
-    tcpm__lua_pop_running(L);
-    if (is_linked(session, told, link))
-        hold_unless_read(L, told->slot);
+    push_record(L, told);
+    resume_reader(L, told);
+}
+
+static void run_success(lua_State *L, struct tcpm__lua_call *call)
+{
+    const struct told *told = (const struct told *) call;
+
+    tcpm__lua_push_running(L);
+    lua_rawgeti(L, lua_upvalueindex(UP_CHEAPS), (int) TCPM_ID_SLOT(told->id));
+    resume_reader(L, told);
 }
 
 /* ---- events ---- */
+
+static void tell_success(struct tcpm__lua_session *session, struct tcpm__lua_slot *slot)
+{
+    struct told told = {.call.run = run_success, .id = tcpm__lua_slot_id(slot), .slot = slot};
+
+    if (slot->extra->opening)
+        tell(session, &told);
+    else
+        tell_plain(session, slot, PART_DIALOGUE_SUCCESS);
+}
 
 static void on_success(void *heap, struct tcpm_session *inner, struct tcpm_id id, int fd,
                        const char *addr, unsigned port)
@@ -171,16 +173,26 @@ static void on_success(void *heap, struct tcpm_session *inner, struct tcpm_id id
     struct tcpm__lua_slot *slot = find_dialogue(heap, id);
 
     if (slot != NULL)
-        tell_plain(heap, slot, PART_DIALOGUE_SUCCESS);
+        tell_success(heap, slot);
     else if (tcpm__lua_has_handler(heap, id, ON_SUCCESS))
         tcpm__lua_events.success(heap, inner, id, fd, addr, port);
+}
+
+/* A reader that is still opening the connection is no reader of records. */
+static void tell_input(struct tcpm__lua_session *session, struct told *told)
+{
+    const struct tcpm__lua_extra *extra = told->slot->extra;
+
+    told->call.run = extra->reader == NULL || extra->opening ? run_told : run_input;
+    tell(session, told);
+    if (is_dialogue_still(session, told))
+        look_for_loss(told->slot);
 }
 
 static void on_input(void *heap, struct tcpm_session *inner, struct tcpm_id id, const void *record,
                      size_t length)
 {
     struct told told = {
-        .call.run = run_input,
         .id = id,
         .part = PART_DIALOGUE_INPUT,
         .slot = find_dialogue(heap, id),
@@ -189,7 +201,7 @@ static void on_input(void *heap, struct tcpm_session *inner, struct tcpm_id id, 
     };
 
     if (told.slot != NULL)
-        tell(heap, &told);
+        tell_input(heap, &told);
     else if (tcpm__lua_has_handler(heap, id, ON_INPUT))
         tcpm__lua_events.input(heap, inner, id, record, length);
 }
@@ -276,6 +288,23 @@ static void on_initialize(void *heap, struct tcpm_session *inner, struct tcpm_id
     tcpm__lua_events.initialize(heap, inner, id, addr, port, bind_addr, bind_port);
 }
 
+/* Whether no task has to hear of an end that was ours, with all sent and nothing received that is
+   no record: the common one. lua/co/dialogue.lua finds out itself, should somebody ask. */
+static bool ends_quietly(const struct tcpm__lua_slot *slot, enum tcpm_reason reason)
+{
+    const struct tcpm__lua_extra *extra = slot->extra;
+    struct tcpm_session *inner = slot->session->inner;
+    struct tcpm_info info = {.size = sizeof info};
+    const void *bytes;
+    size_t length;
+
+    return reason == TCPM_REASON_SHUTDOWN && !extra->watched && extra->reader == NULL &&
+           !extra->has_writers && !tcpm__lua_slot_has_lua_input(slot) &&
+           tcpm_info_get(inner, tcpm__lua_slot_id(slot), &info) == 0 && info.cause.code == 0 &&
+           info.queued == 0 && tcpm_pending(inner, tcpm__lua_slot_id(slot), &bytes, &length) == 0 &&
+           length == 0;
+}
+
 static void on_disconnected(void *heap, struct tcpm_session *inner, struct tcpm_id id,
                             enum tcpm_reason reason)
 {
@@ -289,7 +318,7 @@ static void on_disconnected(void *heap, struct tcpm_session *inner, struct tcpm_
         .length = strlen(name),
     };
 
-    if (told.slot != NULL) {
+    if (told.slot != NULL && !ends_quietly(told.slot, reason)) {
         told.slot->extra->reader = NULL;
         tell(heap, &told);
     }
@@ -315,113 +344,3 @@ void tcpm__lua_dialogues_open(struct tcpm__lua_runtime *rt)
     rt->always = OF_TASKS;
     tcpm__lua_sessions_set_events(rt);
 }
-
-/* ---- functions for lua/co ---- */
-
-/* shared.set_dialogue(cheap, link or nil) -> true, or nil, message, errname. link: the table by
-   which tasks read the connection, whose events come to them; nil: to handlers */
-static int shared_set_dialogue(lua_State *L)
-{
-    struct tcpm__lua_runtime *rt = tcpm__lua_runtime(L);
-    struct tcpm__lua_slot *slot = tcpm__lua_slot_to_read(L);
-
-    if (slot == NULL)
-        return tcpm__lua_stale(L);
-    struct tcpm__lua_extra *extra = tcpm__lua_slot_extend(slot);
-    if (extra == NULL)
-        return tcpm__lua_failure(L, -ENOMEM);
-    lua_settop(L, 2);
-    int link = lua_isnil(L, 2) ? 0 : luaL_ref(L, lua_upvalueindex(UP_ANCHORS));
-    TCPM__LUA_ASSERT(extra->reader == NULL && !extra->has_writers);
-    if (extra->link != 0)
-        tcpm__lua_anchor_drop(rt, extra->link);
-    extra->link = link;
-    if (link == 0)
-        let_input_go_on(slot);
-    return tcpm__lua_result(L, 0);
-}
-
-/* The dialogue connection of the cheap at index 1; NULL: it is none, or has ended. */
-static struct tcpm__lua_slot *dialogue_at(lua_State *L)
-{
-    struct tcpm__lua_slot *slot = tcpm__lua_slot_at(L, tcpm__lua_runtime(L), 1);
-
-    return slot == NULL || slot->extra == NULL || slot->extra->link == 0 ? NULL : slot;
-}
-
-/* Whether the next record is the one that is asked for: if index 2 is a number, of so many bytes.
-   The filter's own records, and numbers that need an answer, are for Lua to see to. */
-static bool order_record(lua_State *L, const struct tcpm__lua_slot *slot)
-{
-    if (lua_isnil(L, 2))
-        return true;
-    lua_Number length = lua_type(L, 2) == LUA_TNUMBER ? lua_tonumber(L, 2) : 0;
-    int32_t whole = length >= 1 && length <= INT32_MAX ? (int32_t) length : 0;
-    return whole > 0 && (lua_Number) whole == length && !tcpm__lua_slot_has_lua_input(slot) &&
-           tcpm_take(slot->session->inner, tcpm__lua_slot_id(slot), whole) == 0;
-}
-
-/* shared.await_record(cheap, length or nil, thread) -> the next record, for the running task, whose
-   coroutine is thread. nil, at once: C cannot give it a record. A wait that ends otherwise gives
-   what the task is resumed with. */
-static int shared_await_record(lua_State *L)
-{
-    struct tcpm__lua_slot *slot = dialogue_at(L);
-
-    if (slot == NULL || slot->extra->reader != NULL || !tcpm__lua_may_yield(L, 3) ||
-        slot->session != tcpm__lua_runtime(L)->owner || !order_record(L, slot))
-        return 0;
-    slot->extra->reader = L;
-    let_input_go_on(slot);
-    return lua_yield(L, 0);
-}
-
-/* shared.forget_reader(cheap): no task waits for a record any more */
-static int shared_forget_reader(lua_State *L)
-{
-    struct tcpm__lua_slot *slot = dialogue_at(L);
-
-    if (slot != NULL)
-        slot->extra->reader = NULL;
-    return 0;
-}
-
-/* shared.hold_input(cheap): pauses the input, until it is let go on */
-static int shared_hold_input(lua_State *L)
-{
-    struct tcpm__lua_slot *slot = dialogue_at(L);
-
-    if (slot != NULL)
-        hold_input(slot);
-    return 0;
-}
-
-/* shared.let_input_go_on(cheap) */
-static int shared_let_input_go_on(lua_State *L)
-{
-    struct tcpm__lua_slot *slot = dialogue_at(L);
-
-    if (slot != NULL)
-        let_input_go_on(slot);
-    return 0;
-}
-
-/* shared.set_writers(cheap, whether tasks wait for room in its queue) */
-static int shared_set_writers(lua_State *L)
-{
-    struct tcpm__lua_slot *slot = dialogue_at(L);
-
-    if (slot != NULL)
-        slot->extra->has_writers = lua_toboolean(L, 2) != 0;
-    return 0;
-}
-
-const luaL_Reg tcpm__lua_dialogue_shared[] = {
-    {"set_dialogue", shared_set_dialogue},
-    {"await_record", shared_await_record},
-    {"forget_reader", shared_forget_reader},
-    {"hold_input", shared_hold_input},
-    {"let_input_go_on", shared_let_input_go_on},
-    {"set_writers", shared_set_writers},
-    {NULL, NULL},
-};

@@ -28,8 +28,6 @@ void tcpm__lua_slot_free(struct tcpm__lua_runtime *rt, struct tcpm__lua_slot *sl
     tcpm__lua_session_release(session);
     if (extra == NULL)
         return;
-    if (extra->link != 0)
-        tcpm__lua_anchor_drop(rt, extra->link);
     tcpm__lua_filter_drop(extra->input);
     tcpm__lua_filter_drop(extra->output);
     tcpm__lua_message_free(extra->report);

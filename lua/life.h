@@ -140,11 +140,16 @@ struct tcpm__lua_connecting {
     bool refused; /* no valid target: what the script gave is in OWN_GIVEN */
 };
 
-/* Connects as the arguments from index on say, in any form but the pull form. pulled: they come
-   from a pull function, so a bad target is a connection that fails. Pushes cheap, id, or nil,
-   message, errname; gives the number of values. */
+enum tcpm__lua_way {
+    CONNECT_PLAINLY,
+    CONNECT_PULLED, /* from a pull function: a bad target is a connection that fails */
+    CONNECT_KEYED,  /* below the arguments lies a key for which the cheap gets room */
+};
+
+/* Connects as the arguments from index on say, in any form but the pull form. Pushes cheap, id, or
+   nil, message, errname; gives the number of values. */
 int tcpm__lua_connect_arguments(lua_State *L, struct tcpm__lua_session *session, int index,
-                                bool pulled);
+                                enum tcpm__lua_way way);
 
 /* ---- tls.c ---- */
 
@@ -213,6 +218,9 @@ bool tcpm__lua_may_yield(lua_State *L, int index);
 
 /* From now on sessions get their events by way of dialogue.c. */
 void tcpm__lua_dialogues_open(struct tcpm__lua_runtime *rt);
+/* Pauses the input of a dialogue connection, or lets it go on. */
+void tcpm__lua_dialogue_hold(struct tcpm__lua_slot *slot);
+void tcpm__lua_dialogue_go_on(struct tcpm__lua_slot *slot);
 
 /* ---- child_process.c ---- */
 

@@ -80,7 +80,7 @@ static bool pull_one(lua_State *L, struct tcpm__lua_session *session)
         return false;
     }
     TCPM__LUA_ASSERT(is_asking(session));
-    int results = tcpm__lua_connect_arguments(L, session, 1, true);
+    int results = tcpm__lua_connect_arguments(L, session, 1, CONNECT_PULLED);
     if (results == 2)
         return true;
     if (wants_targets(session))

@@ -20,7 +20,7 @@ static int session_connect(lua_State *L)
         return tcpm__lua_session_failure(L, session);
     if (lua_isfunction(L, 2) && lua_gettop(L) == 2)
         return tcpm__lua_pull_start(L, session, 2);
-    return tcpm__lua_connect_arguments(L, session, 2, false);
+    return tcpm__lua_connect_arguments(L, session, 2, CONNECT_PLAINLY);
 }
 
 static int session_die(lua_State *L)

@@ -28,6 +28,11 @@ struct tcpm__lua_slot *tcpm__lua_slot_at(lua_State *L, struct tcpm__lua_runtime 
     } else if (type == LUA_TNUMBER) {
         number = lua_tonumber(L, index);
     }
+    return tcpm__lua_slot_of(rt, number);
+}
+
+struct tcpm__lua_slot *tcpm__lua_slot_of(const struct tcpm__lua_runtime *rt, double number)
+{
     if (!(number >= 1 && number < EXACT))
         return NULL;
     uint64_t id = (uint64_t) number;

@@ -201,7 +201,7 @@ static int shared_set_timer(lua_State *L)
     return start_timer(L, &model, ns) ? 1 : 0;
 }
 
-enum { TASK_TIMER = 11 }; /* an index that lua/co/waits.lua reads */
+enum { TASK_TIMER = 2 }; /* an index that lua/co/waits.lua reads */
 
 /* shared.await_time(task, ns, thread) -> true after that time, for the running task, whose
    coroutine is thread; the timer's number is in the task meanwhile. nil, at once: C cannot resume

@@ -121,12 +121,18 @@ function inner.check_length(length, name, level)
 end
 
 -- A function of the library that was called by pcall complains without a place.
+local function is_placed(err)
+  return type(err) ~= "string" or string.find(err, "^[^\n]-:%d+: ") ~= nil
+end
+
 local function settle(level, ok, ...)
   if ok then return ... end
   local err = (...)
-  local placed = type(err) ~= "string" or string.find(err, "^[^\n]-:%d+: ")
-  error(err, placed and 0 or level + 1)
+  error(err, is_placed(err) and 0 or level + 1)
 end
+
+-- Raises what a function of the library has complained about, as from the caller's own line.
+function inner.complain(err) error(err, is_placed(err) and 0 or 2) end
 
 -- f(…), whose complaints about arguments are raised at that level: 2 is the caller of the function
 -- that calls this one.

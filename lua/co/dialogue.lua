@@ -2,13 +2,12 @@
 -- Dialogue connections, those whose records go to tasks: their methods that wait.
 --
 -- cheap[LINK] is the table of such a connection. Its fields, each absent until it is needed:
---   [READER]    the one task that waits for a record, for success or for TLS; C (dialogue.c) looks
---               here too
+--   [PLENTY]    true: the record before came without a wait
+--   [READER]    the one task that waits for a record, for success or for TLS
 --   [APART]     true: the next record is not just the next one of the connection's own filter,
 --               because stand_in, order, held or over is set
 --   [WRITERS]   the tasks that wait for room in the queue
 --   [OWNER]     the scope that it belongs to
---   [OF]        the connection's session
 --   closer      the task that waits for the end
 --   own         the connection's own input filter, while another one stands in (stand_in)
 --   order       so many bytes are ordered as the next record
@@ -16,8 +15,9 @@
 --               the script has called resume
 --   over        true: the input has ended; message, errname, partial: how
 --   ended       true: the connection has ended; clean: with all that was sent acknowledged
--- C keeps what is asked with each record: whether the input is held, whether there are writers, and
--- the coroutine that it can give a record to.
+-- C (dialogue.c) keeps what is asked with each event: whether the input is held, whether there are
+-- writers, and the coroutine that it can give a record to. An end that no task waits for it does
+-- not tell: see has_ended.
 --
 -- What always holds: while there is no reader and the input has not ended, the input is held. Only
 -- while a task waits to write the input goes on, for up to HELD_MOST records, so that a reset is
@@ -31,16 +31,17 @@ local now = tcpmulti.now
 local here, arm, trace = inner.here, inner.arm, inner.trace
 local begin_wait, suspend, end_of_wait = inner.begin_wait, inner.suspend, inner.end_of_wait
 local await_record, let_input_go_on = shared.await_record, shared.let_input_go_on
+local take_record = shared.take_record
+local end_dialogue = shared.end_dialogue
 local yield = coroutine.yield
 local failure = inner.failure
 local CANCEL, TIMEOUT, ENDED = inner.CANCEL, inner.TIMEOUT, inner.ENDED
 local unlink = inner.unlink
 
-local READER, APART, WRITERS, OWNER, OF = 1, 2, 3, 4, 5
-inner.READER, inner.WRITERS, inner.OWNER, inner.OF = READER, WRITERS, OWNER, OF
-local LINK = {} -- the key of a cheap's link, nobody else's
+local PLENTY, READER, APART, WRITERS, OWNER = 0, 1, 2, 3, 4
+inner.READER, inner.WRITERS, inner.OWNER = READER, WRITERS, OWNER
+local LINK = "\1tcpmulti.co" -- the key of a cheap's link; a string is found fastest
 local ALL_MOST = 16 * 1048576 -- bytes of receive "all"
-local YIELD_EVERY = 262144 -- bytes of write after which others get their turn
 local HELD_MOST = 16 -- records that are held while a task waits to write
 local ANSWERS_MOST = 1000 -- answers of an ended connection: a loop that ignores them would spin
 inner.LINK = LINK
@@ -71,9 +72,9 @@ end
 inner.link_of = link_of
 
 -- A link takes no more memory than its fields, because none of the values is a constant.
-function inner.new_link(session)
+function inner.new_link(reader)
   local none = nil
-  return { none, none, none, none, session }
+  return { reader, none, none, none }
 end
 
 -- Called after each change of these fields.
@@ -81,6 +82,18 @@ local function set_apart(link)
   link[APART] = (link.stand_in or link.order or link.held or link.over) and true or nil
 end
 inner.set_apart = set_apart
+
+-- Whether the input of the connection has ended; how stands in the link then. Where nothing does,
+-- the end was one that C does not tell.
+local function has_ended(cheap, link)
+  if link.ended or shared.is_dialogue(cheap) then return link.over end
+  link.over, link.ended, link.clean = true, true, true
+  link.message, link.errname = "it was shut down", "ESHUTDOWN"
+  link.partial = link.partial or ""
+  set_apart(link)
+  return true
+end
+inner.has_ended = has_ended
 
 local function check_free(cheap, link, name)
   local task = link[READER] or link.closer or link[WRITERS] and link[WRITERS][1]
@@ -104,6 +117,7 @@ inner.answer_end = answer_end
 
 -- Whether one more record may be held while a task waits to write.
 local function may_hold(link) return not link.held or #link.held < HELD_MOST end
+inner.may_hold = may_hold
 
 local function hold_unless_read(cheap, link)
   if link[READER] or link.over or rawget(cheap, LINK) ~= link then return end
@@ -119,28 +133,11 @@ function unlink.receive(_, cheap)
   hold_unless_read(cheap, link)
 end
 
-function unlink.close(_, cheap) cheap[LINK].closer = nil end
-
-function unlink.write(task, cheap)
-  local link = cheap[LINK]
-  for i, writer in ipairs(link[WRITERS]) do
-    if writer == task then table.remove(link[WRITERS], i) break end
-  end
-  if not link[WRITERS][1] then
-    link[WRITERS] = nil
-    shared.set_writers(cheap, false)
-  end
-  hold_unless_read(cheap, link)
-end
-
 -- A scope is left that the connection belongs to. What shuts down already goes on.
 function inner.end_connection(cheap, in_order)
-  cheap[LINK][OWNER] = nil
-  if in_order then
-    raw.shutdown(cheap)
-  elseif raw.phase(cheap) ~= "shutting" then
-    raw.reset(cheap)
-  end
+  local link = cheap[LINK]
+  link[OWNER] = nil
+  end_dialogue(cheap, in_order, link.closer)
 end
 
 -- ---- filters ----
@@ -253,7 +250,7 @@ end
 -- The next record of the filter what, or of the connection's own: whole, or nothing is taken.
 local function receive_one(cheap, link, task, what, seconds)
   if link.held then return take_held(link) end
-  if link.over then return answer_end(link) end
+  if has_ended(cheap, link) then return answer_end(link) end
   if what ~= link.stand_in or link.order then
     local ok, message, errname = prepare(cheap, link, what)
     if not ok then return nil, message, errname end
@@ -261,7 +258,7 @@ local function receive_one(cheap, link, task, what, seconds)
   if seconds then arm(task, seconds) end
   if task.traced then trace(task, "waits for receive") end
   link[READER], task[WAIT], task[OBJECT] = task, "receive", cheap
-  local got = await_record(cheap, nil, task[THREAD])
+  local got = await_record(cheap[0], nil, task[THREAD])
   if got == nil then -- a task of another session
     let_input_go_on(cheap)
     got = yield()
@@ -281,7 +278,7 @@ end
 -- Puts back what was taken, unless the connection has ended: then it is only shown.
 local function give_back(cheap, link, parts, message, errname, partial)
   local got = table.concat(parts)
-  if link.over then return nil, message, errname, got .. partial end
+  if has_ended(cheap, link) then return nil, message, errname, got .. partial end
   raw.unread(cheap, got)
   return nil, message, errname, got
 end
@@ -305,16 +302,27 @@ local function receive_all(cheap, link, task, what, seconds)
   end
 end
 
-local function check_what(what)
+local function check_what(what, name)
   if type(what) == "table" and what[1] == "all" then
-    inner.check_length(what.max_length, "receive: max_length", 3)
+    inner.check_length(what.max_length, name .. ": max_length", 3)
   elseif type(what) == "number" and not (what >= 0 and what == math.floor(what)) then
-    error(format("receive: a whole number of bytes, 0 or more, expected, not %g", what), 3)
+    error(format("%s: a whole number of bytes, 0 or more, expected, not %g", name, what), 3)
   end
 end
 
+-- Checks what each record of a loop is to be, before the loop begins; makes a filter that is not
+-- known by its name.
+local function check_records(what)
+  if type(what) == "number" or is_all(what) then
+    check_what(what, "records")
+  elseif not tcpmulti.filters[what] then
+    what = shared.filter_argument(what, nil, "input")
+  end
+  return what
+end
+
 local function receive_specially(cheap, link, what, seconds)
-  check_what(what)
+  check_what(what, "receive")
   local task = here "receive"
   if what == 0 then return "" end
   if link[READER] then check_free(cheap, link, "receive") end
@@ -336,6 +344,16 @@ local function not_received(cheap, link, task, what, seconds, got)
   return after_wait(cheap, link, task, seconds, got)
 end
 
+-- Records come without a wait, but no further one is there now.
+local function no_more(cheap, link, what, seconds)
+  link[PLENTY] = false
+  if what ~= nil then -- the bytes are ordered already
+    link.order = what
+    set_apart(link)
+  end
+  return receive_specially(cheap, link, what, seconds)
+end
+
 -- The common case, in which C gives the record: the next one of the connection's own filter, or so
 -- many bytes.
 function methods.receive(cheap, what, seconds)
@@ -345,10 +363,16 @@ function methods.receive(cheap, what, seconds)
   if not task or task[TASK_APART] or link[READER] or link[APART] then
     return receive_specially(cheap, link, what, seconds)
   end
+  if link[PLENTY] then
+    local record = take_record(cheap[0], what, task[THREAD])
+    if record ~= nil then return record end
+    return no_more(cheap, link, what, seconds)
+  end
   if seconds then arm(task, seconds) end
   link[READER], task[WAIT], task[OBJECT] = task, "receive", cheap
-  local got = await_record(cheap, what, task[THREAD])
+  local got, at_once = await_record(cheap[0], what, task[THREAD])
   if got ~= nil and task[WAIT] then -- a record
+    if at_once then link[PLENTY] = true end
     link[READER], task[WAIT], task[OBJECT] = nil, false, false
     shared[RUNNING] = task
     if seconds then task[DUE] = false end
@@ -362,6 +386,7 @@ local receive = methods.receive
 function methods.records(cheap, what, seconds)
   link_of(cheap, "records")
   inner.check_seconds(seconds, "records", 2)
+  if what ~= nil then what = inner.raising(2, check_records, what) end
   local reader
   return function()
     if not reader or reader ~= shared[RUNNING] then reader = here "records" end
@@ -372,61 +397,7 @@ function methods.records(cheap, what, seconds)
   end
 end
 
--- ---- write and close ----
-
-local function give_way(link, length)
-  link.written = (link.written or 0) + length
-  if link.written < YIELD_EVERY then return end
-  link.written = 0
-  co.sleep(0)
-end
-
-local function length_of(...)
-  local length = 0
-  for i = 1, select("#", ...) do
-    local record = select(i, ...)
-    length = length + (type(record) == "string" and #record or 64)
-  end
-  return length
-end
-
--- send, and wait while the queue is full.
-function methods.write(cheap, ...)
-  local link = link_of(cheap, "write")
-  local task = here "write"
-  local ok, full, errname = inner.raising(2, raw.send, cheap, ...)
-  if not ok and link.ended then return answer_end(link) end
-  if not ok then return nil, full, errname end
-  if not full then
-    give_way(link, length_of(...))
-    return true
-  end
-  begin_wait(task, "write")
-  link[WRITERS] = link[WRITERS] or {}
-  table.insert(link[WRITERS], task)
-  shared.set_writers(cheap, true)
-  if may_hold(link) then let_input_go_on(cheap) end
-  if suspend(task, "write", cheap) == ENDED then return answer_end(link) end
-  return true
-end
-
--- Flushes, sends FIN and waits for the end: true, or nil and what went wrong.
-function methods.close(cheap, seconds)
-  local link = link_of(cheap, "close")
-  inner.check_seconds(seconds, "close", 2)
-  local task = here "close"
-  if not link.ended then
-    if link.closer then error("close: it is being closed already", 2) end
-    begin_wait(task, "close", seconds)
-    raw.shutdown(cheap)
-    link.closer = task
-    if suspend(task, "close", cheap) == TIMEOUT then
-      return nil, format("not closed within %g s", seconds), "ETIME"
-    end
-  end
-  if link.clean then return true end
-  return answer_end(link)
-end
+-- ---- the methods ----
 
 for name, method in pairs(methods) do
   shared.cheap_methods[name] = method

@@ -5,35 +5,36 @@ local shared = ...
 local inner = shared.co
 local WAIT = inner.WAIT
 local raw, LINK = inner.raw, inner.LINK
-local READER, WRITERS, OWNER, OF = inner.READER, inner.WRITERS, inner.OWNER, inner.OF
+local READER, WRITERS, OWNER = inner.READER, inner.WRITERS, inner.OWNER
 local make_ready, wake, disown = inner.make_ready, inner.wake, inner.disown
 local hold_unless_read, set_apart, ENDED = inner.hold_unless_read, inner.set_apart, inner.ENDED
 
 -- Gives the value to the reader, if that waits for such a thing. False: nobody has it.
-local function give(link, kind, value)
+local function give(cheap, link, kind, value)
   local task = link[READER]
   if not task or task[WAIT] ~= kind then return false end
   link[READER] = nil
-  wake(task, value, link[OF])
+  wake(task, value, raw.session(cheap))
   return true
 end
 
+-- Success that C cannot give straight to the task that has opened the connection.
 function shared.dialogue_success(cheap)
   local link = cheap[LINK]
-  give(link, "open", cheap)
+  give(cheap, link, "open", cheap)
   hold_unless_read(cheap, link)
 end
 
 function shared.dialogue_secure(cheap)
   local link = cheap[LINK]
-  give(link, "secure", true)
+  give(cheap, link, "secure", true)
   hold_unless_read(cheap, link)
 end
 
 -- A record that C cannot give straight to its reader.
 function shared.dialogue_input(cheap, record)
   local link = cheap[LINK]
-  if not give(link, "receive", record) then
+  if not give(cheap, link, "receive", record) then
     link.held = link.held or {}
     table.insert(link.held, record)
     set_apart(link)

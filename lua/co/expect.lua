@@ -5,6 +5,7 @@ local inner = shared.co
 local format = string.format
 local now = tcpmulti.now
 local receive = shared.cheap_methods.receive
+local has_ended = inner.has_ended
 
 local SKIPPED_MOST = 65536 -- bytes of records, or of a stream, without a match
 local SHOWN_MOST = 80 -- bytes of a record that a message shows
@@ -103,13 +104,15 @@ end
 
 -- Of a stream: what is behind a match is put back.
 local function put_back(search, from)
-  if search.stream and from <= #search.text and not search.link.over then
+  if search.stream and from <= #search.text and not has_ended(search.cheap, search.link) then
     search.cheap:unread(string.sub(search.text, from))
   end
 end
 
 local function fail(search, message, errname, partial)
-  if search.stream then partial = search.text .. (search.link.over and partial or "") end
+  if search.stream then
+    partial = search.text .. (has_ended(search.cheap, search.link) and partial or "")
+  end
   put_back(search, 1)
   local got = search.text and search.text ~= "" and ", got " .. shorten(search.text) or ""
   return nil, format("%s; expected %s%s", message, show(search.alternatives), got), errname, partial

@@ -2,9 +2,10 @@
 -- Many tasks at once, and again: running them to their end, all, any, each, retry, every.
 local shared, tcpmulti, co = ...
 local inner = shared.co
-local SESSION = inner.SESSION
+local SESSION, APART = inner.SESSION, inner.APART
 local now = tcpmulti.now
 local here, start, enter, after_scope = inner.here, inner.start, inner.enter, inner.after_scope
+local enter_again, leave = inner.enter_again, inner.leave
 local pack, add_traceback, protected = inner.pack, inner.add_traceback, inner.protected
 local is_failure, is_cancellation = inner.is_failure, inner.is_cancellation
 
@@ -31,7 +32,7 @@ end
 -- wanted.
 local function together(task, list, seconds, take)
   local scope = enter(task, seconds)
-  scope.over = scope.over or inner.cancellation "not wanted any more"
+  scope[inner.CHANGED], scope.over = true, scope.over or inner.cancellation "not wanted any more"
   local function run_child(key, f)
     if take(key, pack(protected(f))) then inner.cancel_scope(scope, scope.over) end
   end
@@ -116,20 +117,41 @@ local function take_result(run, target, ok, ...)
   return tell_result(run, target, nil, (string.match(tostring(err), "^[^\n]*")), "ESCRIPT")
 end
 
+local function after_fetch(run, ok, target)
+  local fetching = run.fetching
+  if fetching.waiting[1] then fetching:release() else fetching.count = 1 end
+  if not ok then error(target, 0) end
+  if target == nil then run.ended = true end
+  return target
+end
+
+-- nil: there are no more.
+local function fetch(task, run)
+  if task[APART] and task.broken then error(task.broken, 0) end
+  if run.fetching.count == 1 then run.fetching.count = 0 else run.fetching:acquire() end
+  if run.ended then return after_fetch(run, true, nil) end
+  return after_fetch(run, xpcall(run.source, add_traceback))
+end
+
+local function after_target(task, scope, ok, ...)
+  local good, err = leave(task, scope, ok, (...))
+  if good then return true, ... end
+  return false, err
+end
+
 local function worker(run)
-  local function fetch() if not run.ended then return run.source() end end
+  local task, scope = inner.current(), nil
   while not run.ended do
-    local target = run.fetching:with(fetch)
-    if target == nil then
-      run.ended = true
-      return
-    end
+    local target = fetch(task, run)
+    if target == nil then return end
     if run.workers < run.width and not run.ended then
       run.workers = run.workers + 1
       start(run.session, run.scope, "children", worker, run)
     end
-    inner.current().name = target
-    take_result(run, target, pcall(co.scope, run.f, target))
+    task.name = target
+    scope = enter_again(task, scope)
+    take_result(run, target,
+      after_target(task, scope, xpcall(run.f, add_traceback, target)))
   end
 end
 

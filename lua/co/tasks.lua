@@ -1,164 +1,31 @@
 -- SPDX-License-Identifier: MIT
--- Scopes and tasks: what belongs to them, how they begin and end. Their fields: waits.lua.
+-- Tasks: how they begin and end, and what a session does with them. Their fields: waits.lua.
 local shared, _, co = ...
 local PRIVATE = shared.PRIVATE
 local inner = shared.co
 local format = string.format
 local new_thread, resume_thread = coroutine.create, coroutine.resume
-local running, yield = coroutine.running, coroutine.yield
+local yield = coroutine.yield
 local cancellation, is_cancellation = inner.cancellation, inner.is_cancellation
-local join_errors = inner.join_errors
-local pack, add_traceback = inner.pack, inner.add_traceback
+local join_errors, pack = inner.join_errors, inner.pack
+local has_children, leave = inner.has_children, inner.leave
 local here, wait, make_ready, unlink = inner.here, inner.wait, inner.make_ready, inner.unlink
-local cancel_scope, cancel_all, task_of = inner.cancel_scope, inner.cancel_all, inner.task_of
-local find_broken, break_wait, set_broken = inner.find_broken, inner.break_wait, inner.set_broken
-local set_timer, remove_timer = inner.set_timer, inner.remove_timer
+local cancel_scope, task_of, remove_timer = inner.cancel_scope, inner.task_of, inner.remove_timer
+local break_wait, set_broken = inner.break_wait, inner.set_broken
 local THREAD, SESSION, SCOPE = inner.THREAD, inner.SESSION, inner.SCOPE
 local WAIT, OBJECT, CONNECTION = inner.WAIT, inner.OBJECT, inner.CONNECTION
 local APART, DUE, RUNNING = inner.APART, inner.DUE, inner.RUNNING
+local CHANGED, OUTER = inner.CHANGED, inner.OUTER
 local label, trace, current = inner.label, inner.trace, inner.current
 local TIMEOUT, CANNOT_BREAK = inner.TIMEOUT, inner.CANNOT_BREAK
 
 local GOODBYES_MOST = 16 -- waits of a task whose session has stopped
 local IDLE_MOST = 256 -- coroutines kept to be used again
 
-local NEXT, PREVIOUS = 8, 9 -- in the list of the session's live tasks: session[PRIVATE].tasks
+local NEXT, PREVIOUS = 10, 11 -- in the list of the session's live tasks: session[PRIVATE].tasks
 local with_tasks = setmetatable({}, { __mode = "k" }) -- sessions that have had tasks
-local PARENT_ENDED = cancellation "its parent has ended"
-local PARENT_FAILED = cancellation "its parent has failed"
 local Task = {}
 Task.__index = Task
-
--- ---- what belongs to a scope ----
-
-function inner.own(scope, cheap)
-  if not scope[CONNECTION] then
-    scope[CONNECTION] = cheap
-    return
-  end
-  scope.connections = scope.connections or {}
-  scope.connections[cheap] = true
-end
-
-function inner.disown(scope, cheap)
-  if scope[CONNECTION] == cheap then
-    scope[CONNECTION] = nil
-  elseif scope.connections then
-    scope.connections[cheap] = nil
-  end
-end
-
-local function end_connections(scope, in_order)
-  local first, others = scope[CONNECTION], scope.connections
-  scope[CONNECTION], scope.connections = nil, nil
-  if first then inner.end_connection(first, in_order) end
-  for cheap in pairs(others or {}) do inner.end_connection(cheap, in_order) end
-end
-
-local function has_children(scope)
-  return scope.children and next(scope.children) or scope.daemons and next(scope.daemons)
-end
-
--- Waits until the children have ended; nothing interrupts that, a cancellation goes on to them.
-local function end_children(task, scope, ok)
-  cancel_all(scope.daemons, PARENT_ENDED)
-  if not ok then cancel_all(scope.children, PARENT_FAILED) end
-  while has_children(scope) do wait(task, "children", scope) end
-end
-inner.end_children = end_children
-
--- Errors of the scope's children, and the one that its function has raised, if that is another.
--- before: whether a child was first.
-local function add_own_error(scope, err, before)
-  if is_cancellation(err) or err == scope.cancelled then return scope.error end
-  if before then return join_errors(scope.error, err) end
-  return join_errors(err, scope.error)
-end
-
--- Whether a scope ends well whose function has returned or raised err, or the error. Waits for the
--- children.
-local function outcome(task, scope, ok, err)
-  local before = scope.error ~= nil
-  if has_children(scope) then
-    end_children(task, scope, ok)
-    local broken = find_broken(task) -- while it waited
-    if ok and broken then ok, err = false, broken end
-  end
-  if not scope.error then return ok, err end
-  return false, ok and scope.error or add_own_error(scope, err, before)
-end
-
-local function certain(fine, ...)
-  if fine then return ... end
-  shared.fatal(tostring((...)))
-  return yield() -- for ever: a fatal error drops all tasks
-end
-
--- Leaves a scope, in the task's own coroutine. Gives whether it ended well, or the error. A scope
--- that cannot be left, for want of memory, would keep what belongs to it: that is fatal.
-local function leave(task, scope, ok, err)
-  if scope.error or has_children(scope) then
-    ok, err = certain(pcall(outcome, task, scope, ok, err))
-  end
-  if scope ~= task then remove_timer(scope) end
-  end_connections(scope, ok)
-  task[SCOPE] = scope.outer
-  set_broken(task, task[SCOPE] and find_broken(task))
-  return ok, err
-end
-
--- seconds: after which the scope is cancelled. shield: cancellations from outside wait.
-local function enter(task, seconds, shield)
-  local scope = { task = task, outer = task[SCOPE], shield = shield }
-  if seconds then
-    scope.over = cancellation("timed out", "ETIME")
-    set_timer(scope, seconds)
-  end
-  task[SCOPE] = scope
-  set_broken(task, find_broken(task))
-  return scope
-end
-inner.enter = enter
-
-local function after_scope(task, scope, ok, ...)
-  local good, err = leave(task, scope, ok, (...))
-  if good then return ... end
-  if err == scope.over then return nil, err.message, err.errname end
-  error(err, 0)
-end
-inner.after_scope = after_scope
-
-function co.scope(f, ...)
-  inner.check_function(f, "scope")
-  local task = here "scope"
-  local scope = enter(task)
-  return after_scope(task, scope, xpcall(f, add_traceback, ...))
-end
-
-local function check_time(seconds, name)
-  if seconds == nil then
-    error(name .. ": a number of seconds and a function expected, not nil", 3)
-  end
-  inner.check_seconds(seconds, name, 3)
-end
-
-function co.deadline(seconds, f, ...)
-  check_time(seconds, "deadline")
-  inner.check_function(f, "deadline")
-  local task = here "deadline"
-  local scope = enter(task, seconds)
-  return after_scope(task, scope, xpcall(f, add_traceback, ...))
-end
-
--- Also in a task that has been cancelled: for a goodbye that has to wait.
-function co.shield(seconds, f, ...)
-  check_time(seconds, "shield")
-  inner.check_function(f, "shield")
-  local task = current()
-  if not task or running() ~= task[THREAD] then error("shield" .. inner.OUTSIDE, 2) end
-  local scope = enter(task, seconds, true)
-  return after_scope(task, scope, xpcall(f, add_traceback, ...))
-end
 
 -- ---- the life of a task ----
 
@@ -203,7 +70,7 @@ local function tell_parent(task, parent, err)
   if err and parent.error then
     parent.error = join_errors(parent.error, err)
   elseif err then
-    parent.error = err
+    parent[CHANGED], parent.error = true, err
     cancel_scope(parent, err)
   end
   local waiting = task_of(parent)
@@ -229,7 +96,7 @@ local function finish(task, ok, ...)
   remove_timer(task)
   task.over_as = good and "done" or cancelled and "cancelled" or "failed"
   if good then task.results = pack(...) else task.problem = err end
-  task.parent, task[SCOPE] = nil, nil
+  task.parent, task[SCOPE] = nil, false
   trace(task, task.over_as)
   local lost = not good and not cancelled and err or nil
   if parent then
@@ -286,7 +153,7 @@ local function join_parent(task, parent, kind)
     set_broken(task, task.cancelled)
   end
   task.parent = parent
-  parent[kind] = parent[kind] or {}
+  parent[CHANGED], parent[kind] = true, parent[kind] or {}
   parent[kind][task] = true
 end
 
@@ -297,7 +164,8 @@ local function start(session, parent, kind, ...)
   local none = false -- a table of constants would take more memory than its fields
   local wait_for_start = "start"
   local task = setmetatable({
-    thread, session, none, wait_for_start, none, none, none, none, none, none, none, none,
+    [0] = none, none, none, none, thread, session, none, wait_for_start, none, none, none, none,
+    none, none,
   }, Task)
   local private = session[PRIVATE]
   task[SCOPE] = task
@@ -419,7 +287,7 @@ local function break_shields(task)
   local scope = task[SCOPE]
   while scope do
     scope.shield = nil
-    scope = scope.outer
+    scope = scope[OUTER]
   end
   break_wait(task)
 end
@@ -430,7 +298,7 @@ local function drop(task)
   local scope = task[SCOPE]
   while scope do
     remove_timer(scope)
-    scope = scope.outer
+    scope = scope[OUTER]
   end
   count_out(task)
 end

@@ -4,12 +4,14 @@
 -- A task is a coroutine that runs from the loop only, waits, and owns what was begun in it. A scope
 -- is a part of a task, from a call to its return; what was begun in it ends with it. The task
 -- itself is its outermost scope. Both are tables with these fields, absent until they are needed:
+--   [CHANGED]                 true: one of the fields with names below is or was there
 --   [CONNECTION], connections   connections that belong to it: the first, and a set of further ones
+--   [TIMER]                   number of its timer: in a task, that of its wait
+--   [OUTER]                   the scope around it; false in a task
 --   children, daemons         sets of tasks begun in it
 --   cancelled                 the error by which it was cancelled
 --   error                     the first error of a child
---   [TIMER]                   number of its timer: in a task, that of its wait
--- A scope that is no task also has task, outer, over (the error of its own deadline) and shield. A
+-- A scope that is no task also has [TASK], and over (the error of its own deadline) and shield. A
 -- task has [THREAD] (its coroutine), [SESSION], [SCOPE] (the innermost one), broken (what its waits
 -- raise), traced (true: its steps are printed), [APART] (true: it is broken or traced), and while
 -- it waits: [WAIT] (for what kind of thing), [OBJECT] (for which one), [DUE] (until when),
@@ -42,12 +44,13 @@ local CANCEL, TIMEOUT, ENDED = {}, {}, {} -- values for a wait that was not fulf
 inner.CANCEL, inner.TIMEOUT, inner.ENDED = CANCEL, TIMEOUT, ENDED
 local RUNNING = 0
 inner.RUNNING = RUNNING
-local THREAD, SESSION, SCOPE, WAIT, OBJECT, CONNECTION, APART = 1, 2, 3, 4, 5, 6, 7
-local DUE, TIMER, TIMER_DUE = 10, 11, 12 -- C (task.c) writes TIMER, too; 8 and 9: tasks.lua
+local CHANGED, CONNECTION, TIMER, OUTER, TASK = 0, 1, 2, 3, 4 -- C (task.c) writes TIMER, too
+local THREAD, SESSION, SCOPE, WAIT, OBJECT, APART = 4, 5, 6, 7, 8, 9 -- 10 and 11: tasks.lua
+local DUE, TIMER_DUE = 12, 13
 local READY = DUE -- the same index: a task that is ready does not wait
-inner.APART, inner.DUE = APART, DUE
+inner.CHANGED, inner.CONNECTION, inner.OUTER, inner.TIMER = CHANGED, CONNECTION, OUTER, TIMER
 inner.THREAD, inner.SESSION, inner.SCOPE = THREAD, SESSION, SCOPE
-inner.WAIT, inner.OBJECT, inner.CONNECTION = WAIT, OBJECT, CONNECTION
+inner.WAIT, inner.OBJECT, inner.APART, inner.DUE = WAIT, OBJECT, APART, DUE
 local EARLY = 0.0005 -- seconds; a timer that is earlier than this before a wait's end ends it
 
 local unlink = {} -- kind of wait -> function(task, object) that takes the task off
@@ -64,7 +67,7 @@ end
 inner.label = label
 
 local function trace(task, what)
-  if not task.traced then return end
+  if not task[APART] or not task.traced then return end
   shared.warn(format("%s: %s %s", shared.session_label(task[SESSION][PRIVATE]), label(task), what))
 end
 
@@ -168,7 +171,7 @@ inner.set_timer, inner.remove_timer = set_timer, remove_timer
 -- wait ends earlier than it goes off, so it may find that nothing is due yet.
 function shared.task_timer(object)
   object[TIMER] = false
-  if not object[THREAD] then return cancel_scope(object, object.over) end
+  if object[OUTER] then return cancel_scope(object, object.over) end
   if not object[DUE] or not object[WAIT] then return end
   local left = object[DUE] - now()
   if left <= EARLY then
@@ -213,7 +216,7 @@ inner.here = here
 -- has left would keep the loop going.
 local function begin_wait(task, kind, seconds)
   if task[WAIT] then leave_wait(task) end
-  if task.traced then trace(task, "waits for " .. kind) end
+  if task[APART] then trace(task, "waits for " .. kind) end
   if seconds then return arm(task, seconds) end
   remove_timer(task)
   task[DUE] = false
@@ -272,7 +275,7 @@ end
 
 -- ---- cancelling ----
 
-local function task_of(scope) return scope.task or scope end
+local function task_of(scope) return scope[OUTER] and scope[TASK] or scope end
 
 -- The error that breaks the task's waits: that of the outermost cancelled scope, of those that no
 -- shield keeps off.
@@ -282,7 +285,7 @@ local function find_broken(task)
   while scope do
     found = scope.cancelled or found
     if scope.shield then return found end
-    scope = scope.outer
+    scope = scope[OUTER]
   end
   return found
 end
@@ -305,8 +308,8 @@ inner.cancel_all, inner.task_of = cancel_all, task_of
 local function innermost_within(task, scope)
   local found, each = task[SCOPE], task[SCOPE]
   while each ~= scope do
-    if each.shield then found = each.outer end
-    each = each.outer
+    if each.shield then found = each[OUTER] end
+    each = each[OUTER]
   end
   return found
 end
@@ -339,12 +342,12 @@ function cancel_scope(scope, err)
   local each = innermost_within(task, scope)
   cancel_all(each.children, reason_for_children(err))
   while each ~= scope do
-    each = each.outer
+    each = each[OUTER]
     cancel_all(each.children, reason_for_children(err))
   end
   shared.make_room()
   task.broken = task.broken or false -- there is room for the error
-  scope.cancelled = err
+  scope[CHANGED], scope.cancelled = true, err
   break_wait(task)
 end
 inner.cancel_scope = cancel_scope

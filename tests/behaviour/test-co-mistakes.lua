@@ -31,6 +31,10 @@ function cases.arguments_of_waits_on_connections()
       { "expect: max_length", function() cheap:expect { "x", max_length = 0 } end },
       { "expect: the time must be", function() cheap:expect("x", "y") end },
       { "records: the time must be", function() cheap:records(nil, "x") end },
+      { "unknown filter 'nosuch'", function() cheap:records "nosuch" end },
+      { "unknown option 'x'", function() cheap:records { "line", x = 1 } end },
+      { "records: a whole number", function() cheap:records(-1) end },
+      { "records: max_length", function() cheap:records { "all", max_length = 0 } end },
       { "record 1 must be a string", function() cheap:write {} end },
       { "close: the time must be", function() cheap:close "x" end },
       { "receive: connection heap expected", function() cheap.receive "x" end },
@@ -85,6 +89,20 @@ function cases.arguments_of_tasks_and_of_what_they_wait_for()
       { "cancel: a message expected", function() co.current():cancel {} end },
     }
     lu.assertEquals({ co.sleep(0) }, { true })
+  end)
+end
+
+function cases.filters_and_options_of_open_that_are_not_known()
+  dialogue.run(function(session)
+    local target = { remote_address = dialogue.HOST, remote_port = 9, filter = "nosuch" }
+    check_lines {
+      { "connect: filter: unknown filter 'nosuch'", function() co.open(target) end },
+      { "connect: filter: unknown filter 'nosuch'", function() session:open(target) end },
+      { "connect: unknown option 'x'", function() co.open { x = 1 } end },
+      { "connect: port must be", function() co.open(dialogue.HOST, 0) end },
+      { "connect: address must be a string", function() session:open(print) end },
+    }
+    lu.assertEquals({ session:count() }, { 0, 0 })
   end)
 end
 

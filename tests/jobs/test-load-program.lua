@@ -4,6 +4,7 @@ local harness = require "scripts.harness"
 local json = require "cjson"
 local lu = require "luaunit"
 local servers = require "scripts.servers"
+local uv = require "luv"
 
 local cases = harness.cases "LoadProgram"
 local runner = arg[1]
@@ -95,6 +96,31 @@ function cases.a_signal_ends_a_load_in_order()
   local told = figures()
   lu.assertEquals({ told.partial, told.reason, told.failed }, { true, "signal", 0 })
   assert(told.ok >= 200 and told.load.wanted == 1000, load.errors())
+end
+
+function cases.J68_a_second_signal_ends_a_load_at_once()
+  local port = harness.listen("127.0.0.1", nil, function() end) -- never answers
+  local load = start("load", { "127.0.0.1:" .. port, "-c", 300, "-r", "100/s", "--warm-up", 0, "-d",
+    "1h", "--progress", "json" })
+  harness.wait_until(10, "requests", function() return load.errors():find '"open":300' end)
+  harness.wait(200)
+  load.kill "sigint"
+  harness.wait_until(10, "the message", function() return load.errors():find "stopping" end)
+  harness.wait(100)
+  load.kill "sigint"
+  local begun = uv.hrtime()
+  harness.finish(load)
+  lu.assertEquals(load.signal, 2)
+  assert((uv.hrtime() - begun) / 1e9 < 0.3 + 0.5)
+  lu.assertNotStrContains(load.errors(), "traceback")
+end
+
+function cases.where_nobody_listens_connections_are_not_called_too_few()
+  local load = run("load", { "127.0.0.1:1", "-r", "100/s", "-d", "200ms", "--warm-up", 0,
+    "--max-backlog", "50ms" })
+  lu.assertEquals(load.code, 0)
+  lu.assertStrContains(load.errors(), "20 dropped: no connection was established\n")
+  lu.assertStrContains(load.errors(), "connect ECONNREFUSED")
 end
 
 function cases.a_dry_run_says_what_would_be_done()

@@ -88,6 +88,7 @@ options.load = {
   { "pipeline", "--pipeline", "count", 1, "requests under way on one connection", least = 1 },
   { "max_backlog", "--max-backlog", "time", 1, "how late a request may start; later: dropped" },
   { "idle_timeout", "--idle-timeout", "time", 10, "for an answer; 0: no limit" },
+  { "workers", "-w --workers", "workers", 1, "no more: a load is one process; see --shard" },
   { "grace", "--grace", "time", 10, "for answers, after the last request" },
 }
 

@@ -4,7 +4,6 @@
 local results = require "tcpmulti.results"
 local summary = require "tcpmulti.summary"
 local fleet = require "tcpmulti.fleet"
-local system = require "tcpmulti.job.system"
 local format, gmatch, sub = string.format, string.gmatch, string.sub
 
 local crew = {}
@@ -176,12 +175,6 @@ end
 
 function Crew:resume()
   if self.supervisor then self.supervisor:resume() end
-end
-
--- A second signal.
-function Crew:die(name)
-  self:kill()
-  system.die(name)
 end
 
 return crew

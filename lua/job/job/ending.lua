@@ -15,10 +15,10 @@ local watched = { "INT", "TERM", "HUP" }
 
 -- ---- signals ----
 
--- The first signal stops the job, the second one ends the process.
+-- The first signal stops the job, the second one ends the process. A job may be a load.
 local function on_signal(job, name)
   if job.signal then
-    if job.connections.die then job.connections:die(name) end
+    job:abandon()
     system.die(name)
   end
   job.signal = name

@@ -113,10 +113,13 @@ end
 -- No new requests; open ones have the grace.
 function Load:stop(reason)
   if self.reason then return end
-  self.reason = reason
+  self.reason, self.stopped = reason, now()
   if not self.zero then return self:close() end
   give_up(self, math.huge, "abandoned")
 end
+
+-- The process ends now.
+function Load.abandon() end
 
 function Load:close()
   if self.is_finished then return end

@@ -69,6 +69,11 @@ function Job:on_output_failure()
   self.connections:cut_all()
 end
 
+-- The process ends now.
+function Job:abandon()
+  if self.is_supervisor then self.connections:kill() end
+end
+
 -- All that was begun has ended.
 function Job:finish()
   self.is_finished = true

@@ -68,14 +68,15 @@ end
 -- Counts of all that was left out, or went wrong beside the targets, or "".
 function text.notes(extra)
   local targets, notes = extra.targets or {}, {}
-  local function note(count, words)
-    if count and count > 0 then notes[#notes + 1] = format("%.0f %s", count, words) end
+  local function note(count, noun, words)
+    if count and count > 0 then notes[#notes + 1] = count_of(count, noun) .. (words or "") end
   end
-  note(extra.retries, "retries")
-  note(targets.excluded, "excluded")
-  note(targets.duplicates, "duplicates left out")
-  note(targets.malformed, "malformed lines")
-  note(extra.exceptions, "errors in the script")
+
+  note(extra.retries, "further attempt")
+  note(targets.excluded, "target", " excluded")
+  note(targets.duplicates, "duplicate", " left out")
+  note(targets.malformed, "malformed line")
+  note(extra.exceptions, "error", " in the script")
   return table.concat(notes, ", ")
 end
 

@@ -15,7 +15,7 @@ local LATE_MICROSECONDS = 1000 -- the 99th percentile of a machine that was late
 -- The seconds in which requests were measured: fewer than wanted if the load was stopped.
 local function measured_seconds(self)
   if not self.zero then return 0 end
-  return max(0, math.min(self.ended, self.finish) - self.begin)
+  return max(0, math.min(self.stopped or self.ended, self.finish) - self.begin)
 end
 
 local function load_of(self, seconds)
@@ -66,7 +66,9 @@ end
 local warnings = {
   function(self)
     local dropped = self.total.load.dropped
-    if dropped > 0 then
+    if dropped > 0 and not self.total.us.connect then
+      return format("%.0f dropped: no connection was established", dropped)
+    elseif dropped > 0 then
       return format("%.0f dropped: %d connections were not enough, or the server is too slow",
         dropped, self.options.concurrency)
     end

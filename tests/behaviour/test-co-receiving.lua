@@ -325,14 +325,14 @@ function cases.Y22_the_input_timeout_ends_the_connection()
 end
 
 function cases.Y23_the_input_timeout_stands_still_while_nobody_receives()
-  dialogue.run({ input_timeout = 0.2 }, function()
+  dialogue.run({ input_timeout = 0.5 }, function()
     local cheap = open "echo"
-    co.sleep(0.6)
+    co.sleep(1)
     cheap:send "x"
     lu.assertEquals(cheap:receive(), "x")
-    co.sleep(0.3)
-    lu.assertEquals(select(3, cheap:receive(nil, 0.05)), "ETIME")
-    lu.assertEquals(select(3, cheap:receive(nil, 0.05)), "ETIME")
+    co.sleep(0.7)
+    lu.assertEquals(select(3, cheap:receive(nil, 0.1)), "ETIME")
+    lu.assertEquals(select(3, cheap:receive(nil, 0.1)), "ETIME")
     lu.assertEquals(cheap:phase(), "open")
   end)
 end
@@ -574,56 +574,6 @@ function cases.Y34_an_ended_connection_answers_a_thousand_times_then_raises()
     end)
     lu.assertEquals(count, 1000)
   end)
-end
-
--- Nobody waits for that end, so it is found out when somebody asks.
-function cases.Y34_a_connection_that_its_scope_has_ended_answers_too()
-  local ended
-  dialogue.run(function()
-    co.scope(function()
-      ended = open "echo"
-      ended:send "x"
-      lu.assertEquals(ended:receive(), "x")
-    end)
-    dialogue.wait_for(function() return ended:phase() ~= "shutting" end)
-    for _ = 1, 2 do
-      lu.assertEquals({ ended:receive() }, { nil, "it was shut down", "ESHUTDOWN", "" })
-      lu.assertEquals({ ended:receive(2) }, { nil, "it was shut down", "ESHUTDOWN", "" })
-      lu.assertEquals({ ended:write "x" }, { nil, "it was shut down", "ESHUTDOWN", "" })
-    end
-    lu.assertEquals({ ended:receive "all" }, { nil, "it was shut down", "ESHUTDOWN", "" })
-    lu.assertStrContains(select(2, ended:expect "x"), "it was shut down; expected")
-    lu.assertEquals(select(3, co.adopt(ended)), "ESHUTDOWN")
-    lu.assertEquals(select(3, co.release(ended)), "ESHUTDOWN")
-    lu.assertIsTrue(ended:close())
-    dialogue.raises("it was shut down (ESHUTDOWN)", function()
-      for _ in ended:records() do lu.fail "a record" end
-    end)
-  end)
-end
-
--- Each way to wait that can come between a scope's end and the connection's.
-function cases.Y34_a_task_that_waits_on_a_connection_when_its_scope_is_left_is_told()
-  for _, wait in ipairs {
-    function(cheap) return cheap:receive() end,
-    function(cheap) return cheap:expect "y" end,
-    function(cheap) return cheap:close() or nil, "it was shut down", "ESHUTDOWN" end,
-  } do
-    dialogue.run({ shutdown_timeout = 5 }, function(session)
-      local waiter, answered
-      co.scope(function()
-        local cheap = open "recv all; close"
-        cheap:send(("x"):rep(4194304 - 2))
-        waiter = session:spawn(function()
-          answered = { wait(cheap) }
-          return true
-        end)
-        co.sleep(0.001)
-      end)
-      lu.assertTrue(waiter:join(5))
-      lu.assertEquals(answered[3], "ESHUTDOWN")
-    end)
-  end
 end
 
 function cases.Y35_pause_and_resume_by_hand_lose_nothing()

@@ -406,7 +406,7 @@ static int open_socket(struct peer *peer, const struct peer_options *options)
 {
     struct sockaddr_storage address;
     socklen_t length;
-    int on = 1, backlog = options->backlog == 0 ? 511 : options->backlog < 0 ? 0 : options->backlog;
+    int on = 1, backlog = options->backlog == 0 ? SOMAXCONN : options->backlog;
 
     if (parse_address(peer->address, options->port, &address, &length) != 0) {
         errno = EINVAL;
@@ -426,7 +426,8 @@ static int open_socket(struct peer *peer, const struct peer_options *options)
     if (bind(peer->listen_fd, (struct sockaddr *) &address, length) != 0) {
         return -1;
     }
-    if (!options->refuse && listen(peer->listen_fd, options->blackhole ? 0 : backlog) != 0) {
+    if (!options->refuse &&
+        listen(peer->listen_fd, options->blackhole || backlog < 0 ? 0 : backlog) != 0) {
         return -1;
     }
     if (getsockname(peer->listen_fd, (struct sockaddr *) &address, &length) != 0) {

@@ -78,7 +78,7 @@ struct peer_tls {
 struct peer_options {
     const char *address;        /* where to listen. Default: 127.0.0.1 */
     int port;                   /* 0: a free one; otherwise that of a peer that has ended */
-    int backlog;                /* of listen. Default: 511; a negative number means 0 */
+    int backlog;                /* of listen. Default: the system's most; less than 0: 0 */
     int rcvbuf;                 /* bytes, of the accepted sockets. Default: what the kernel gives */
     int no_accept;              /* 1: listens and never accepts */
     int blackhole;              /* 1: never accepts, with a full backlog: no SYN gets an answer */

@@ -154,7 +154,7 @@ end
 function harness.listen(address, port, serve)
   local server = uv.new_tcp()
   assert(server:bind(address, port or 0))
-  assert(server:listen(1024, function()
+  assert(server:listen(4096, function()
     local client = uv.new_tcp()
     server:accept(client)
     if not serve then return client:close() end

@@ -59,7 +59,7 @@ static const char closing[] =
     "  if left > 0 then return '127.0.0.1', port end end)\n"
     "for _ = 1, 3 do s:connect('127.0.0.1', where == 'failure' and 1 or port) end\n"
     "tcpmulti.create { inline_states = { _stop = function() at 'another stop' end } }:die()\n"
-    "s:delay(function() s:die() end, 0.1)\n";
+    "s:delay(function() s:die() end, where == 'stop' and 0.1 or 2)\n";
 
 static const char *const closing_places[] = {
     "initialize",   "success",     "input",   "coroutine", "call",         "flushed",

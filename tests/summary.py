@@ -104,7 +104,7 @@ def show(verdict, build, program, failed):
 
 
 def settle(build, programs, again):
-    """The programs as they count: of those that ran again, the second run. Prints the unsteady."""
+    """The programs as they count: a second run in place of the first. Prints what is unsteady."""
     second = {program["name"]: program for program in again}
     settled = []
     for program in programs:

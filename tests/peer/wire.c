@@ -71,14 +71,17 @@ static ssize_t send_encoded(struct wire *wire, const char *bytes, size_t length,
         wire->writer = before;
     if (sent <= 0)
         return sent;
+    if ((size_t) sent == size) {
+        wire->has_half = false;
+        return (ssize_t) length;
+    }
     completed = identity_completed(piece + half, (size_t) sent - half, &escaped);
     wire->has_half = escaped;
     if (escaped) {
         wire->half = piece[sent];
         completed++;
     }
-    if ((size_t) sent < size) /* brings the key to where the wire is */
-        identity_encode(&wire->writer, bytes, completed, piece);
+    identity_encode(&wire->writer, bytes, completed, piece); /* brings the key to the wire */
     return (ssize_t) completed;
 }
 

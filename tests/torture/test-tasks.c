@@ -21,10 +21,11 @@
 
 #include "tcpmulti_lua.h"
 
-/* The path of tasks.lua, and whether TLS can be spoken. */
+/* The path of tasks.lua, whether TLS can be spoken, and the most runs of a scenario. */
 #ifndef SCENARIOS
 #define SCENARIOS ""
 #define SECURED   0
+#define MOST      1000
 #endif
 
 /* ---- memory ---- */
@@ -256,7 +257,7 @@ static void torture(const char *scenario, long most, long refuse_most)
         run_once(scenario, at, refuse_most);
 }
 
-/* most: runs of each kind; in some tens a row of requests fails. */
+/* most: runs of each kind; in a tenth of them a row of requests fails. */
 #define SCENARIO(name, most)                                                        \
     static void test_Y124_each_request_fails_once_in_##name(void **state)           \
     {                                                                               \
@@ -274,11 +275,11 @@ static void torture(const char *scenario, long most, long refuse_most)
         torture(#name, (most) / 10, LONG_MAX);                                      \
     }
 
-SCENARIO(dialogue, 1000)
-SCENARIO(company, 1000)
-SCENARIO(ends, 1000)
+SCENARIO(dialogue, MOST)
+SCENARIO(company, MOST)
+SCENARIO(ends, MOST)
 #if SECURED
-SCENARIO(starttls, 300)
+SCENARIO(starttls, MOST / 3)
 #endif
 
 #define TESTS(name)                                                    \

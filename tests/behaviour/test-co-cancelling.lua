@@ -454,6 +454,7 @@ function cases.Y95_tasks_are_told_at_die_before_the_flush_has_ended()
   lu.assertEquals(tostring(cause), "cancelled: session is dying")
   lu.assertEquals(told_in, "shutting")
   lu.assertEquals(log:list(), { "initialize", "disconnected die" })
+  support.ending(server, 1)
   lu.assertEquals(server:report().received, 8000000)
 end
 

@@ -148,7 +148,7 @@ function cases.jobs_run_by_their_names()
     local lines = root .. "/lines"
     shell(("rm -f '%s'"):format(lines))
     job(("banner -q -p %d 127.0.0.1 -o '%s'"):format(port, lines))
-    lu.assertStrContains(job(("report '%s'"):format(lines)), "1 target finished in ")
+    lu.assertStrContains(job(("report '%s'"):format(lines)), "1 target in ")
     shell(("echo '127.0.0.1:%d expect ready' >'%s'"):format(port, lines))
     lu.assertStrContains(job(("health '%s'"):format(lines)), "ok     127.0.0.1:" .. port)
   end

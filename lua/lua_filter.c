@@ -22,6 +22,7 @@ struct tcpm__lua_filter {
     char *message;     /* why the last function refused something; NULL: it did not */
     int code;          /* error of that refusal */
     bool raised;       /* put raised: the connection is to end */
+    bool feeds_one;    /* the object has the method __feed_one: feed and get_one in one call */
     /* The core swallows a byte for the object, which has not been told the outcome yet */
     bool lent;
     const void *token; /* the record that the core has for the value that waits */
@@ -191,11 +192,11 @@ static void tell_input(lua_State *L, const struct tcpm__lua_filter_call *call)
     lua_call(L, 2, 0);
 }
 
-/* Calls the method that was pushed, and keeps its record. false behind it: there is no further
-   record yet. */
-static void call_for_record(lua_State *L, struct tcpm__lua_filter_call *call)
+/* Calls the method that was pushed with so many arguments, and keeps its record. false behind it:
+   there is no further record yet. */
+static void call_for_record(lua_State *L, struct tcpm__lua_filter_call *call, int arguments)
 {
-    lua_call(L, 1, 3);
+    lua_call(L, arguments, 3);
     if (lua_isnil(L, -3)) {
         call->result = refusal(L, call->filter);
         return;
@@ -210,10 +211,16 @@ static void call_get(lua_State *L, struct tcpm__lua_call *base)
 {
     struct tcpm__lua_filter_call *call = (struct tcpm__lua_filter_call *) base;
 
+    if (call->filter->feeds_one && call->length > 0 && call->swallowed < 0) {
+        tcpm__lua_filter_push_method(L, call->filter, "__feed_one");
+        lua_pushlstring(L, call->bytes, call->length);
+        call_for_record(L, call, 2);
+        return;
+    }
     tell_input(L, call);
     if (!tcpm__lua_filter_push_method(L, call->filter, "get_one"))
         luaL_error(L, "the filter has no method get_one");
-    call_for_record(L, call);
+    call_for_record(L, call, 1);
 }
 
 /* Without the method the object makes no last record. */
@@ -223,7 +230,7 @@ static void call_finish(lua_State *L, struct tcpm__lua_call *base)
 
     tell_input(L, call);
     if (tcpm__lua_filter_push_method(L, call->filter, "finish"))
-        call_for_record(L, call);
+        call_for_record(L, call, 1);
 }
 
 /* Runs one of the two functions above for the core. */
@@ -371,17 +378,13 @@ void tcpm__lua_filter_replace(struct tcpm__lua_filter **current, struct tcpm__lu
 
 /* ---- as a kind of the core ---- */
 
+/* Also of a clone, whose specification is the same. */
 static int filter_init(void *self, const void *options)
 {
     struct tcpm__lua_filter *filter = *(struct tcpm__lua_filter *const *) options;
 
     *(struct tcpm__lua_filter **) self = tcpm__lua_filter_keep(filter);
     return 0;
-}
-
-static int filter_clone(void *self, const void *specification)
-{
-    return filter_init(self, specification);
 }
 
 static void filter_fini(void *self)
@@ -394,7 +397,7 @@ static const struct tcpm_filter_kind lua_kind = {
     .name = "lua",
     .self_size = sizeof(struct tcpm__lua_filter *),
     .init = filter_init,
-    .clone = filter_clone,
+    .clone = filter_init,
     .fini = filter_fini,
     .get_one = filter_get_one,
     .put = filter_put,
@@ -407,6 +410,9 @@ int tcpm__lua_filter_open(lua_State *L, struct tcpm__lua_runtime *rt, int index,
 {
     lua_createtable(L, VALUE_COUNT, 0);
     tcpm__lua_filter_push_clone(L, 0, index);
+    lua_getfield(L, -1, "__feed_one");
+    bool feeds_one = lua_isfunction(L, -1);
+    lua_pop(L, 1);
     lua_rawseti(L, -2, VALUE_OBJECT);
     lua_pushvalue(L, index);
     lua_rawseti(L, -2, VALUE_TEMPLATE);
@@ -425,6 +431,7 @@ int tcpm__lua_filter_open(lua_State *L, struct tcpm__lua_runtime *rt, int index,
     filter->link = tcpm__lua_link_keep(rt->link);
     filter->references = 1;
     filter->anchor = anchor;
+    filter->feeds_one = feeds_one;
     int result = tcpm_filter_custom(&lua_kind, &filter, inner);
     if (result < 0)
         tcpm__lua_filter_drop(filter);

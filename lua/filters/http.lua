@@ -297,13 +297,21 @@ end
 
 function http:feed(bytes) pieces.add(self.bytes, bytes) end
 
--- A whole reply with the known head, all of it in one piece, which most are; else nil.
+-- A whole reply with the known head, which most are, and where the bytes behind it begin, if it
+-- stands at a place of the piece, in front of which nothing is unread; else nil.
+local function find_known_reply(self, piece, at)
+  local method = self.methods[self.first]
+  if self.stage ~= "head" or self.stream or method == "HEAD" or method == "CONNECT" then
+    return nil
+  end
+  return heads.known_whole(piece, at, self.max_head, self.most)
+end
+
 local function read_known_reply(self)
-  local bytes, method = self.bytes, self.methods[self.first]
+  local bytes = self.bytes
   local piece, at = bytes[bytes.first], bytes.position
-  if self.stage ~= "head" or bytes.read > 0 or self.stream or not piece then return nil end
-  if method == "HEAD" or method == "CONNECT" then return nil end
-  local reply, behind = heads.known_whole(piece, at, self.max_head, self.most)
+  if bytes.read > 0 or not piece then return nil end
+  local reply, behind = find_known_reply(self, piece, at)
   if not reply then return nil end
   pieces.take_front(bytes, behind - at)
   forget_method(self)
@@ -323,6 +331,19 @@ function http:get_one()
     if not goes_on then return nil, record, errname end
     if record ~= nil then return record end
   end
+end
+
+-- Takes bytes, and gives the next record. A reply that comes alone need not become a piece.
+function http:__feed_one(bytes)
+  if self.bytes.length == 0 then
+    local reply, behind = find_known_reply(self, bytes, 1)
+    if reply and behind > #bytes then
+      forget_method(self)
+      return reply, false
+    end
+  end
+  pieces.add(self.bytes, bytes)
+  return self:get_one()
 end
 
 -- The connection has ended in order: so has a body that has no other end.

@@ -9,13 +9,22 @@ local cases = support.cases "ShippedFilters"
 local filters = tcpmulti.filters
 
 -- What a filter makes of a stream in pieces of so many bytes: its records, then "ERRNAME: message"
--- or, if there is one, "rest: " and what is pending.
-local function cut(filter, stream, step)
+-- or, if there is one, "rest: " and what is pending. at_once: the bytes and the question for the
+-- first record come by one call, where the filter has it, as over a connection.
+local function cut(filter, stream, step, at_once)
   local one, list = filter:clone(), {}
+  local feed_one = at_once and one.__feed_one
   for at = 1, #stream, step do
-    one:feed(stream:sub(at, at + step - 1))
+    local piece, is_fed = stream:sub(at, at + step - 1), false
+    if not feed_one then one:feed(piece) end
     while true do
-      local record, message, errname = one:get_one()
+      local record, message, errname
+      if feed_one and not is_fed then
+        record, message, errname = feed_one(one, piece)
+      else
+        record, message, errname = one:get_one()
+      end
+      is_fed = true
       if record == nil and message then
         list[#list + 1] = (errname or "EFILTER") .. ": " .. message
         return list
@@ -31,6 +40,7 @@ end
 local function check(filter, stream, expected)
   for _, step in ipairs { math.max(#stream, 1), 1, 2, 3, 5, 7, 64 } do
     lu.assertEquals(cut(filter, stream, step), expected, "in pieces of " .. step)
+    lu.assertEquals(cut(filter, stream, step, true), expected, "at once, in pieces of " .. step)
   end
 end
 
@@ -245,6 +255,10 @@ function cases.C60_heads_that_repeat_are_read_like_the_first()
   check(asked { max_length = 2 }, head, { "ETOOLONG: a body is longer than 2 bytes" })
   check(asked { max_head = #head - 1 }, head, {
     ("ETOOLONG: a head is longer than %d bytes"):format(#head - 1) })
+  for _, step in ipairs { #head + 3, #head, 3 } do -- each piece a reply, or a head, or a body
+    lu.assertEquals(cut(asked(nil, "GET", "GET", "HEAD", "GET"), (head .. "abc"):rep(2) .. head
+      .. head .. "abc", step, true), { expected, expected, short, expected })
+  end
 end
 
 function cases.C60_each_reply_has_headers_of_its_own()

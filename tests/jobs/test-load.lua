@@ -238,8 +238,9 @@ function cases.J77_requests_for_the_answers_of_one_read_leave_together()
 end
 
 function cases.J77_an_answer_too_many_fails_its_connection()
+  -- Only one request: the second answer is none to a request that waited for the first one.
   local result = whole.load(lines(), whole.target 'recv line; send "x\\nx\\n"; freeze', "-r",
-    "100/s", "-d", "200ms", "--warm-up", "0", "-c", 1, "--grace", "100ms")
+    "4/s", "-d", "200ms", "--warm-up", "0", "-c", 1, "--grace", "100ms")
   lu.assertStrMatches(result.errors, ".*opened again: %d+ fail EPROTO.*")
 end
 
@@ -320,6 +321,18 @@ function cases.an_error_in_a_handler_fails_its_connection_and_is_told()
   lu.assertStrContains(result.errors, "test-load.lua:")
   lu.assertEquals(result.figures.exceptions, 3)
   lu.assertEquals(result.figures.reason, "exceptions")
+end
+
+function cases.an_error_in_the_end_of_a_connection_is_told_to_the_script_too()
+  local told = {}
+  local spec = echoed()
+  spec.on_disconnected = function() error "at the end" end
+  spec.on_exception = function(_, message) told[#told + 1] = message:match "at the end" end
+  local result = whole.load(spec, whole.target('recv line; send "x\\n"; close'), "-r", "20/s",
+    "-d", "200ms", "--warm-up", "0", "-c", 1)
+  assert(#told >= 1, "the script has heard of it")
+  lu.assertStrContains(result.errors, "at the end")
+  lu.assertStrContains(result.errors, "opened again: ")
 end
 
 function cases.an_error_in_the_function_of_requests_is_told()

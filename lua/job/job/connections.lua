@@ -4,6 +4,7 @@
 -- script's own: they have no target, and end with the job.
 local tcpmulti = require "tcpmulti"
 local attempts = require "tcpmulti.job.attempts"
+local handlers = require "tcpmulti.job.handlers"
 local tasks = require "tcpmulti.job.tasks"
 local verdict = require "tcpmulti.job.verdict"
 local format = string.format
@@ -88,9 +89,9 @@ local function start_task(self, cheap, target)
   if target.has_task then self.tasks = self.tasks + 1 end
 end
 
-local function add_success(self, handlers)
-  local each, handler = self.spec.each, handlers.on_success
-  function handlers.on_success(cheap, fd, addr, port, old_id, id)
+local function add_success(self, settings)
+  local each, handler = self.spec.each, settings.on_success
+  function settings.on_success(cheap, fd, addr, port, old_id, id)
     local target = cheap.target
     if target then target.addr = addr end
     if target and each then
@@ -105,10 +106,10 @@ local function refuse_size(cheap, most)
   return cheap:fail(format("more than %.0f bytes received", most), "EMSGSIZE")
 end
 
-local function add_input(self, handlers)
-  local handler, most = handlers.on_input, self.options.max_bytes
+local function add_input(self, settings)
+  local handler, most = settings.on_input, self.options.max_bytes
   local received = tcpmulti.received
-  function handlers.on_input(cheap, record, id)
+  function settings.on_input(cheap, record, id)
     if received(cheap) > most then return refuse_size(cheap, most) end
     if handler then return handler(cheap, record, id) end
   end
@@ -123,37 +124,35 @@ local function check_sizes(self)
   end
 end
 
-local function add_disconnected(self, handlers)
-  local handler = handlers.on_disconnected
-  function handlers.on_disconnected(cheap, id, reason)
-    local target = cheap.target
-    if handler then
-      local good, message = xpcall(handler, verdict.traceback, cheap, id, reason)
-      if not good then handlers.on_exception(self.session, message, cheap) end
-    end
-    if not target then return end
-    self.attempts:leave(target)
-    local ending = self.ending or verdict.new_ending()
-    self.ending = nil
-    verdict.ending(ending, cheap, target, reason, now())
-    if target.has_task then
-      target.ending = ending -- the task concludes
-    else
-      conclude(self, cheap, target, ending)
-      self.ending = ending
-    end
+local function on_disconnected(self, cheap, reason)
+  local target = cheap.target
+  if not target then return end
+  self.attempts:leave(target)
+  local ending = self.ending or verdict.new_ending()
+  self.ending = nil
+  verdict.ending(ending, cheap, target, reason, now())
+  if target.has_task then
+    target.ending = ending -- the task concludes
+  else
+    conclude(self, cheap, target, ending)
+    self.ending = ending
   end
 end
 
-local function add_exception(self, handlers)
-  local handler = handlers.on_exception
-  function handlers.on_exception(session, message, cheap)
-    if self.is_pulling then error(message, 0) end -- a fault of this library
-    local target = cheap and cheap.target
-    if target then target.exception = target.exception or message end
-    self.job:exception(message)
-    if handler then return handler(session, message, cheap) end
-  end
+local function on_exception(self, message, cheap)
+  if self.is_pulling then error(message, 0) end -- a fault of this library
+  local target = cheap and cheap.target
+  if target then target.exception = target.exception or message end
+  self.job:exception(message)
+end
+
+local function add_handlers(self, settings)
+  add_success(self, settings)
+  add_input(self, settings)
+  handlers.add_disconnected(settings, function(cheap, _, reason)
+    on_disconnected(self, cheap, reason)
+  end)
+  handlers.add_exception(settings, function(message, cheap) on_exception(self, message, cheap) end)
 end
 
 -- ---- targets ----
@@ -179,10 +178,7 @@ function connections.new(job, settings, control)
   local self = setmetatable({ job = job, spec = job.spec, options = job.options,
     source = job.source, control = control, heap = {}, cut = 0, tasks = 0 }, Connections)
   self.attempts = attempts.new(job.options, function() return job.source:next() end)
-  add_success(self, settings)
-  add_input(self, settings)
-  add_disconnected(self, settings)
-  add_exception(self, settings)
+  add_handlers(self, settings)
   if job.trace then job.trace:wrap(settings) end
   self.session = tcpmulti.create(settings)
   function self.more() self.session:more() end

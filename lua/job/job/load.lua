@@ -4,8 +4,8 @@
 -- sent. A job whose table has `load` is one.
 --
 -- The schedule has ticks of 1 ms. A request belongs to the first tick that is not before its exact
--- time, and its response runs from when that tick was due, so that the grain adds nothing; how late
--- the ticks themselves are is measured too.
+-- time, and its response runs from when that tick was due, so that the grain adds nothing. The
+-- lateness of the ticks themselves is measured too.
 local tcpmulti = require "tcpmulti"
 local summary = require "tcpmulti.summary"
 local conclusion = require "tcpmulti.job.load.conclusion"
@@ -41,7 +41,7 @@ local function new(spec, script)
     figures = figures.new(total, system.time() - now()) }, Load)
 end
 
--- ---- what requests ask ----
+-- ---- for the requests ----
 
 -- Without a schedule: whether a request may begin now.
 function Load:may_begin(time) return time < self.finish and not self.reason end
@@ -84,7 +84,7 @@ local function give_up(self, time, name)
   end
 end
 
--- All that was wanted is over, or has had its time.
+-- Ends the load once all requests are over, or have had their time.
 local function check_end(self, time)
   if not self.reason and self.tick < self.last then return end
   self.limit = self.limit or time + self.options.grace

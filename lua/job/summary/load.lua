@@ -1,8 +1,8 @@
 -- SPDX-License-Identifier: MIT
--- What a summary says of a load beside the requests that were answered. wanted, reached: requests
--- in a second, as the schedule had them and as they were answered. dropped: those that were never
--- sent, because they had waited too long. unfinished: those that were not answered in time.
--- duration, warm_up: seconds.
+-- The part of a summary that loads alone have. wanted, reached: requests in a second, as the
+-- schedule had them and as they were answered. dropped: requests that were never sent, because they
+-- had waited too long. unfinished: requests that were not answered in time. duration, warm_up:
+-- seconds.
 local max = math.max
 
 local load = {}

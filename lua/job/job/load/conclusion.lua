@@ -1,6 +1,6 @@
 -- SPDX-License-Identifier: MIT
--- What is told of a load that is over: thresholds, summary, report, the text for people, warnings
--- about the server and about this machine, and the exit status.
+-- The conclusion of a load: thresholds, summary, report, the text for people, warnings about the
+-- server and about this machine, and the exit status.
 local cli = require "tcpmulti.cli"
 local ending = require "tcpmulti.job.ending"
 local files = require "tcpmulti.job.files"

@@ -1,7 +1,7 @@
 -- SPDX-License-Identifier: MIT
--- What is counted of a load: requests that were wanted, answered well or badly, given up; latencies
--- and our own lateness. Only what is measured comes here: warm-up does not. Answers are noted by
--- the handlers and added up later, many at once: a handler has better things to do.
+-- The figures of a load: requests that were wanted, answered well or badly, given up; latencies and
+-- our own lateness. Requests of the warm-up are in none of them. Handlers only note answers; the
+-- notes are added up later, many at once.
 local figures = {}
 local Figures = {}
 Figures.__index = Figures
@@ -70,7 +70,7 @@ local function add_seconds(self)
   total:count(epoch + over[self.noted], self.noted - from, 0)
 end
 
--- Adds up what was noted.
+-- Adds up the notes.
 function Figures:add_up()
   local due, sent, over = self.due, self.sent, self.over
   local response, service = self.response, self.service

@@ -1,5 +1,5 @@
 -- SPDX-License-Identifier: MIT
--- All that is done, and may be refused, before the first connection of a load.
+-- The steps in front of the first connection of a load, each of which may refuse it.
 local io = require "io"
 local tcpmulti = require "tcpmulti"
 local targets = require "tcpmulti.targets"

@@ -3,8 +3,8 @@
 -- targets in turn; one that breaks is opened again. A connection has at most so many requests
 -- under way, and their answers come in the order of the requests.
 local tcpmulti = require "tcpmulti"
+local handlers = require "tcpmulti.job.handlers"
 local ring = require "tcpmulti.job.load.ring"
-local verdict = require "tcpmulti.job.verdict"
 local abs, min = math.abs, math.min
 local now = tcpmulti.now
 local send = tcpmulti.send
@@ -188,9 +188,9 @@ local function add_times(self, cheap)
   end
 end
 
-local function add_success(self, handlers)
-  local handler = handlers.on_success
-  function handlers.on_success(cheap, fd, addr, port, old_id, id)
+local function add_success(self, settings)
+  local handler = settings.on_success
+  function settings.on_success(cheap, fd, addr, port, old_id, id)
     cheap.target.addr = addr
     self.alive = self.alive + 1
     cheap[LINK].is_alive = true
@@ -200,11 +200,11 @@ local function add_success(self, handlers)
   end
 end
 
--- All answers of one read came when it was read, and not when their turn has come.
-local function add_input(self, handlers)
-  local handler, is_pipelined = handlers.on_input, self.pipeline > 1
+-- All answers of one read have the time of that read.
+local function add_input(self, settings)
+  local handler, is_pipelined = settings.on_input, self.pipeline > 1
   if not handler then return end
-  function handlers.on_input(cheap, record, id)
+  function settings.on_input(cheap, record, id)
     local connection = cheap[LINK]
     if not connection then return handler(cheap, record, id) end
     connection.time = connection.time or now()
@@ -212,41 +212,35 @@ local function add_input(self, handlers)
     if not is_pipelined then connection.time = nil end
   end
   if not is_pipelined then return end
-  local batch_handler = handlers.on_batch
-  function handlers.on_batch(cheap, id)
+  local batch_handler = settings.on_batch
+  function settings.on_batch(cheap, id)
     local connection = cheap[LINK]
     if connection then end_batch(self, connection) end
     if batch_handler then return batch_handler(cheap, id) end
   end
 end
 
-local function add_disconnected(self, handlers)
-  local handler = handlers.on_disconnected
-  function handlers.on_disconnected(cheap, id, reason)
-    local connection = cheap[LINK]
-    if handler then
-      local good, message = xpcall(handler, verdict.traceback, cheap, id, reason)
-      if not good then self.load:exception(message) end
-    end
-    if not connection then return end
-    local kind = kind_of(cheap, reason)
-    connection.is_open = false
-    if connection.is_alive then self.alive = self.alive - 1 end
-    if reason == "die" then return end
-    self.broken[kind] = (self.broken[kind] or 0) + 1
-    fail_all(self, connection, kind)
-    if not self.is_over then
-      self.control:delay_set(self.reopen, REOPEN_SECONDS, connection.number)
-    end
+local function on_disconnected(self, cheap, reason)
+  local connection = cheap[LINK]
+  if not connection then return end
+  local kind = kind_of(cheap, reason)
+  connection.is_open = false
+  if connection.is_alive then self.alive = self.alive - 1 end
+  if reason == "die" then return end
+  self.broken[kind] = (self.broken[kind] or 0) + 1
+  fail_all(self, connection, kind)
+  if not self.is_over then
+    self.control:delay_set(self.reopen, REOPEN_SECONDS, connection.number)
   end
 end
 
-local function add_exception(self, handlers)
-  local handler = handlers.on_exception
-  function handlers.on_exception(session, message, cheap)
-    self.load:exception(message)
-    if handler then return handler(session, message, cheap) end
-  end
+local function add_handlers(self, settings)
+  add_success(self, settings)
+  add_input(self, settings)
+  handlers.add_disconnected(settings, function(cheap, _, reason)
+    on_disconnected(self, cheap, reason)
+  end)
+  handlers.add_exception(settings, function(message) self.load:exception(message) end)
 end
 
 -- load: says when requests are due, and hears of errors in the script. settings: options of the
@@ -260,10 +254,7 @@ function requests.new(load, settings, spec, plan, control)
     width = options.concurrency, backlog = ring.new(), free = ring.new(), connections = {},
     broken = {}, list = {}, alive = 0, opened = 0 }, Requests)
   function self.reopen(_, number) open(self, number) end
-  add_success(self, settings)
-  add_input(self, settings)
-  add_disconnected(self, settings)
-  add_exception(self, settings)
+  add_handlers(self, settings)
   if load.trace then load.trace:wrap(settings) end
   self.session = tcpmulti.create(settings)
   return self

@@ -27,10 +27,20 @@ local function stop(text)
   os.exit(2)
 end
 
+-- Prints the comment on top of this file.
+local function help()
+  for line in io.lines(arg[0]) do
+    local text = line:match "^%-%- ?(.*)"
+    if not text then os.exit() end
+    if not text:find "^SPDX" then print(text) end
+  end
+end
+
 local options, path = {}, nil
 for word in function() return table.remove(arg, 1) end do
   if word == "--every" or word == "--ca" then
     options[word] = table.remove(arg, 1) or stop(word .. ": its value is missing")
+  elseif word == "-h" or word == "--help" then help()
   elseif path or word:find "^%-." then stop(word .. ": what is this?")
   else path = word end
 end

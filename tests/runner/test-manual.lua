@@ -56,6 +56,30 @@ function cases.each_script_that_is_named_is_there()
   assert(count >= 7, count)
 end
 
+-- Examples are those that do not answer --help.
+function cases.each_script_that_is_a_tool_with_the_options_of_its_own()
+  local part, wrong, tools = manual:match "\n# SCRIPTS\n(.-)\n# ", {}, 0
+  for path_of_script in io.popen("ls '" .. os.getenv "TCPM_SOURCE" .. "'/scripts/*.lua"):lines() do
+    local name = path_of_script:match "([%w_]+)%.lua$"
+    local help = harness.run(runner, { "-m", name, "--help" })
+    local entry = part:match("\n%*" .. name .. "%*.-\n(\t.-)\n\n")
+    if help.code == 0 then
+      tools = tools + 1
+      if not entry then wrong[#wrong + 1] = name end
+      local own = help.output():match "Of this script:(.*)$" or ""
+      for option, text in own:gmatch "(%-%-[%w-]+)([^\n]*)" do
+        local default = text:match " %(([^()]*)%)$"
+        if not (entry or ""):find("*" .. option .. "*", 1, true) or default and default ~= "none"
+          and not entry:find("Default: " .. default, 1, true) then
+          wrong[#wrong + 1] = name .. " " .. option
+        end
+      end
+    end
+  end
+  lu.assertEquals(wrong, {})
+  assert(tools >= 9, tools)
+end
+
 -- ---- jobs ----
 
 -- What --help of a job shows: { label, default }.

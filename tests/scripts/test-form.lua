@@ -23,7 +23,7 @@ end
 function cases.each_has_10_to_110_lines_of_at_most_100_columns()
   for _, name in ipairs(scripts) do
     local lines = read_lines(name)
-    local most = name == "health" and 175 or 110 -- health reads a language of its own
+    local most = name == "health" and 185 or 110 -- health reads a language of its own
     assert(#lines >= 10 and #lines <= most, ("%s: %d lines"):format(name, #lines))
     for number, line in ipairs(lines) do
       assert(#line <= 100, ("%s.lua:%d: %d columns"):format(name, number, #line))

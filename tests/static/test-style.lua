@@ -82,9 +82,9 @@ check.case("every source names its licence on top", function(found, looked)
 end)
 
 -- Lines of code that a script with tasks may have: 40, or two thirds of what it had with handlers;
--- health reads a language of its own besides.
+-- health reads, and explains, a language of its own besides.
 local most_lines = {
-  both_styles = 40, health = 136, http_head = 34, http_load = 40, mqtt_fleet = 40, redis_ping = 44,
+  both_styles = 40, health = 142, http_head = 34, http_load = 40, mqtt_fleet = 40, redis_ping = 44,
   redis_pubsub = 40, relay = 40, smtp_probe = 40, telnet_run = 40,
 }
 

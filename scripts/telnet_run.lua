@@ -8,7 +8,8 @@
 --   192.0.2.1:23: 6.1.0-18-amd64
 --   192.0.2.2:23: (rejected: Login incorrect, EREJECTED)
 local tcpmulti, co = require "tcpmulti", require "tcpmulti.co"
-local escape, try = tcpmulti.escape, co.try
+local try = co.try
+local function escape(text) return (text:gsub("[%c\127-\255]", tcpmulti.escape)) end
 
 local user, command = table.remove(arg, 1), table.remove(arg, 1)
 if not arg[1] then

@@ -40,6 +40,7 @@ job.main {
       "ask for TLS first, as this protocol does" },
   },
   prepare = function(options)
+    if options.tls then return "--tls: this script begins TLS itself" end
     local made
     protocol = protocols[options.starttls]
     options.ports = options.ports or tostring(protocol.port)

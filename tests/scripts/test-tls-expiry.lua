@@ -218,6 +218,7 @@ function cases.wrong_options_and_targets_before_the_first_connection_exit_status
     [{ "-t", "/no/such" }] = "/no/such: No such file",
     [{ "--ca", "/no/such", "a" }] = "ca: /no/such: No such file",
     [{ "--strict", "a:b:c" }] = "a:b:c: ",
+    [{ "--tls", "a" }] = "--tls: this script begins TLS itself\n",
   }
   for words, message in pairs(wrong) do
     local told = harness.script("tls_expiry.lua", words)

@@ -35,13 +35,12 @@ local function read_options(self, args)
   end
   local ok, message = processes.read(self, os.getenv)
   if not ok then return USAGE, message end
-  message = settings.useless(self.spec, options)
-  if message then return USAGE, message end
   if self.is_worker then self.options.quiet = true end
 end
 
 local function ask_script(self)
   local message = self.spec.prepare and self.spec.prepare(self.options)
+  message = message or settings.useless(self.spec, self.options)
   if message then return USAGE, tostring(message) end
 end
 

@@ -85,7 +85,8 @@ function settings.of_command_line(spec, name)
   return copy
 end
 
--- Nil, or a message: an option would do nothing. A script that begins TLS itself may use them all.
+-- Nil, or a message: an option would do nothing. The script has completed the options already. One
+-- that begins TLS itself may use them all.
 function settings.useless(spec, options)
   local name = options.ca and "ca" or options.insecure and "insecure"
   if name and not options.tls and not spec.on_secure then

@@ -191,7 +191,8 @@ end
 
 -- How to read the chart of times.
 local READING = paragraph("note", "%s", "Each line is of those that got so far. At 99 % it shows "
-  .. "the time that one in a hundred exceeded. It ends where it would stand for less than one.")
+  .. "the time that one in a hundred exceeded. It ends where it would stand for less than one. "
+  .. "Times below the lowest line of the grid are drawn on it.")
 
 local function times_part(summary)
   local phases, rows = phases_of(summary), {}

@@ -159,6 +159,17 @@ function cases.the_pictures_are_not_empty()
   end
 end
 
+function cases.a_single_result_is_a_line_too()
+  local chart = charts_of(report.html(run(1, 1)))[2]
+  local lines = 0
+  for points in chart:gmatch ' points="([^"]*)"' do
+    local first, second = points:match "^([%d.]+),[%d.]+ ([%d.]+),"
+    lu.assertTrue(first and tonumber(second) - tonumber(first) > 10, points)
+    lines = lines + 1
+  end
+  lu.assertTrue(lines >= 4) -- with those of the legend
+end
+
 -- The box of each upright text, by a generous guess of its width.
 local function boxes_of(chart)
   local boxes = {}

@@ -94,7 +94,8 @@ local function count_nines(summary, phases)
   return min(max(ceil(log10(count) - 1e-9), 1), MAX_NINES)
 end
 
--- The line of a phase, up to where less than one value is left.
+-- The line of a phase, up to where less than one value is left. A single value is all shares' up to
+-- the median, so that there is a line to see.
 local function curve(values, x_of, y_of, nines)
   local points, last = {}, min(log10(values.count), nines)
   for step = 0, ceil(last * STEPS_PER_NINE) do
@@ -102,6 +103,7 @@ local function curve(values, x_of, y_of, nines)
     local time = values:percentile(100 * (1 - 10 ^ -at))
     points[#points + 1] = format("%.1f,%.1f", x_of(at), y_of(time))
   end
+  if last == 0 then points[2] = format("%.1f,%.1f", x_of(log10(2)), y_of(values.max)) end
   return concat(points, " ")
 end
 

@@ -50,6 +50,6 @@ function results.better(a, b)
   return a <= b and a or b
 end
 
-results.open, results.parse = sink.open, parse
+results.open, results.parse = sink.open, parse.line
 
 return results

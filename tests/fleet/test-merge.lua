@@ -117,6 +117,33 @@ function cases.G26_a_good_line_beats_a_damaged_one_of_its_target()
   lu.assertEquals({ text, merged.lines }, { "", 0 })
 end
 
+function cases.G26_a_line_without_its_fields_is_damaged()
+  local bad = '{"key":"' .. PLAN .. ':%d","a":1}\n'
+  local named = {}
+  local function name(_, number, line) named[#named + 1] = number .. line end
+  local text, merged = merge({ bad:format(0) .. line_of(1) .. bad:format(1) .. bad:format(2),
+    bad:format(0) }, { on_damaged = name })
+  table.sort(named)
+  lu.assertEquals({ text, merged.lines, merged.damaged }, { line_of(1), 1, 4 })
+  lu.assertEquals(named, { "1" .. bad:format(0):sub(1, -2), "1" .. bad:format(0):sub(1, -2),
+    "3" .. bad:format(1):sub(1, -2), "4" .. bad:format(2):sub(1, -2) })
+  local alone = '{"key":"ab12:0","a":1}\n'
+  text, merged = merge { alone }
+  lu.assertEquals({ text, merged.lines, merged.damaged }, { "", 0, 1 })
+end
+
+function cases.lines_are_read_whole_wherever_a_block_ends()
+  local texts = {}
+  for g = 0, 999 do texts[g + 1] = (line_of(g)) end
+  table.sort(texts) -- as merge gives them
+  local all = table.concat(texts)
+  for _, junk in ipairs { "", "x", ("y"):rep(65536), ("z"):rep(200000) } do
+    local text, merged = merge { junk .. "\n" .. all:sub(1, -2) }
+    lu.assertEquals(merged.damaged, 1)
+    lu.assertTrue(text == all, #junk)
+  end
+end
+
 function cases.G35_files_of_two_plans_are_refused()
   local other = line_of(1):gsub(PLAN, OTHER)
   local text, message, errname = merge { line_of(1), other }

@@ -6,16 +6,19 @@
 local io = require "io"
 local json = require "tcpmulti.json"
 local marks = require "tcpmulti.targets.marks"
+local parse = require "tcpmulti.results.parse"
 local results = require "tcpmulti.results"
 local summary = require "tcpmulti.summary"
-local byte, find, format, match = string.byte, string.find, string.format, string.match
+local byte, find, format = string.byte, string.find, string.format
+local match, sub = string.match, string.sub
 
 local merging = {}
 
 local MOST = 2 ^ 53
 local NONE = "" -- no line of the target has been read in the second reading
-local KEY, NUMBER = '^{"key":"(%x+):([%d.]+)",', '^{"key":"%x+:([%d.]+)",'
+local KEY = '^{"key":"(%x+):[%d.]+",'
 local CLOSE = byte "}"
+local BLOCK_BYTES = 65536 -- read at once, and the rest of the last line
 
 -- ---- which lines there are ----
 
@@ -36,20 +39,27 @@ local function is_new(merge, number)
   return true
 end
 
--- Calls f(line) for each line, with its number; f may give nil, message, errname.
-local function each_line(path, f)
+-- Calls f(merge, path, number, block, first, last) for each line, which stands in a block of the
+-- file, without its end; f may give nil, message, errname.
+local function each_line(merge, path, f)
   local file, message, code = io.open(path, "rb")
   if not file then return nil, message, code == 2 and "ENOENT" or "EIO" end
-  local number = 0
-  for line in file:lines() do
-    number = number + 1
-    local ok, why, errname = f(line, number)
-    if not ok then
-      file:close()
-      return nil, why, errname
+  local number, ok, errname = 0, true, nil
+  while ok do
+    local block, rest = file:read(BLOCK_BYTES, "*L")
+    if not block and not rest then break end
+    if not block then ok, message, errname = nil, path .. ": " .. rest, "EIO" end
+    block = (block or "") .. (rest or "")
+    local first = 1
+    while ok and first <= #block do
+      local stop = find(block, "\n", first, true) or #block + 1
+      number = number + 1
+      ok, message, errname = f(merge, path, number, block, first, stop - 1)
+      first = stop + 1
     end
   end
   file:close()
+  if not ok then return nil, message, errname end
   return true
 end
 
@@ -59,33 +69,64 @@ local function damage(merge, path, number, line)
   return true
 end
 
--- The first reading looks at keys alone.
-local function note(merge, path, number, line)
-  local plan, target = match(line, KEY)
-  if not plan or byte(line, -1) ~= CLOSE then return damage(merge, path, number, line) end
-  if merge.plan and plan ~= merge.plan then
+local function is_number(text)
+  local value = tonumber(text)
+  return value and format("%d", value) == text or find(text, "^%d+%.?%d*$")
+end
+
+-- The number of the target of a line; nil: it is no line of this plan. For most lines without
+-- patterns, which LuaJIT does not compile.
+local function number_of(merge, block, first, last)
+  local at = first + #merge.start
+  if byte(block, last) ~= CLOSE or sub(block, first, at - 1) ~= merge.start then return nil end
+  local quote = find(block, '"', at, true)
+  local number = sub(block, at, quote and quote - 1 or 0)
+  return is_number(number) and number or nil
+end
+
+-- The first line that is one tells the plan of all.
+local function find_plan(merge, path, line)
+  local plan = byte(line, -1) == CLOSE and match(line, KEY)
+  if not plan or plan == merge.plan then return true end
+  if merge.plan then
     return nil, format("%s: results of plan %s; those of %s are of plan %s", path, plan, merge.path,
       merge.plan), "EINVAL"
   end
-  merge.plan, merge.path = plan, merge.path or path
+  merge.plan, merge.path, merge.start = plan, path, format('{"key":"%s:', plan)
+  return true
+end
+
+-- The first reading looks at keys alone.
+local function note(merge, path, number, block, first, last)
+  local target = merge.plan and number_of(merge, block, first, last)
+  if not target then
+    local line = sub(block, first, last)
+    local ok, message, errname = find_plan(merge, path, line)
+    if not ok then return nil, message, errname end
+    target = merge.plan and number_of(merge, block, first, last)
+    if not target then return damage(merge, path, number, line) end
+  end
   if not is_new(merge, target) then merge.doubles[target] = NONE end
   return true
 end
 
 -- ---- which lines stay ----
 
+-- line: with its end.
 local function write_line(merge, line, record)
   merge.lines = merge.lines + 1
   merge.total:add(record)
-  return merge.write(line .. "\n")
+  return merge.write(line)
 end
 
 -- The second reading: a line whose target has no other is written at once.
-local function choose(merge, path, number, line)
-  local target = match(line, NUMBER)
-  if not target or byte(line, -1) ~= CLOSE then return true end
-  local record = json.decode(line)
-  if not record then return damage(merge, path, number, line) end
+local function choose(merge, path, number, block, first, last)
+  local target = number_of(merge, block, first, last)
+  if not target then return true end
+  local line = sub(block, first, last + 1)
+  if last == #block then line = line .. "\n" end
+  local record = parse.record(line)
+  if not record then return damage(merge, path, number, sub(block, first, last)) end
   local best = merge.doubles[target]
   if best == nil then return write_line(merge, line, record) end
   if best ~= NONE then merge.duplicates = merge.duplicates + 1 end
@@ -108,17 +149,12 @@ local function write_doubles(merge)
 end
 
 local function merge_lines(merge, paths)
-  for _, path in ipairs(paths) do
-    local ok, message, errname = each_line(path, function(line, number)
-      return note(merge, path, number, line)
-    end)
-    if not ok then return nil, message, errname end
-  end
-  for _, path in ipairs(paths) do
-    local ok, message, errname = each_line(path, function(line, number)
-      return choose(merge, path, number, line)
-    end)
-    if not ok then return nil, message, errname end
+  for _, read in ipairs { note, choose } do
+    for _, path in ipairs(paths) do
+      local ok, message, errname = each_line(merge, path, read)
+      if not ok then return nil, message, errname end
+    end
+    if not merge.plan then return true end -- there is no line
   end
   return write_doubles(merge)
 end

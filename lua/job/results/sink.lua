@@ -234,7 +234,7 @@ end
 -- which have no whole numbers, are not resumed.
 local function take_line(reading, line)
   reading.number = reading.number + 1
-  local record, plan, number = parse(line)
+  local record, plan, number = parse.line(line)
   if not record or find(number, ".", 1, true) then
     reading.damaged = reading.damaged + 1
     if reading.on_damaged then reading.on_damaged(reading.number, line) end

@@ -409,7 +409,7 @@ function cases.G17_messages_figures_and_exceptions_of_workers_are_the_jobs()
   assert_complete(read(path), 8)
   local errors = job.errors()
   lu.assertEquals(count_of(errors, "stack traceback"), 1)
-  lu.assertStrContains(errors, "1 errors in the script")
+  lu.assertStrContains(errors, "1 error in the script")
   lu.assertStrMatches(errors, ".*worker [12]: seen\t9\n.*")
   for _, line in ipairs { "#no status", "!no message", "plain" } do
     lu.assertStrMatches(errors, ".*worker [12]: " .. line .. "\n.*")

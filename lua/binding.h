@@ -182,6 +182,7 @@ struct tcpm__lua_session {
     uint32_t tasks;                  /* number of live tasks of tcpmulti.co */
     bool muted;                      /* killed: no event reaches Lua any more */
     bool dying;
+    bool wants_flushed; /* a task has waited for room in a queue */
     bool trace, strict; /* options.trace and options.assert of create */
     enum tcpm__lua_pull pull;
 };

@@ -188,9 +188,12 @@ static const struct tcpm_events *choose_events(const struct tcpm__lua_session *s
                                                const struct tcpm__lua_connecting *connecting,
                                                struct tcpm_events *own)
 {
+    const struct tcpm__lua_runtime *rt = session->runtime;
+    uint32_t flushed = rt->always != 0 ? 1u << ON_FLUSHED : 0; /* tasks may come to need it */
+
     if ((connecting->handlers & ~session->handlers) == 0)
         return NULL;
-    tcpm__lua_select_events(session->runtime, session->handlers | connecting->handlers, own);
+    tcpm__lua_select_events(rt, session->handlers | connecting->handlers | flushed, own);
     return own;
 }
 

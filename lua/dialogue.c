@@ -333,9 +333,10 @@ static const struct tcpm_events dialogue_events = {.size = sizeof dialogue_event
 
 /* ---- turning it on ---- */
 
-/* The events that tasks need, whatever handlers a session has. */
+/* The events that tasks need, whatever handlers a session has. A session gets flushed when one of
+   its tasks waits for room for the first time. */
 enum {
-    OF_TASKS = 1u << ON_SUCCESS | 1u << ON_INPUT | 1u << ON_FLUSHED | 1u << ON_SECURE,
+    OF_TASKS = 1u << ON_SUCCESS | 1u << ON_INPUT | 1u << ON_SECURE,
 };
 
 void tcpm__lua_dialogues_open(struct tcpm__lua_runtime *rt)

@@ -249,8 +249,11 @@ static int shared_set_writers(lua_State *L)
 {
     struct tcpm__lua_slot *slot = dialogue_at(L);
 
-    if (slot != NULL)
-        slot->extra->has_writers = lua_toboolean(L, 2) != 0;
+    if (slot == NULL)
+        return 0;
+    slot->extra->has_writers = lua_toboolean(L, 2) != 0;
+    if (slot->extra->has_writers)
+        tcpm__lua_session_want_flushed(slot->session);
     return 0;
 }
 

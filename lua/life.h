@@ -178,6 +178,9 @@ extern const struct tcpm_events tcpm__lua_events; /* all events of connections *
 
 /* Sessions get their events anew, after rt->events has changed. */
 void tcpm__lua_sessions_set_events(const struct tcpm__lua_runtime *rt);
+/* A task waits for room in the queue of one of its connections: the event flushed is needed from
+   now on, which each send makes dearer. */
+void tcpm__lua_session_want_flushed(struct tcpm__lua_session *session);
 
 /* ---- task_owner.c: each does nothing if the session has no tasks ---- */
 

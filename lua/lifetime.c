@@ -218,7 +218,9 @@ static void on_stopped(struct tcpm_session *inner, void *user)
 
 static const struct tcpm_events *choose_events(struct tcpm__lua_session *session)
 {
-    tcpm__lua_select_events(session->runtime, session->handlers, &session->events);
+    uint32_t flushed = session->wants_flushed ? 1u << ON_FLUSHED : 0;
+
+    tcpm__lua_select_events(session->runtime, session->handlers | flushed, &session->events);
     session->events.room = on_room;
     session->events.stopped = on_stopped;
     return &session->events;
@@ -232,6 +234,14 @@ void tcpm__lua_sessions_set_events(const struct tcpm__lua_runtime *rt)
         if (session != NULL && session->inner != NULL)
             tcpm_events_set(session->inner, choose_events(session));
     }
+}
+
+void tcpm__lua_session_want_flushed(struct tcpm__lua_session *session)
+{
+    if (session->wants_flushed || session->inner == NULL)
+        return;
+    session->wants_flushed = true;
+    tcpm_events_set(session->inner, choose_events(session));
 }
 
 /* Keeps the name to verify that came with the option tls. False: no memory. */

@@ -46,8 +46,16 @@ local HELD_MOST = 16 -- records that are held while a task waits to write
 local ANSWERS_MOST = 1000 -- answers of an ended connection: a loop that ignores them would spin
 inner.LINK = LINK
 
-local methods, raw = {}, {} -- the methods that wait; those that the library has
-for name, method in pairs(shared.cheap_methods) do raw[name] = method end
+-- The methods that the library has. A loading of these parts that has failed has replaced some.
+local function keep_methods()
+  local kept = {}
+  for name, method in pairs(shared.cheap_methods) do kept[name] = method end
+  shared.methods_without_tasks = kept
+  return kept
+end
+
+local raw = shared.methods_without_tasks or keep_methods()
+local methods = {} -- methods that wait
 inner.raw = raw
 
 -- ---- the link ----

@@ -34,6 +34,22 @@ function cases.Y36_sixteen_mebibytes_to_a_slow_peer_all_arrive()
   support.within(most, 1, high + 65536, "queued bytes")
 end
 
+-- Such a connection has events of its own from the start; those of the session change later.
+function cases.Y36_a_connection_with_handlers_of_its_own_waits_for_room_too()
+  dialogue.run({ high_mark = 65536, low_mark = 8192, filter = "stream" }, function()
+    local one = support.peer("sleep 50; count", { rcvbuf = 65536 })
+    local cheap = co.try(co.open {
+      remote_address = dialogue.HOST,
+      remote_port = one:port(),
+      on_secure = function() end,
+    })
+    for _ = 1, 64 do lu.assertEquals({ cheap:write(("z"):rep(65536)) }, { true }) end
+    lu.assertEquals({ cheap:close() }, { true })
+    lu.assertEquals(support.ending(one, 1), "eof")
+    lu.assertEquals(one:connection(1).received, 4 * MIB)
+  end, 30)
+end
+
 function cases.Y37_a_peer_that_never_reads_under_a_deadline()
   dialogue.run({ high_mark = 65536, filter = "stream" }, function()
     local cheap, began = open("freeze", { rcvbuf = 4096 }), tcpmulti.now()

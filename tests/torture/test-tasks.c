@@ -4,7 +4,8 @@
  * and in each run another request for memory fails, alone or with some that follow it, whoever asks
  * for memory: LuaJIT, the binding, the engine or libuv. Whatever happens, nothing crashes, the loop
  * comes to its end, every connection gets its last event, every task ends or is dropped by a fatal
- * error that the host is told, no session is left, and tasks begun afterwards do their work.
+ * error that the host is told, no session is left, and tasks begun afterwards do their work. The
+ * same while tcpmulti.co is loaded: it raises, and can be loaded again.
  *
  * LuaJIT's compiler is off, as in binding/test-memory.c.
  *
@@ -18,6 +19,7 @@
 #include <lua.h>
 #include <luajit.h>
 #include <lualib.h>
+#include <string.h>
 
 #include "tcpmulti_lua.h"
 
@@ -166,7 +168,8 @@ static void push_ports(struct run *run)
     }
 }
 
-static void open_run(struct run *run)
+/* Opens the module on a new state. */
+static void open_state(struct run *run)
 {
     const struct tcpm_lua_options options = {
         .size = sizeof options,
@@ -174,7 +177,6 @@ static void open_run(struct run *run)
         .user = run,
     };
 
-    silent_port(); /* whose descriptors are none of the host's */
     host_open(&run->host, NULL);
     run->L = lua_newstate(reallocate_lua, NULL);
     assert_non_null(run->L);
@@ -182,6 +184,12 @@ static void open_run(struct run *run)
     luaJIT_setmode(run->L, 0, LUAJIT_MODE_ENGINE | LUAJIT_MODE_OFF);
     assert_int_equal(tcpm_lua_open(run->L, run->host.engine, &options), 0);
     lua_settop(run->L, 0);
+}
+
+static void open_run(struct run *run)
+{
+    silent_port(); /* whose descriptors are none of the host's */
+    open_state(run);
     if (luaL_loadfile(run->L, SCENARIOS) != 0)
         fail_msg("%s", lua_tostring(run->L, -1));
     push_ports(run);
@@ -245,6 +253,83 @@ static long run_once(const char *scenario, long refuse, long refuse_most)
     return plan->requests;
 }
 
+/* ---- loading tcpmulti.co ---- */
+
+static const char loading[] = "return require 'tcpmulti.co'";
+
+/* What is loaded at last does its work, the filters of dialogues too, which parts that were loaded
+   before have wrapped. */
+static const char after_loading[] =
+    "local port = ...\n"
+    "package.loaded['tcpmulti.co'] = nil -- require keeps a mark where loading has failed\n"
+    "local tcpmulti, co = require 'tcpmulti', require 'tcpmulti.co'\n"
+    "session = tcpmulti.create {}\n"
+    "session:spawn(function()\n"
+    "  local cheap = co.try(co.open('127.0.0.1', port))\n"
+    "  cheap:send 'one\\r\\ntwo'\n"
+    "  local stand_in, own = co.try(cheap:receive 'stream'), nil\n"
+    "  cheap:unread(stand_in)\n"
+    "  own = { cheap:receive(), cheap:receive(nil, 5) }\n"
+    "  done = own[1] == 'one' and own[2] == 'two'\n"
+    "end)\n";
+
+static void run_chunk(lua_State *L, const char *chunk, int port)
+{
+    assert_int_equal(luaL_loadstring(L, chunk), 0);
+    lua_pushinteger(L, port);
+    if (lua_pcall(L, 1, 0, 0) != 0)
+        fail_msg("%s", lua_tostring(L, -1));
+}
+
+/* Gives the number of requests that loading makes. refuse 0: none fails. */
+static long load_once(long refuse, long refuse_most)
+{
+    struct run run = {.scenario = "loading"};
+    struct memory *plan = memory();
+
+    open_state(&run);
+    int port = peer_port(host_peer(&run.host, "echo", NULL));
+    assert_int_equal(luaL_loadstring(run.L, loading), 0);
+    lua_gc(run.L, LUA_GCCOLLECT, 0);
+    *plan = (struct memory){.counting = true, .refuse = refuse, .refuse_most = refuse_most};
+    int status = lua_pcall(run.L, 0, 1, 0);
+    plan->counting = false;
+    assert_true(refuse != 0 || status == 0);
+    if (status != 0)
+        assert_non_null(strstr(lua_tostring(run.L, -1), "memory"));
+    lua_settop(run.L, 0);
+    run_chunk(run.L, after_loading, port);
+    host_run(&run.host);
+    lua_getglobal(run.L, "done");
+    assert_true(lua_toboolean(run.L, -1));
+    assert_int_equal(run.fatal, 0);
+    lua_close(run.L);
+    host_close(&run.host);
+    return plan->requests;
+}
+
+static void torture_loading(long most, long refuse_most)
+{
+    long requests = load_once(0, 0);
+    long step = requests / most + 1;
+
+    assert_true(requests > most);
+    for (long at = 1; at <= requests; at += step)
+        load_once(at, refuse_most);
+}
+
+static void test_Y124_a_request_fails_while_it_is_loaded(void **state)
+{
+    (void) state;
+    torture_loading(300, 1);
+}
+
+static void test_Y124_all_requests_fail_from_some_point_while_it_is_loaded(void **state)
+{
+    (void) state;
+    torture_loading(30, LONG_MAX);
+}
+
 /* ---- all runs ---- */
 
 static void torture(const char *scenario, long most, long refuse_most)
@@ -294,6 +379,8 @@ static const struct CMUnitTest tests[] = {
 #if SECURED
     TESTS(starttls),
 #endif
+    cmocka_unit_test(test_Y124_a_request_fails_while_it_is_loaded),
+    cmocka_unit_test(test_Y124_all_requests_fail_from_some_point_while_it_is_loaded),
 };
 
 int main(int argc, char **argv)

@@ -74,6 +74,9 @@ static int open_libraries(lua_State *L)
         lua_pushcfunction(L, libraries[i]);
         lua_call(L, 0, 0);
     }
+    lua_getfield(L, LUA_REGISTRYINDEX, "_PRELOAD");
+    lua_getfield(L, -1, "table.new"); /* LuaJIT's: adds itself to the table library */
+    lua_call(L, 0, 0);
     lua_newtable(L);
     for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
         lua_getfield(L, LUA_GLOBALSINDEX, names[i]);

@@ -63,7 +63,8 @@ local known = { text = "" }
 -- Few headers, as most replies have, are copied without a loop: LuaJIT would make that a trace of
 -- its own, which costs more.
 local function copy_headers(names, values)
-  local count, headers = #names, {}
+  local count = #names
+  local headers = table.new(0, count)
   if count > 0 then headers[names[1]] = values[1] end
   if count > 1 then headers[names[2]] = values[2] end
   if count > 2 then headers[names[3]] = values[3] end

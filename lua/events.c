@@ -202,12 +202,8 @@ static void on_success(void *heap, struct tcpm_session *session, struct tcpm_id 
 {
     (void) session;
     struct tcpm__lua_session *owner = heap;
-    struct event event = {
-        EVENT(run_event, owner, id, ON_SUCCESS, push_success),
-        .text = addr,
-        .port = port,
-        .number = fd,
-    };
+    struct event event = {EVENT(run_event, owner, id, ON_SUCCESS, push_success), .text = addr,
+                          .port = port, .number = fd};
     if (begin_event(owner, id) != NULL)
         deliver(&event);
 }
@@ -273,7 +269,9 @@ static void run_input(lua_State *L, struct tcpm__lua_call *call)
         run_event(L, call);
     else
         run_records(L, event);
-    if (!goes_on(event) || !has_handler(event, ON_BATCH))
+    const struct tcpm__lua_session *session = event->session;
+    if (((session->handlers >> ON_BATCH & 1) == 0 && session->own_handlers == 0) ||
+        !goes_on(event) || !has_handler(event, ON_BATCH))
         return;
     event->cell = ON_BATCH;
     event->push = push_nothing;

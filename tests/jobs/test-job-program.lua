@@ -269,6 +269,18 @@ function cases.J50_an_output_that_cannot_be_written()
   lu.assertStrContains(job.errors(), "No space left on device; 0 whole lines are written\n")
 end
 
+-- The attempts are repeated all the same: somebody may be about to add the address.
+for name, words in pairs { one = {}, workers = { "-w", 2, "127.0.0.2:1" } } do
+  cases["a_local_address_that_is_none_of_this_machine_is_told_by_" .. name] = function()
+    local job = run("banner", nil, { "127.0.0.1:1", "--source", "192.0.2.1", "--max-time", "500ms",
+      "--grace", 0, unpack(words) })
+    lu.assertEquals(job.code, 75)
+    lu.assertEquals(count_of(job.errors(), "a local address that %-%-source gives is none of this "
+      .. "machine %(EADDRNOTAVAIL%)"), 1)
+    lu.assertStrContains(job.errors(), "banner.lua: 0 targets done, and not all\n")
+  end
+end
+
 function cases.J51_results_are_not_thrown_away_by_accident()
   local path = write_temporary ""
   lu.assertEquals(run("banner", BANNER, { "127.0.0.1", "-o", path }).code, 0)

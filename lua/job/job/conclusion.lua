@@ -4,6 +4,7 @@
 local cli = require "tcpmulti.cli"
 local ending = require "tcpmulti.job.ending"
 local files = require "tcpmulti.job.files"
+local units = require "tcpmulti.units"
 local format = string.format
 
 local conclusion = {}
@@ -59,7 +60,7 @@ local function say_end(self, extra)
     messages:say("%s; %.0f whole lines are written%s", failure,
       self.before + self.sink.written, hint)
   elseif extra.partial and not self.options.quiet then
-    messages:say("%.0f targets are done, and not all%s", self.total.done, hint)
+    messages:say("%s done, and not all%s", units.count_of(self.total.done, "target"), hint)
   end
 end
 

@@ -77,7 +77,7 @@ local function on_message(self, w, message)
   if message.exception then
     messages:exception(message.exception)
   elseif message.want then
-    messages:want { errname = message.want, message = message.text }
+    messages:want { errname = message.want, op = message.op }
   elseif message.warn then
     messages:warn(message.warn, message.text)
   elseif message.say then

@@ -94,9 +94,12 @@ local remedies = {
   EPERM = "this machine does not let the connection out: look at its firewall",
 }
 
--- A want of this machine: { errname =, message = }.
+local FOREIGN = "a local address that --source gives is none of this machine"
+
+-- A want of this machine: { op =, errname = }.
 function Messages:want(ending)
   local remedy = remedies[ending.errname] or "this machine lacks memory: give a lower -c"
+  if ending.op == "bind" and ending.errname == "EADDRNOTAVAIL" then remedy = FOREIGN end
   self:warn(ending.errname, format("%s (%s); the attempts are repeated", remedy, ending.errname))
 end
 

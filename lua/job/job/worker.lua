@@ -54,7 +54,7 @@ function Messages:exception(text) send(self, { exception = text }) end
 function Messages:want(ending)
   if self.said[ending.errname] then return end
   self.said[ending.errname] = true
-  send(self, { want = ending.errname, text = ending.message })
+  send(self, { want = ending.errname, op = ending.op })
 end
 
 -- The supervisor has read the targets too, and the output.

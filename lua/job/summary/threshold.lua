@@ -126,7 +126,7 @@ function threshold.show(text, found)
   if found == nil then return "no values" end
   if parsed and parsed.is_time then return units.show_time(found * 1e6) end
   if parsed and parsed.is_share then return format("%.3g %%", found * 100) end
-  return format("%.10g", found)
+  return format(found % 1 == 0 and "%.0f" or "%.4g", found)
 end
 
 return threshold

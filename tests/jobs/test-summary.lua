@@ -235,7 +235,8 @@ function cases.J57_the_text_tells_figures_and_thresholds()
   for _, part in ipairs { "8 targets in 4.00 s, 2/s: 6 ok, 2 failed",
     "cut short by a signal: 3 cut, 12 not done", "2 malformed lines", "1  connect ECONNREFUSED",
     "1.00 ms   4.00 ms", "FAILED: p99(connect) > 1ms (8.00 ms)",
-    "passed: error_rate > 50% (25 %)", "passed: rate < 1 (615.4)", "passed: p99(tls) > 1ms (no values)" } do
+    "passed: error_rate > 50% (25 %)", "passed: rate < 1 (615.4)",
+    "passed: p99(tls) > 1ms (no values)" } do
     lu.assertStrContains(text, part)
   end
   for line in text:gmatch "[^\n]+" do lu.assertTrue(#line <= 80, line) end

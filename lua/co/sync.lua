@@ -27,8 +27,8 @@ local Semaphore = {}
 Semaphore.__index = Semaphore
 
 function co.semaphore(count, name)
-  if type(count) ~= "number" or count < 0 then
-    error("semaphore: how many at once? A number, 0 or more, expected, not "
+  if type(count) ~= "number" or count < 0 or count % 1 ~= 0 then
+    error("semaphore: how many at once? A whole number, 0 or more, expected, not "
       .. shared.describe(count), 2)
   end
   return setmetatable({ count = count, waiting = {}, name = name }, Semaphore)

@@ -79,6 +79,7 @@ function cases.arguments_of_tasks_and_of_what_they_wait_for()
       { "retry: unknown option 'x'", function() co.retry({ x = 1 }, print) end },
       { "every: the time must be", function() co.every(0, print) end },
       { "semaphore: how many", function() co.semaphore "x" end },
+      { "A whole number, 0 or more, expected, not 0.5", function() co.semaphore(0.5) end },
       { "put: nil cannot be put", function() co.queue():put(nil) end },
       { "await: a function", function() co.await(1) end },
       { "sig: unknown signal 'NOSUCH'", function() co.signal "NOSUCH" end },

@@ -163,6 +163,20 @@ local function check_together(options)
   end
 end
 
+-- ---- credentials ----
+
+local function hide_in_url(word) return (gsub(word, "(%w+://)[^/@%s]*@", "%1***@")) end
+
+local function names_secret(option)
+  return find(option, "^%-%-") and (find(option, "pass") or find(option, "secret")
+    or find(option, "token"))
+end
+
+local function shown_value(row, value)
+  if value ~= nil and names_secret(long_name(row)) then return "***" end
+  return hide_in_url(kinds.show(value))
+end
+
 -- ---- help ----
 
 -- "-c, --concurrency N".
@@ -190,7 +204,7 @@ local function default_text(row, spec)
     if row[3] == "size" then return " (" .. show_size(value) .. ")" end
     return " (" .. kinds.show(value) .. (value > 0 and suffixes[row[3]] or "") .. ")"
   end
-  return " (" .. kinds.show(value) .. ")"
+  return " (" .. shown_value(row, value) .. ")"
 end
 
 local function help_line(row, spec)
@@ -225,7 +239,7 @@ local function config_text(rows, options, origins)
   local lines = {}
   for _, row in ipairs(rows) do
     if is_option(row) then
-      lines[#lines + 1] = format("%-16s %-28s %s", row[1], kinds.show(options[row[1]]),
+      lines[#lines + 1] = format("%-16s %-28s %s", row[1], shown_value(row, options[row[1]]),
         origins[row[1]])
     end
   end
@@ -315,13 +329,6 @@ function cli.parse(spec, args, getenv)
 end
 
 -- ---- what summaries and reports show of a command line ----
-
-local function hide_in_url(word) return (gsub(word, "(%w+://)[^/@%s]*@", "%1***@")) end
-
-local function names_secret(option)
-  return find(option, "^%-%-") and (find(option, "pass") or find(option, "secret")
-    or find(option, "token"))
-end
 
 -- The words of a command line without credentials: those of URLs, and values of options whose name
 -- says that they are secret.

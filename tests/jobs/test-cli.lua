@@ -168,6 +168,17 @@ for _, row in ipairs {
   end
 end
 
+function cases.credentials_are_neither_in_the_help_nor_in_the_config()
+  local open = { proxy = "socks5://me:pw@host:1", options = { { "password", "--password", "text",
+    "hush", "for the server" } } }
+  lu.assertStrContains(parse({ "--print-config" }, open).print_config, "socks5://***@host:1")
+  for _, text in ipairs { parse({ "--help" }, open).help,
+    parse({ "--print-config" }, open).print_config } do
+    lu.assertNotStrContains(text, "pw")
+    lu.assertNotStrContains(text, "hush")
+  end
+end
+
 function cases.J64_print_config_names_the_origins()
   local text = parse({ "--print-config", "-c", "400", "--shard", "auto/4" }, { grace = "20s" },
     { TCPMULTI_RATE = "2k/s" }).print_config

@@ -237,6 +237,13 @@ function cases.J77_requests_for_the_answers_of_one_read_leave_together()
   lu.assertEquals({ counts[1], counts[2], counts[3] }, { 6, 9, 12 })
 end
 
+function cases.J77_a_pipeline_may_be_long()
+  local result = whole.load(echoed(), swarm(), "-r", "0", "-d", "200ms", "--warm-up", "0", "-c", 1,
+    "--pipeline", 20000)
+  lu.assertEquals({ result.figures.failed, result.status }, { 0, 0 }, result.errors)
+  assert(result.figures.ok >= 20000, result.errors)
+end
+
 function cases.J77_an_answer_too_many_fails_its_connection()
   -- Only one request: the second answer is none to a request that waited for the first one.
   local result = whole.load(lines(), whole.target 'recv line; send "x\\nx\\n"; freeze', "-r",

@@ -14,6 +14,7 @@ local Requests = {}
 Requests.__index = Requests
 
 local REOPEN_SECONDS = 0.1
+local MOST_AT_ONCE = 256 -- requests of one send
 local LINK = {} -- the field of a cheap with its connection
 
 -- Reasons why nothing can be sent that are no fault of the request.
@@ -66,19 +67,29 @@ local function count_wanted(self, places, time)
   return min(places, self.backlog.count)
 end
 
--- The connection has so many free places. Requests leave the backlog once they are sent.
+-- Begins requests in at most so many free places, by one send, which has a limit. Gives their
+-- number. Requests leave the backlog once they are sent.
+local function begin(self, connection, places, time)
+  local count = min(count_wanted(self, places, time), MOST_AT_ONCE)
+  if count == 0 or not send_requests(self, connection, count) then return 0 end
+  local place = connection.first + connection.count
+  for _ = 1, count do
+    if place > self.pipeline then place = place - self.pipeline end
+    connection.due[place] = self.backlog:pop() or self.load:begin_at(time)
+    connection.sent[place] = time
+    place = place + 1
+  end
+  connection.count = connection.count + count
+  return count
+end
+
+-- The connection has so many free places.
 local function fill(self, connection, places)
   local time = now()
-  local count = count_wanted(self, places, time)
-  if count > 0 and send_requests(self, connection, count) then
-    local place = connection.first + connection.count
-    for _ = 1, count do
-      if place > self.pipeline then place = place - self.pipeline end
-      connection.due[place] = self.backlog:pop() or self.load:begin_at(time)
-      connection.sent[place] = time
-      place = place + 1
-    end
-    connection.count = connection.count + count
+  local count = begin(self, connection, places, time)
+  while count == MOST_AT_ONCE do
+    places = places - count
+    count = begin(self, connection, places, time)
   end
   if connection.count < self.pipeline and not self.is_closed then enqueue(self, connection) end
 end

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /* Filters of whole protocols, as Lua sees them: a stream that is cut anywhere gives the records,
-   the error and the rest that it gives in one piece. The first byte chooses the filter, the second
-   one how long the pieces are; the rest is the stream. */
+   the error and the rest that it gives in one piece, also where the bytes and the question for a
+   record come in one call. The first byte chooses the filter, the second one how long the pieces
+   are; the rest is the stream. */
 #include "fuzz.h"
 
 #include <lauxlib.h>
@@ -36,13 +37,21 @@ static const char script[] =
     "  table.sort(parts)\n"
     "  return '{' .. table.concat(parts, ',') .. '}'\n"
     "end\n"
-    "local function cut(filter, stream, step)\n"
+    "local function cut(filter, stream, step, at_once)\n"
     "  local one, list, body = filter:clone(), {}, ''\n"
+    "  local feed_one = at_once and one.__feed_one\n"
     "  if one.stream ~= nil or one.max_head then one:put { method = 'HEAD' } end\n"
     "  for at = 1, #stream, step do\n"
-    "    one:feed(stream:sub(at, at + step - 1))\n"
+    "    local piece, is_fed = stream:sub(at, at + step - 1), not feed_one\n"
+    "    if is_fed then one:feed(piece) end\n"
     "    while true do\n"
-    "      local record, message, errname = one:get_one()\n"
+    "      local record, message, errname\n"
+    "      if is_fed then\n"
+    "        record, message, errname = one:get_one()\n"
+    "      else\n"
+    "        record, message, errname = feed_one(one, piece)\n"
+    "      end\n"
+    "      is_fed = true\n"
     "      if record == nil and message ~= nil then\n"
     "        list[#list + 1] = body .. tostring(errname) .. ': ' .. message\n"
     "        return table.concat(list, '\\n')\n"
@@ -61,8 +70,13 @@ static const char script[] =
     "end\n"
     "return function(which, step, stream)\n"
     "  local filter = makers[which % #makers + 1]()\n"
-    "  local whole, pieces = cut(filter, stream, #stream + 1), cut(filter, stream, step)\n"
-    "  if whole ~= pieces then error(whole .. '\\n-- is not --\\n' .. pieces, 0) end\n"
+    "  local whole = cut(filter, stream, #stream + 1)\n"
+    "  for _, at_once in ipairs { false, true } do\n"
+    "    for _, size in ipairs { step, #stream + 1 } do\n"
+    "      local pieces = cut(filter, stream, size, at_once)\n"
+    "      if whole ~= pieces then error(whole .. '\\n-- is not --\\n' .. pieces, 0) end\n"
+    "    end\n"
+    "  end\n"
     "end\n";
 
 static lua_State *state;

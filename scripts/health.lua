@@ -1,11 +1,8 @@
 -- SPDX-License-Identifier: MIT
 -- health.lua: do servers answer as they should? Once, or again and again.
 --
--- usage: tcpmulti-lua -m health [--every TIME] [--ca FILE] FILE               -: standard input
---        Lines of FILE: HOST:PORT [refused] [tls] [days N] [send TEXT] [expect TEXT] [in TIME]
---        TEXT: a word, or "words" with \r \n \t \" \\ \xHH. in: for all of it; default: 5 s.
---        With --every only changes are printed, and SIGHUP reads FILE again. Exit status: 3 if an
---        expectation fails, at the end; 2 if a line is none.
+-- usage: tcpmulti-lua -m health [OPTION...] FILE     --help: options, and what lines of FILE are
+--        Exit status: 3 if an expectation fails, at the end; 2 if a line is none.
 --
 --   $ cat expected
 --   127.0.0.1:6379  send "PING\r\n" expect +PONG in 50ms
@@ -16,37 +13,35 @@
 --   FAILED www.example:443 days 14 (the certificate has 9 days left)
 --   ok     10.0.0.7:23 refused (0.12 ms)
 local tcpmulti, co = require "tcpmulti", require "tcpmulti.co"
-local targets, units = require "tcpmulti.targets", require "tcpmulti.units"
+local cli, targets, units = require "tcpmulti.cli", require "tcpmulti.targets",
+  require "tcpmulti.units"
 local now = tcpmulti.now
 
 local function harmless(text) return (text:gsub("[%c\127-\255]", tcpmulti.escape)) end
 local function complain(text) io.stderr:write("health.lua: ", harmless(text), "\n") end
-local function stop(text)
+local function stop(text, below)
   complain(text)
-  io.stderr:write("usage: tcpmulti-lua -m health [--every TIME] [--ca FILE] FILE\n")
+  io.stderr:write(below or "usage: tcpmulti-lua -m health [OPTION...] FILE", "\n")
   os.exit(2)
 end
 
--- Prints the comment on top of this file.
-local function help()
-  for line in io.lines(arg[0]) do
-    local text = line:match "^%-%- ?(.*)"
-    if not text then os.exit() end
-    if not text:find "^SPDX" then print(text) end
-  end
-end
-
-local options, path = {}, nil
-for word in function() return table.remove(arg, 1) end do
-  if word == "--every" or word == "--ca" then
-    options[word] = table.remove(arg, 1) or stop(word .. ": its value is missing")
-  elseif word == "-h" or word == "--help" then help()
-  elseif path or word:find "^%-." then stop(word .. ": what is this?")
-  else path = word end
-end
-if not path then stop "which file?" end
-local every, problem = units.time(options["--every"] or "1d")
-if not every or every == 0 then stop("--every: expected " .. (problem or "more than 0")) end
+local options, problem, below = cli.parse({
+  name = "tcpmulti-lua -m health", words = "FILE", about = [[
+Do servers answer as they should? Lines of FILE, -: standard input:
+  HOST:PORT [refused] [tls] [days N] [send TEXT] [expect TEXT] [in TIME]
+  TEXT: a word, or "words" with \r \n \t \" \\ \xHH. in: for all of it; default: 5 s.]],
+  rows = {
+    { "Options" },
+    { "every", "--every", "time", nil, "again and again: prints changes, SIGHUP reads FILE again" },
+    { "ca", "--ca", "text", nil, "authorities of certificates", metavariable = "FILE" },
+    { "help", "-h --help", "flag", false, "this text" },
+  },
+}, arg, function() end)
+if not options then stop(problem, below) end
+if options.help then os.exit(io.stdout:write(options.help) ~= nil) end
+if options.every == 0 then stop "--every: expected more than 0" end
+local path, every = options.target[1], options.every
+if not path or options.target[2] then stop "which file?" end
 
 -- ---- the list ----
 
@@ -113,7 +108,7 @@ local function read_list()
     local one, wrong = parse(line)
     if one == nil then return nil, ("%s:%d: %s"):format(path, number, wrong) end
     if one and one.tls and not tls then
-      local made, context = pcall(tcpmulti.tls, { ca = options["--ca"] })
+      local made, context = pcall(tcpmulti.tls, { ca = options.ca })
       if not made then return nil, context end
       tls = context
     end
@@ -148,7 +143,7 @@ local function tell(one, seconds, message)
   local is_good = seconds ~= nil
   if states[one.text] == is_good then return end
   states[one.text] = is_good
-  print(("%s%s %s (%s)"):format(options["--every"] and os.date "%F %T " or "",
+  print(("%s%s %s (%s)"):format(every and os.date "%F %T " or "",
     is_good and "ok    " or "FAILED", harmless(one.text),
     is_good and units.show_time(seconds * 1e6) or harmless(message)))
   io.stdout:flush()
@@ -170,16 +165,16 @@ end
 list, problem = read_list()
 if not list then stop(problem) end
 local session = tcpmulti.create { filter = "stream", max_connections = 1000 }
-if options["--every"] then
+if every then
   session:sig("HUP", read_again)
   session:sig("INT", exit)
   session:sig("TERM", exit)
 end
 co.run(session, function()
   repeat
-    local due = now() + every
+    local due = now() + (every or 0)
     co.each(list, 1000, check, tell)
-    if options["--every"] then wake:get(math.max(due - now(), 0)) end
-  until not options["--every"]
+    if every then wake:get(math.max(due - now(), 0)) end
+  until not every
 end)
 exit()

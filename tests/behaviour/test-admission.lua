@@ -306,7 +306,7 @@ function cases.a_bad_target_may_end_otherwise_in_initialize()
   lu.assertEquals(log:count "disconnected", 4)
 end
 
-function cases.false_waits_for_the_end_of_a_connection()
+function cases.J79_false_waits_for_the_end_of_a_connection()
   local closer = support.peer("close"):port()
   local asked, open, left = 0, 0, 20
   local session, log
@@ -325,7 +325,7 @@ function cases.false_waits_for_the_end_of_a_connection()
   lu.assertTrue(asked <= 20 + 20 + 1)
 end
 
-function cases.false_waits_for_more()
+function cases.J79_false_waits_for_more()
   local closer = support.peer("close"):port()
   local asked, targets = 0, {}
   local session, log = support.record {
@@ -366,7 +366,7 @@ function cases.more_inside_the_pull_function_counts()
   lu.assertEquals(session:more(), nil)
 end
 
-function cases.false_alone_is_no_work()
+function cases.J79_false_alone_is_no_work()
   local asked = 0
   local session = support.session {}
   session:connect(function() asked = asked + 1 return false end)

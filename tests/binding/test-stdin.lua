@@ -213,7 +213,7 @@ for stop, what in pairs { ["nil"] = "nil ends it", ["false"] = "false holds it" 
   end
 end
 
-function cases.while_it_is_held_the_pipe_fills_and_no_memory_does()
+function cases.J79_while_it_is_held_the_pipe_fills_and_no_memory_does()
   expect(shell("seq 1 2000000 | RUN", [[
     local tcpmulti = require "tcpmulti"
     local function resident()

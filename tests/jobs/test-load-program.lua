@@ -77,6 +77,20 @@ function cases.J77_redis_answers_pipelines_of_sixteen()
   lu.assertEquals(load.code, 0)
 end
 
+-- What redis_ping.lua does, without a script of its own.
+function cases.J82_redis_ping_is_a_load()
+  local port = servers.redis()
+  local load = run("load", { "127.0.0.1:" .. port, "-c", 200, "-r", "2k/s", "-d", "1s",
+    "--send", "PING", "--expect", "+PONG" })
+  local ok, failed = counted(load)
+  lu.assertEquals({ load.code, failed }, { 0, 0 }, load.errors())
+  local told = harness.run("redis-cli", { "-p", port, "INFO", "ALL" }).output()
+  local pings = tonumber(told:match "\ncmdstat_ping:calls=(%d+)")
+  local clients = tonumber(told:match "\ntotal_connections_received:(%d+)")
+  assert(ok > 1500 and pings >= ok, told)
+  assert(clients >= 200, told)
+end
+
 function cases.an_answer_that_is_not_expected_is_a_failure_of_its_kind()
   local load = run("load", { "127.0.0.1:" .. servers.redis(), "-r", "200/s", "-d", "500ms",
     "--warm-up", 0, "--send", "NONSENSE", "--expect", "+", "--fail-if", "error_rate > 1%" })

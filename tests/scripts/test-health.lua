@@ -119,10 +119,12 @@ end
 
 function cases.wrong_options_exit_status_2()
   for message, words in pairs {
-    ["which file?"] = {}, ["--every: its value is missing"] = { "--every" },
-    ["--every: expected a time like"] = { "--every", "x", "f" },
+    ["which file?"] = {}, ["which file?\n"] = { "f", "f" },
+    ["'--every' requires an argument"] = { "--every" },
+    ["--every: 'x': expected a time like"] = { "--every", "x", "f" },
     ["--every: expected more than 0"] = { "--every", "0", "f" },
-    ["--what: what is this?"] = { "--what", "f" }, ["/no/such: No such file"] = { "/no/such" },
+    ["unknown option '--evry' (did you mean"] = { "--evry", "f" },
+    ["/no/such: No such file"] = { "/no/such" },
   } do
     local run = harness.script("health.lua", words)
     lu.assertEquals(run.code, 2, message)

@@ -12,7 +12,8 @@ line is "N passed, N failed".
 A case about time can fail because the machine was busy. So a program of which only cases failed may
 run once more, alone (FOLDER/BUILD-again.json); that run counts, and the program is printed as
 unsteady with the output of the first. A crash, a program out of time and whatever a sanitizer has
-found stay failures, and so does everything when more than MOST_AGAIN programs failed.
+found stay failures, but for leaks, as a case that fails cleans up nothing; and so does everything
+when more than MOST_AGAIN programs failed.
 """
 
 import json
@@ -24,7 +25,7 @@ CASE = re.compile(r"^(not ok|ok)\b[\s\d-]*(.*?)\s*(#\s*skip\b.*)?$", re.IGNORECA
 PLAN = re.compile(r"^1\.\.\d+", re.MULTILINE)
 OUTPUT_LINES = 60  # at the beginning and at the end
 MOST_AGAIN = 5  # programs of a build
-SANITIZERS = re.compile(r"(Address|Leak|Thread|Memory|UndefinedBehavior)Sanitizer|runtime error:")
+FOUND = re.compile(r"(ERROR|WARNING): (Address|Thread|Memory)Sanitizer|runtime error:")
 
 
 def excerpt(text):
@@ -83,7 +84,7 @@ def may_run_again(program):
         program["result"] in ("FAIL", "ERROR")
         and 0 < program.get("returncode", -1) < 128
         and any(verdict.lower() == "not ok" for verdict, _, _ in CASE.findall(output_of(program)))
-        and not SANITIZERS.search(output_of(program))
+        and not FOUND.search(output_of(program))
     )
 
 

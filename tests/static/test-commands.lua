@@ -86,8 +86,10 @@ check.case("only cases that failed may run once more", function(found, looked)
   expect(program("crash of a program of its own", "ERROR", 134, MISSED), "")
   expect(program("end", "ERROR", 1, "1..1\nok 1 - a\n"), "")
   expect(program("hung", "TIMEOUT", -15, MISSED), "")
-  for _, words in ipairs { "ERROR: AddressSanitizer: heap", "ERROR: LeakSanitizer: leaks",
-    "x.c:1:1: runtime error: shift", "WARNING: ThreadSanitizer: data race" } do
+  expect(program("leaks", "ERROR", 1, MISSED .. "# ERROR: LeakSanitizer: detected memory leaks\n"
+    .. "# SUMMARY: AddressSanitizer: 8 byte(s) leaked in 1 allocation(s).\n"), "leaks")
+  for _, words in ipairs { "ERROR: AddressSanitizer: heap", "x.c:1:1: runtime error: shift",
+    "WARNING: ThreadSanitizer: data race" } do
     expect(program("sanitizer", "ERROR", 1, MISSED .. "# " .. words .. "\n"), "")
   end
 end)

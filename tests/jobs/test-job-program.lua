@@ -82,6 +82,13 @@ function cases.J4_a_host_without_a_port_is_malformed()
   lu.assertStrContains(job.errors(), "argument:1: 127.0.0.1: no port, and no --ports")
 end
 
+function cases.J4_a_file_in_the_place_of_a_target_is_told_where_it_belongs()
+  local path = write_temporary "127.0.0.1\n"
+  local job = run("banner", nil, { path })
+  lu.assertEquals(job.code, 4)
+  lu.assertStrContains(job.errors(), "; a file of targets is given by --targets\n")
+end
+
 function cases.J6_what_is_excluded_is_not_connected_to()
   local job = run("banner", BANNER, { "127.0.0.1-3", "named.test", "-q", "-x", "127.0.0.2", "-x",
     "named.test" })
@@ -178,7 +185,8 @@ function cases.J15_a_pipe_is_used_before_its_end()
   lu.assertTrue(times[2] - times[1] > 1, times[2] - times[1])
 end
 
-for _, words in ipairs { { "--resume", "-o", "/nonexistent" }, { "--order", "random" } } do
+for _, words in ipairs { { "--resume", "-o", "/nonexistent" }, { "--order", "random" },
+  { "--strict" } } do
   cases["J17_a_pipe_with_" .. words[1]] = function()
     local job = bash("echo 127.0.0.1 | JOB", "banner", BANNER, words)
     lu.assertEquals(job.code, 2)

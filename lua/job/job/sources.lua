@@ -1,7 +1,7 @@
 -- SPDX-License-Identifier: MIT
 -- Where a job's targets come from: a plan, whose targets have numbers, or a pipe that is read only
 -- as fast as its targets are used. Both are asked by next, and told by finish what is done.
-local os = require "os"
+local io, os = require "io", require "os"
 local targets = require "tcpmulti.targets"
 local dealing = require "tcpmulti.job.dealing"
 local system = require "tcpmulti.job.system"
@@ -29,6 +29,17 @@ local function share_of(job)
   return job.process, job.processes
 end
 
+-- Says of words that are no targets, but files, where files belong.
+local function hint_at_files(plan)
+  for _, line in ipairs(plan.malformed) do
+    local file = line.source == "argument" and io.open(line.text)
+    if file then
+      file:close()
+      line.message = line.message .. "; a file of targets is given by --targets"
+    end
+  end
+end
+
 local function open_plan(list, job)
   local options = job.options
   local plan, message = targets.plan(list, {
@@ -40,6 +51,7 @@ local function open_plan(list, job)
     reserved = options.reserved,
   })
   if not plan then return nil, (gsub(message, "^ports: ", "--ports: ")) end
+  hint_at_files(plan)
   return setmetatable({ plan = plan, walker = plan:walker(share_of(job)), id = plan.id,
     hosts = plan.hosts, part = job.part, over = false }, Plan)
 end
@@ -216,7 +228,9 @@ function sources.open(job)
     if source then source.input_path = path or nil end
     return source, message
   end
-  if options.resume then return nil, "--resume: " .. PIPE end
+  for _, name in ipairs { "resume", "strict" } do
+    if options[name] then return nil, format("--%s: %s", name, PIPE) end
+  end
   if options.order == "random" and job.origins.order ~= "built in" then
     return nil, "--order random: " .. PIPE
   end

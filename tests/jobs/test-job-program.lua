@@ -124,6 +124,12 @@ for name, row in pairs {
   end
 end
 
+-- It may be set once for all jobs of a machine.
+function cases.authorities_in_the_environment_are_for_jobs_with_TLS()
+  local job = bash("TCPMULTI_CA=/dev/null TCPMULTI_INSECURE=1 JOB", "banner", BANNER, { ALL, "-q" })
+  lu.assertEquals({ job.code, #lines_of(job.output()) }, { 0, 32 })
+end
+
 function cases.J11_malformed_lines_are_named_and_the_rest_is_done()
   local text = { "127.0.0.1" }
   for i = 1, 12 do text[#text + 1] = "bad line " .. i end

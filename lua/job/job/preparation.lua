@@ -40,7 +40,7 @@ end
 
 local function ask_script(self)
   local message = self.spec.prepare and self.spec.prepare(self.options)
-  message = message or settings.useless(self.spec, self.options)
+  message = message or settings.useless(self.spec, self.options, self.origins)
   if message then return USAGE, tostring(message) end
 end
 

@@ -85,12 +85,14 @@ function settings.of_command_line(spec, name)
   return copy
 end
 
--- Nil, or a message: an option would do nothing. The script has completed the options already. One
--- that begins TLS itself may use them all.
-function settings.useless(spec, options)
-  local name = options.ca and "ca" or options.insecure and "insecure"
-  if name and not options.tls and not spec.on_secure then
-    return format("--%s: no certificate is looked at without --tls", name)
+-- Nil, or a message: an option of the command line would do nothing. The script has completed the
+-- options already. One that begins TLS itself may use them all.
+function settings.useless(spec, options, origins)
+  if options.tls or spec.on_secure then return nil end
+  for _, name in ipairs { "ca", "insecure" } do
+    if origins[name] == "command line" then
+      return format("--%s: no certificate is looked at without --tls", name)
+    end
   end
 end
 

@@ -144,7 +144,8 @@ function co.try(value, message, errname, ...) end
 ---@return fun(...): ...
 function co.protect(f) end
 
--- Of a failure or cancellation that pcall has caught; nothing for other errors.
+-- The message and the errname of a failure or cancellation that pcall has caught. Other errors give
+-- nothing.
 ---@param err any
 ---@return nil, string? message, string? errname
 function co.failure(err) end

@@ -34,8 +34,8 @@ function fleet.divide(options, j, J) end
 ---@field plan? string The id of all lines.
 ---@field files integer
 ---@field lines integer Targets.
----@field duplicates integer Further lines of theirs.
----@field damaged integer Lines that are none.
+---@field duplicates integer Lines beyond one for each target.
+---@field damaged integer Lines that are no results.
 ---@field summary tcpmulti.summary.Summary Of the lines; without lines, of the summaries.
 ---@field expected? integer How many targets there should be.
 ---@field missing integer

@@ -88,7 +88,7 @@ function Sink:full() end
 function Sink:close(sync) end
 
 -- Calls f for each whole line of the plan, and then cuts off a last line that is torn. f may give a
--- message: then the file is left as it is. on_damaged hears of lines that are none. nil, message,
+-- message: then the file is left as it is. on_damaged hears of damaged lines. nil, message,
 -- "EINVAL": the file has results of another plan, or f has given the message.
 ---@param plan_id string
 ---@param f fun(number: integer, record: tcpmulti.results.Record, line: string): string?

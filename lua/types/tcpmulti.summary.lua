@@ -17,7 +17,7 @@ function summary.decode(encoded) end
 -- A threshold, "METRIC OPERATOR VALUE". Operators: < <= > >= == !=. Metrics: done ok failed
 -- error_rate rate dropped unfinished errors(TEXT), and min mean median max pN of a phase, as
 -- p99(connect). check gives the figure too; nil: there are no values. nil, message, "EINVAL": the
--- text is none.
+-- text is no threshold.
 ---@param text string
 ---@return { text: string, check: fun(summary: tcpmulti.summary.Summary): boolean, number? }? threshold
 ---@return string? message, string? errname

@@ -44,7 +44,8 @@ function targets.parse(text) end
 ---@field reserved? boolean true: 0.0.0.0/8 and 224.0.0.0/3 are not left out.
 
 -- Reads all targets. Numeric ones are a set: united, exclusions cut out. Names and lines of JSON
--- are kept as they are written; equal ones are dropped. nil, message, errname: a file cannot be
+-- are kept as they are written; equal ones are dropped. All lines of one name are one host, whose
+-- ports belong to one process. nil, message, errname: a file cannot be
 -- read ("ENOENT", …); ports or an exclusion are wrong, or more than 65,536 public addresses are
 -- asked without an exclusion ("EINVAL"); more than 2^53 - 1 targets ("E2BIG").
 ---@param sources tcpmulti.targets.Source[]
@@ -62,7 +63,7 @@ function targets.plan(sources, options) end
 ---@class tcpmulti.targets.Plan
 ---@field id string 16 hexadecimal digits, the same for the same targets, order and seed.
 ---@field total integer Targets.
----@field hosts integer
+---@field hosts integer Addresses and names, on however many lines each of them stands.
 ---@field duplicates integer Targets that were named once more.
 ---@field excluded integer Targets that were named and are excluded.
 ---@field malformed_count integer

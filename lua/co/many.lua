@@ -2,7 +2,7 @@
 -- Many tasks at once, and again: running them to their end, all, any, each, retry, every.
 local shared, tcpmulti, co = ...
 local inner = shared.co
-local SESSION, APART = inner.SESSION, inner.APART
+local SESSION, APART, OUTCOME = inner.SESSION, inner.APART, inner.OUTCOME
 local now = tcpmulti.now
 local here, start, enter, after_scope = inner.here, inner.start, inner.enter, inner.after_scope
 local enter_again, leave = inner.enter_again, inner.leave
@@ -20,10 +20,11 @@ function co.run(session, f, ...)
   if not task then return nil, problem, errname end
   task.name = "main"
   tcpmulti.run()
-  if task.over_as == "done" then return unpack(task.results, 1, task.results.n) end
-  if not task.over_as then return nil, "it has not ended", "ECANCELED" end
-  if type(task.problem) == "string" then return nil, task.problem, "ESCRIPT" end
-  return co.failure(task.problem)
+  local over, outcome = inner.over_as(task), task[OUTCOME]
+  if over == "done" then return unpack(outcome, 1, outcome.n) end
+  if not over then return nil, "it has not ended", "ECANCELED" end
+  if type(outcome) == "string" then return nil, outcome, "ESCRIPT" end
+  return co.failure(outcome)
 end
 
 -- ---- all, any ----

@@ -16,12 +16,14 @@ local THREAD, SESSION, SCOPE = inner.THREAD, inner.SESSION, inner.SCOPE
 local WAIT, OBJECT, CONNECTION = inner.WAIT, inner.OBJECT, inner.CONNECTION
 local APART, DUE, RUNNING = inner.APART, inner.DUE, inner.RUNNING
 local CHANGED, OUTER = inner.CHANGED, inner.OUTER
+local OVER, OUTCOME, over_as = inner.OVER, inner.OUTCOME, inner.over_as
 local label, trace, current = inner.label, inner.trace, inner.current
 local TIMEOUT, CANNOT_BREAK = inner.TIMEOUT, inner.CANNOT_BREAK
 
 local GOODBYES_MOST = 16 -- waits of a task whose session has stopped
 local IDLE_MOST = 256 -- coroutines kept to be used again
 
+local PARENT = 14 -- a scope, or false
 local NEXT, PREVIOUS = 10, 11 -- in the list of the session's live tasks: session[PRIVATE].tasks
 local with_tasks = setmetatable({}, { __mode = "k" }) -- sessions that have had tasks
 local Task = {}
@@ -81,23 +83,26 @@ end
 
 local function tell_joiners(task)
   local joiners = task.joiners
+  if not joiners then return end
   task.joiners = nil
-  for _, joiner in ipairs(joiners or {}) do -- the joiner may have been cancelled just now
+  for _, joiner in ipairs(joiners) do -- the joiner may have been cancelled just now
     if joiner[WAIT] == "join" and joiner[OBJECT] == task then make_ready(joiner, true) end
   end
 end
 
+local NOTHING = pack()
+
 -- The task's function has returned or raised.
 local function finish(task, ok, ...)
   if task[WAIT] then inner.leave_wait(task) end
-  local cheap, parent = task[CONNECTION], task.parent
+  local cheap, parent = task[CONNECTION], task[PARENT]
   local good, err = leave(task, task, ok, (...))
   local cancelled = not good and is_cancellation(err)
+  if good then err = select("#", ...) > 0 and pack(...) or NOTHING end
   remove_timer(task)
-  task.over_as = good and "done" or cancelled and "cancelled" or "failed"
-  if good then task.results = pack(...) else task.problem = err end
-  task.parent, task[SCOPE] = nil, false
-  trace(task, task.over_as)
+  task[OVER], task[OUTCOME] = good and "done" or cancelled and "cancelled" or "failed", err
+  task[PARENT], task[SCOPE] = false, false
+  trace(task, task[OVER])
   local lost = not good and not cancelled and err or nil
   if parent then
     tell_parent(task, parent, lost)
@@ -108,7 +113,7 @@ local function finish(task, ok, ...)
   count_out(task)
 end
 
-local idle = {} -- coroutines to be used again
+local idle, idle_count = {}, 0 -- coroutines to be used again
 
 local body
 
@@ -119,16 +124,24 @@ local function wait_for_task() return body(yield()) end
 function body(task, f, ...)
   yield()
   finish(task, true, f(...))
-  if #idle < IDLE_MOST then
-    idle[#idle + 1] = task[THREAD]
-    task[THREAD] = nil
+  if idle_count < IDLE_MOST then
+    idle[idle_count + 1] = task[THREAD]
+    idle_count, task[THREAD] = idle_count + 1, false
     return wait_for_task()
   end
 end
 
+local function get_thread()
+  if idle_count == 0 then return new_thread(body) end
+  local thread = idle[idle_count]
+  idle[idle_count] = false -- the place is kept
+  idle_count = idle_count - 1
+  return thread
+end
+
 -- The task's coroutine has ended by an error; once the task is over, by one of the library's own.
 function inner.failed(task, err)
-  if task.over_as then error(err, 0) end
+  if over_as(task) then error(err, 0) end
   err = inner.add_traceback_of(task[THREAD], err)
   if not has_children(task) then return finish(task, false, err) end
   task[THREAD] = new_thread(finish) -- the task has to wait for them
@@ -149,10 +162,10 @@ end
 local function join_parent(task, parent, kind)
   local err = parent.cancelled
   if err then
-    task.cancelled = inner.reason_for_children(err)
+    task[CHANGED], task.cancelled = true, inner.reason_for_children(err)
     set_broken(task, task.cancelled)
   end
-  task.parent = parent
+  task[PARENT] = parent
   parent[CHANGED], parent[kind] = true, parent[kind] or {}
   parent[kind][task] = true
 end
@@ -160,19 +173,22 @@ end
 -- Makes a task that starts from the loop. parent: a scope, or nil; kind: "children" or "daemons".
 local function start(session, parent, kind, ...)
   shared.make_room()
-  local thread = table.remove(idle) or new_thread(body)
+  local thread = get_thread()
   local none = false -- a table of constants would take more memory than its fields
   local wait_for_start = "start"
   local task = setmetatable({
     [0] = none, none, none, none, thread, session, none, wait_for_start, none, none, none, none,
-    none, none,
+    none, none, none,
   }, Task)
   local private = session[PRIVATE]
   task[SCOPE] = task
   local ok, err = resume_thread(thread, task, ...)
   if not ok then error(err, 0) end
   if private.trace then task.traced, task[APART] = true, true end
-  private.tasks, with_tasks[session] = private.tasks or false, true -- there is room for it
+  if private.tasks == nil then
+    with_tasks[session] = true
+    private.tasks = false -- there is room for it
+  end
   if parent then join_parent(task, parent, kind) end
   count_in(task, session)
   make_ready(task, false)
@@ -220,28 +236,29 @@ function Task:join(seconds)
   inner.check_seconds(seconds, "join", 2)
   local me = here "join"
   if self == me then error("join: a task cannot wait for itself", 2) end
-  if not self.over_as then
+  if not over_as(self) then
     self.joiners = self.joiners or {}
     local got = wait(me, "join", self, seconds, self.joiners)
     if got == TIMEOUT then return nil, "it goes on", "ETIME" end
   end
-  if self.over_as == "done" then return unpack(self.results, 1, self.results.n) end
-  if type(self.problem) == "string" then error(self.problem, 0) end
-  return co.failure(self.problem)
+  local outcome = self[OUTCOME]
+  if self[OVER] == "done" then return unpack(outcome, 1, outcome.n) end
+  if type(outcome) == "string" then error(outcome, 0) end
+  return co.failure(outcome)
 end
 
 function Task:cancel(message)
   if message ~= nil and type(message) ~= "string" then
     error("cancel: a message expected, not " .. shared.describe(message), 2)
   end
-  if self.over_as then return nil, "the task has ended", "ESRCH" end
+  if over_as(self) then return nil, "the task has ended", "ESRCH" end
   cancel_scope(self, cancellation(message or "by task:cancel"))
   return true
 end
 
 -- "running", "ready", "waiting" and for what, "done", "failed", "cancelled".
 function Task:status()
-  if self.over_as then return self.over_as end
+  if over_as(self) then return self[OVER] end
   if self == current() then return "running" end
   if not self[WAIT] or self[WAIT] == "start" then return "ready" end
   return "waiting", self[WAIT]
@@ -253,7 +270,7 @@ function Task:traceback() return self[THREAD] and debug.traceback(self[THREAD]) 
 
 local function cancel_tasks(session, message)
   for _, task in ipairs(list_tasks(session)) do
-    if not task.parent then cancel_scope(task, cancellation(message)) end
+    if not task[PARENT] then cancel_scope(task, cancellation(message)) end
   end
 end
 

@@ -16,7 +16,8 @@
 -- raise), traced (true: its steps are printed), [APART] (true: it is broken or traced), and while
 -- it waits: [WAIT] (for what kind of thing), [OBJECT] (for which one), [DUE] (until when),
 -- [TIMER_DUE] (when its timer goes off); while it is ready: [OBJECT] (what its wait gets), [READY]
--- (the next ready one). What every task has is at indices, which take a third of the memory that
+-- (the next ready one). Once it is over: [OVER] ("done", "failed" or "cancelled"), [OUTCOME] (its
+-- results, or its error). What every task has is at indices, which take a third of the memory that
 -- names take. All of these are false, not nil, until they are needed: the metatable is looked at
 -- where nil is, and to set an index that is nil may need memory.
 --
@@ -45,9 +46,11 @@ inner.CANCEL, inner.TIMEOUT, inner.ENDED = CANCEL, TIMEOUT, ENDED
 local RUNNING = 0
 inner.RUNNING = RUNNING
 local CHANGED, CONNECTION, TIMER, OUTER, TASK = 0, 1, 2, 3, 4 -- C (task.c) writes TIMER, too
-local THREAD, SESSION, SCOPE, WAIT, OBJECT, APART = 4, 5, 6, 7, 8, 9 -- 10 and 11: tasks.lua
+local THREAD, SESSION, SCOPE, WAIT, OBJECT, APART = 4, 5, 6, 7, 8, 9 -- 10, 11, 14: tasks.lua
 local DUE, TIMER_DUE = 12, 13
 local READY = DUE -- the same index: a task that is ready does not wait
+local OVER, OUTCOME = TIMER_DUE, OBJECT -- a task that is over has no timer and does not wait
+inner.OVER, inner.OUTCOME = OVER, OUTCOME
 inner.CHANGED, inner.CONNECTION, inner.OUTER, inner.TIMER = CHANGED, CONNECTION, OUTER, TIMER
 inner.THREAD, inner.SESSION, inner.SCOPE = THREAD, SESSION, SCOPE
 inner.WAIT, inner.OBJECT, inner.APART, inner.DUE = WAIT, OBJECT, APART, DUE
@@ -57,6 +60,13 @@ local unlink = {} -- kind of wait -> function(task, object) that takes the task 
 inner.unlink = unlink
 
 shared[RUNNING] = false
+
+-- "done", "failed", "cancelled"; nil: it goes on, or it is a scope.
+local function over_as(task)
+  local over = task[OVER]
+  return type(over) == "string" and over or nil
+end
+inner.over_as = over_as
 
 function co.current() return shared[RUNNING] or nil end
 inner.current = co.current
@@ -337,7 +347,7 @@ inner.reason_for_children = reason_for_children
 -- cancelled when the scope is left. The scope is marked behind its children: if there was no memory
 -- for some of these, it can be cancelled again.
 function cancel_scope(scope, err)
-  if scope.cancelled or scope.over_as then return end
+  if scope.cancelled or over_as(scope) then return end
   local task = task_of(scope)
   local each = innermost_within(task, scope)
   cancel_all(each.children, reason_for_children(err))

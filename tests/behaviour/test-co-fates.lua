@@ -144,13 +144,15 @@ local function in_a_task(targets, begun, count)
   end
 end
 
+local OVER = { done = true, failed = true, cancelled = true } -- states
+
 local function cancel_some(begun)
   while true do
     co.sleep(0.001)
     local one = begun[draw(math.max(#begun, 1))]
     if one and draw(2) == 1 then one:cancel "chance" end
     for i = #begun, 1, -1 do
-      if begun[i].over_as then table.remove(begun, i) end
+      if OVER[begun[i]:status()] then table.remove(begun, i) end
     end
   end
 end

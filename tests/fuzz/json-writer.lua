@@ -68,10 +68,13 @@ local function same_number(value, got)
   end
 end
 
+-- A number goes before a text that wants its name.
 local function field_of(got, key, value)
+  local is_number = type(key) == "number"
+  if is_number then key = ("%.17g"):format(key) end
   local suffix = type(value) == "string" and not json.is_utf8(value) and "_b64" or ""
   local name = "b64:" .. json.base64(key) .. suffix
-  if got[name] == nil then name = key .. suffix end
+  if is_number or got[name] == nil then name = key .. suffix end
   local field = got[name]
   got[name] = nil
   if suffix ~= "" then return json.unbase64(field) end
@@ -88,7 +91,6 @@ local function same_table(value, got)
     return
   end
   for key, one in pairs(value) do
-    if type(key) == "number" then key = ("%.17g"):format(key) end
     same(one, field_of(got, key, one))
   end
   check(next(got) == nil, "more fields")

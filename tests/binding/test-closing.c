@@ -40,6 +40,7 @@ static const char closing[] =
     "    s:call(function() at 'call' end)\n"
     "    if where == 'pending' then c:filter 'line' end\n"
     "    if where == 'error' then c:fail 'x' elseif not stays then c:shutdown() end end,\n"
+    "  on_batch = function() at 'batch' end,\n"
     "  on_flushed = function() at 'flushed' end,\n"
     "  on_error = function() at 'error' end,\n"
     "  on_failure = function() at 'failure' end,\n"
@@ -62,10 +63,10 @@ static const char closing[] =
     "s:delay(function() s:die() end, where == 'stop' and 0.1 or 2)\n";
 
 static const char *const closing_places[] = {
-    "initialize",   "success",     "input",   "coroutine", "call",         "flushed",
-    "error",        "failure",     "timeout", "alarm",     "beat",         "exception",
-    "disconnected", "yield",       "pull",    "get_one",   "put",          "clone",
-    "pending",      "cheap alarm", "stop",    "start",     "another stop",
+    "initialize", "batch",        "success",     "input",   "coroutine", "call",
+    "flushed",    "error",        "failure",     "timeout", "alarm",     "beat",
+    "exception",  "disconnected", "yield",       "pull",    "get_one",   "put",
+    "clone",      "pending",      "cheap alarm", "stop",    "start",     "another stop",
 };
 
 static void prepare_closing(lua_State *L, const struct peer *peer, const char *where, bool raises)

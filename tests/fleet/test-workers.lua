@@ -635,6 +635,9 @@ function cases.G39_a_load_in_four_parts_adds_up()
   lu.assertEquals(tonumber(text:match '"wanted":([%d.]+)'), 1000)
   lu.assertEquals(tonumber(text:match '"response":{"count":(%d+)' or 0), counts)
   lu.assertStrContains(text, '"dropped":0')
+  local half = run { "-m", "merge", "-o", directory .. "/half", files[1], files[3] }
+  lu.assertEquals(half.code, 75)
+  lu.assertStrContains(half.errors(), "merge: missing or cut short: part 2, 4 of 4\n")
 end
 
 function cases.a_load_with_workers_is_refused()

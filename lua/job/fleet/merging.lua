@@ -187,13 +187,18 @@ local function take_summary(parts, path, text)
   return true
 end
 
--- Gives the parts that lack targets, as numbers, and those that are not there.
+-- A load has no targets to count: it was stopped, or it was not.
+local function is_complete(encoded)
+  if encoded.load then return not encoded.partial end
+  return encoded.total ~= nil and encoded.done >= encoded.total
+end
+
+-- Gives the parts that are not complete, as numbers, and those that are not there.
 local function missing_parts(parts)
   local list = {}
   for part = 1, tonumber(parts.count) do
     local one = parts[part]
-    local total = one and one.encoded.total
-    if not one or not total or one.encoded.done < total then list[#list + 1] = part end
+    if not one or not is_complete(one.encoded) then list[#list + 1] = part end
   end
   return list
 end

@@ -101,6 +101,11 @@ local function list_of(numbers)
     .. (#numbers > MOST_NAMED and format(" and %d more", #numbers - MOST_NAMED) or "")
 end
 
+-- Whether parts of a load are missing. Targets, where there are some, tell more than parts do.
+local function lacks_load(merged)
+  return merged.summary.load ~= nil and #merged.missing_parts > 0
+end
+
 local function tell(say, merged)
   if merged.damaged > 0 then
     say:say("left out: %s", units.count_of(merged.damaged, "damaged line"))
@@ -112,6 +117,8 @@ local function tell(say, merged)
     local parts = #merged.missing_parts > 0
       and format(": look at part %s of %d", list_of(merged.missing_parts), merged.parts) or ""
     say:say("%.0f of %.0f targets are missing%s", merged.missing, merged.expected, parts)
+  elseif lacks_load(merged) then
+    say:say("missing or cut short: part %s of %d", list_of(merged.missing_parts), merged.parts)
   end
 end
 
@@ -127,9 +134,10 @@ end
 
 local function conclude(options, merged, say)
   local thresholds, is_over = check_thresholds(options, merged.summary)
+  local is_partial = merged.missing > 0 or lacks_load(merged)
   local extra = { plan = merged.plan, script = "merge", part = "1/1", workers = 0,
-    seconds = merged.summary:seconds(), partial = merged.missing > 0,
-    reason = merged.missing > 0 and "parts" or "done", total = merged.expected,
+    seconds = merged.summary:seconds(), partial = is_partial,
+    reason = is_partial and "parts" or "done", total = merged.expected,
     thresholds = thresholds }
   if not options.quiet then say:write(merged.summary:text(extra) .. "\n") end
   tell(say, merged)
@@ -138,7 +146,7 @@ local function conclude(options, merged, say)
     say:say("%s", problem)
     return ending.OUTPUT
   end
-  if merged.missing > 0 then return ending.CUT_SHORT end
+  if is_partial then return ending.CUT_SHORT end
   return is_over and ending.THRESHOLD or ending.DONE
 end
 

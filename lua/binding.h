@@ -38,6 +38,9 @@
    */
 enum { TCPM__LUA_RUNTIME = 0x7463706d, TCPM__LUA_MODULE };
 
+/* The field of a cheap that tasks read: see lua/co/dialogue.lua, which finds the name in shared. */
+#define TCPM__LUA_LINK "\1tcpmulti.co"
+
 enum tcpm__lua_upvalue {
     UP_RUNTIME = 1,
     UP_CHEAPS,

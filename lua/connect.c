@@ -76,6 +76,20 @@ static void check_field(lua_State *L, int metatable)
     lua_pop(L, 2);
 }
 
+/* A heap that was the cheap of a task's connection has a link, which is not to be copied. */
+static void forget_link(lua_State *L, int cheap)
+{
+    lua_pushliteral(L, TCPM__LUA_LINK);
+    lua_pushvalue(L, -1);
+    lua_rawget(L, cheap);
+    if (lua_toboolean(L, -1)) {
+        lua_pushvalue(L, -2);
+        lua_pushnil(L);
+        lua_rawset(L, cheap);
+    }
+    lua_pop(L, 2);
+}
+
 /* Pushes the new cheap: a shallow copy of the heap, or an empty table, with room for the key. */
 static void push_cheap(lua_State *L, const struct tcpm__lua_session *session, int heap, int key)
 {
@@ -93,6 +107,7 @@ static void push_cheap(lua_State *L, const struct tcpm__lua_session *session, in
             lua_insert(L, -2);
             lua_rawset(L, cheap);
         }
+        forget_link(L, cheap);
     }
     if (key != 0) {
         lua_pushvalue(L, key);

@@ -222,6 +222,8 @@ static void fill_shared(lua_State *L)
         lua_rawseti(L, -2, cell);
     }
     lua_setfield(L, AT_SHARED, "handler_names");
+    lua_pushliteral(L, TCPM__LUA_LINK);
+    lua_setfield(L, AT_SHARED, "LINK");
 }
 
 /* Copies functions of the parts from their names to the indices where C finds them. */

@@ -40,7 +40,7 @@ local unlink = inner.unlink
 
 local PLENTY, READER, APART, WRITERS, OWNER = 0, 1, 2, 3, 4
 inner.READER, inner.WRITERS, inner.OWNER = READER, WRITERS, OWNER
-local LINK = "\1tcpmulti.co" -- the key of a cheap's link; a string is found fastest
+local LINK = shared.LINK -- the key of a cheap's link: a string, which is found fastest
 local ALL_MOST = 16 * 1048576 -- bytes of receive "all"
 local HELD_MOST = 16 -- records that are held while a task waits to write
 local ANSWERS_MOST = 1000 -- answers of an ended connection: a loop that ignores them would spin

@@ -45,6 +45,21 @@ function cases.Y114_adopted_before_it_is_open()
   end)
 end
 
+function cases.Y114_a_connection_whose_heap_was_a_tasks_cheap_is_adopted_anew()
+  dialogue.run(function(session)
+    local before = open "echo"
+    before.number = 7
+    before:close()
+    local cheap = session:connect(before, HOST, support.peer("echo"):port())
+    lu.assertEquals(cheap.number, 7)
+    dialogue.raises("belongs to its handlers", cheap.receive, cheap)
+    lu.assertIs(try(co.adopt(cheap)), cheap)
+    cheap:send "x"
+    lu.assertEquals(cheap:receive(), "x")
+    lu.assertEquals(select(3, before:receive()), "ESHUTDOWN")
+  end)
+end
+
 function cases.Y115_released_the_handlers_go_on_at_the_next_record()
   local seen, ended = {}, nil
   local session = support.session {

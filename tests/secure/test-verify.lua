@@ -7,7 +7,7 @@ local tcpmulti = require "tcpmulti"
 local tls = require "secure.support"
 
 local cases = support.cases "Verify"
-local HELLO = 'send "hi\\n"; recv line'
+local HELLO = 'send "hi\\n"; recv all'
 
 -- What cheap:tls() tells in the event in which the connection succeeds or fails, and the log.
 local function see(how, options, program)
@@ -247,7 +247,7 @@ end
 
 function cases.T40_T41_the_second_connection_to_a_server_is_resumed()
   for _, version in ipairs { "1.2", "1.3" } do
-    local one = support.peer('send "hi\\n"; recv line', { tls = tls.server "good" })
+    local one = support.peer('send "hi\\n"; recv all', { tls = tls.server "good" })
     local spec = tcpmulti.tls(tls.client { max_version = version })
     local lax = tcpmulti.tls(tls.client { max_version = version, verify = false })
     local other = tcpmulti.tls(tls.client { max_version = version, server_name = "localhost" })
@@ -258,7 +258,7 @@ function cases.T40_T41_the_second_connection_to_a_server_is_resumed()
 end
 
 function cases.resumption_can_be_switched_off()
-  local one = support.peer('send "hi\\n"; recv line', { tls = tls.server "good" })
+  local one = support.peer('send "hi\\n"; recv all', { tls = tls.server "good" })
   local spec = tcpmulti.tls(tls.client { resumption = false })
   lu.assertEquals(resumptions(one, { target(spec), target(spec) }), { false, false })
 end
@@ -285,11 +285,11 @@ local function resumed_at_once(program, options, count)
 end
 
 function cases.T42_a_ticket_of_TLS_1_3_is_offered_once()
-  lu.assertEquals(resumed_at_once('send "hi\\n"; recv line', { tickets = 1 }, 2), 1)
+  lu.assertEquals(resumed_at_once('send "hi\\n"; recv all', { tickets = 1 }, 2), 1)
 end
 
 function cases.T43_of_1000_tickets_four_are_kept()
-  lu.assertEquals(resumed_at_once('tickets 1000; send "hi\\n"; recv line', nil, 8), 4)
+  lu.assertEquals(resumed_at_once('tickets 1000; send "hi\\n"; recv all', nil, 8), 4)
 end
 
 support.main(cases)

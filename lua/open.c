@@ -113,6 +113,16 @@ static void push_methods(lua_State *L, const luaL_Reg *list)
     lua_setfield(L, -2, "__index");
 }
 
+/* Pushes a metatable with one function, which a script can neither see nor change. */
+static void push_hidden(lua_State *L, const char *name, lua_CFunction function)
+{
+    lua_createtable(L, 0, 2);
+    push_closure(L, function);
+    lua_setfield(L, -2, name);
+    lua_pushboolean(L, 0);
+    lua_setfield(L, -2, "__metatable");
+}
+
 /* Fills the runtime's own cells in order, so that the table gets an array part and never has to
    grow when C stores into a cell. */
 static void fill_own_cells(lua_State *L, struct tcpm__lua_runtime *rt)
@@ -125,11 +135,7 @@ static void fill_own_cells(lua_State *L, struct tcpm__lua_runtime *rt)
     set_cell(L, OWN_ENDED);
     push_weak(L, "v");
     set_cell(L, OWN_IDLE);
-    lua_createtable(L, 0, 2);
-    push_closure(L, tcpm__lua_session_finalize);
-    lua_setfield(L, -2, "__gc");
-    lua_pushboolean(L, 0);
-    lua_setfield(L, -2, "__metatable");
+    push_hidden(L, "__gc", tcpm__lua_session_finalize);
     set_cell(L, OWN_FINALIZER_METATABLE);
     lua_createtable(L, 0, 2);
     lua_pushvalue(L, AT_METHODS);
@@ -143,17 +149,9 @@ static void fill_own_cells(lua_State *L, struct tcpm__lua_runtime *rt)
     set_cell(L, OWN_FILTER_METATABLE);
     push_methods(L, tcpm__lua_codec_methods);
     set_cell(L, OWN_CODEC_METATABLE);
-    lua_createtable(L, 0, 2);
-    push_closure(L, tcpm__lua_tls_collect);
-    lua_setfield(L, -2, "__gc");
-    lua_pushboolean(L, 0);
-    lua_setfield(L, -2, "__metatable");
+    push_hidden(L, "__gc", tcpm__lua_tls_collect);
     set_cell(L, OWN_TLS_METATABLE);
-    lua_createtable(L, 0, 2);
-    push_closure(L, tcpm__lua_resp_error_tostring);
-    lua_setfield(L, -2, "__tostring");
-    lua_pushboolean(L, 0);
-    lua_setfield(L, -2, "__metatable");
+    push_hidden(L, "__tostring", tcpm__lua_resp_error_tostring);
     set_cell(L, OWN_RESP_METATABLE);
     lua_pushcfunction(L, tcpm__lua_traceback);
     set_cell(L, OWN_TRACEBACK);

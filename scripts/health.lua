@@ -67,7 +67,7 @@ local function split(line)
   return words, line:sub(first, last)
 end
 
--- What reads the value of each word; false: it has none.
+-- Readers of the values of words; false: the word has none.
 local function keep(text) return text, "a text" end
 local known = { refused = false, tls = false, days = units.count, ["in"] = units.time, send = keep,
   expect = keep }

@@ -1,5 +1,5 @@
 -- SPDX-License-Identifier: MIT
--- Who may start, and when: a token bucket, caps by key with a queue for each key that is full, and
+-- Limits on starting: a token bucket, caps by key with a queue for each key that is full, and
 -- a heap of what is due later. The time comes in as an argument, in seconds.
 local floor, max, min = math.floor, math.max, math.min
 

@@ -103,7 +103,7 @@ local function paragraph(class, ...)
   return format('<p class="%s">%s</p>', class, format(...))
 end
 
--- The one sentence that a reader wants first.
+-- The verdict of the run in one sentence, which a reader wants first.
 local function verdict(summary, extra)
   local failed = 0
   for _, one in ipairs(extra.thresholds or {}) do

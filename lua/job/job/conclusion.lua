@@ -1,6 +1,5 @@
 -- SPDX-License-Identifier: MIT
--- What is told of a job that is over: thresholds, summary, report, the text for people, and the
--- exit status.
+-- The end of a job, told: thresholds, summary, report, the text for people, and the exit status.
 local cli = require "tcpmulti.cli"
 local ending = require "tcpmulti.job.ending"
 local files = require "tcpmulti.job.files"

@@ -1,5 +1,5 @@
 -- SPDX-License-Identifier: MIT
--- What a job says on standard error beside progress: malformed lines, warnings, errors of the
+-- Messages of a job on standard error beside progress: malformed lines, warnings, errors of the
 -- script.
 local io = require "io"
 local json = require "tcpmulti.json"

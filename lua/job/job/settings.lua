@@ -1,5 +1,5 @@
 -- SPDX-License-Identifier: MIT
--- What a script gives to job.main, taken apart: fields of jobs, defaults of options, and options of
+-- The argument of job.main, taken apart: fields of jobs, defaults of options, and options of
 -- the session; and the options of the session that follow from those of the command line.
 local options_of_jobs = require "tcpmulti.cli.options"
 local units = require "tcpmulti.units"

@@ -1,5 +1,5 @@
 -- SPDX-License-Identifier: MIT
--- What a job asks of the system: clock, terminals, standard input, and how a process ends by a
+-- The system as a job sees it: clock, terminals, standard input, and how a process ends by a
 -- signal.
 local ffi = require "ffi"
 local io, os = require "io", require "os"

@@ -1,6 +1,6 @@
 -- SPDX-License-Identifier: MIT
 -- Addresses as numbers: words of 32 bits in arrays, highest first, one for IPv4 and four for IPv6.
--- What both families have in common works on these words: see the two tables at the end.
+-- Functions for both families work on these words: see the two tables at the end.
 local bit = require "bit"
 local ffi = require "ffi"
 local format, match = string.format, string.match

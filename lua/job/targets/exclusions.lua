@@ -1,5 +1,5 @@
 -- SPDX-License-Identifier: MIT
--- What is never connected to: addresses, networks, ranges and names, from words and from files.
+-- Targets that are never connected to: addresses, networks, ranges and names, by words and files.
 local io = require "io"
 local floor = math.floor
 local format, match = string.format, string.match

@@ -1,5 +1,5 @@
 -- SPDX-License-Identifier: MIT
--- What was asked for of one family of addresses, as events: at the first address of an interval its
+-- The addresses of one family that are wanted, as events: at the first address of an interval its
 -- set of ports begins, behind the last one the set ends. Sorted by address, the events are swept
 -- once: between two addresses with events, the union of the sets that have begun is asked for.
 -- Excluded and private intervals have sets of their own.
